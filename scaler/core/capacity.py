@@ -1,0 +1,64 @@
+"""Token throughput as demand: the averaged rate over what one pod has been seen to carry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from scaler.core.memory import Memory
+from scaler.core.numbers import quantile
+from scaler.core.policy import Policy
+from scaler.core.senses import Given
+from scaler.core.types import Known, Sample, Seconds, Signal, Unknown
+
+KEPT = 10
+ENOUGH = 3
+EVERY: Seconds = 30.0  # samples of one saturated spell are not ten proofs
+
+
+def pods(given: Given, memory: Memory) -> Sample:
+    """Pods that the token rate asks for, before headroom."""
+    if Signal.TOKENS not in given.senses.usable or memory.tokens is None:
+        return given.senses.missing(Signal.TOKENS)
+    each = per_pod(given.policy, memory)
+    return each if isinstance(each, Unknown) else Known(memory.tokens.value / each, given.now)
+
+
+def per_pod(policy: Policy, memory: Memory) -> float | Unknown:
+    """Tokens per second that one pod can carry: set, or the 0.9 quantile of what it did with every slot taken."""
+    if policy.tokens_per_pod is not None:
+        return policy.tokens_per_pod
+    if len(memory.capacity) < ENOUGH:
+        return Unknown(f"measured {len(memory.capacity)} times under full load, {ENOUGH} are needed")
+    return quantile(np.array([c.value for c in memory.capacity]), 0.9)
+
+
+def learn(given: Given, memory: Memory) -> Memory:
+    """Average the token rate over its time constant, and take a capacity sample where every slot is taken."""
+    tokens = given.senses.usable.get(Signal.TOKENS)
+    if tokens is None:
+        return memory
+    memory = replace(memory, tokens=_averaged(memory.tokens, tokens, given))
+    ready = _saturated(given)
+    due = not memory.capacity or given.now - memory.capacity[-1].at >= EVERY
+    if not ready or not due or tokens.value <= 0:
+        return memory
+    return replace(memory, capacity=(*memory.capacity, Known(tokens.value / ready, given.now))[-KEPT:])
+
+
+def _saturated(given: Given) -> int:
+    """Ready pods where each is full and tasks queue; none otherwise."""
+    queue, fleet = given.senses.usable.get(Signal.QUEUE), given.fleet
+    if isinstance(fleet, Unknown) or queue is None or queue.value <= 0 or not fleet.full:
+        return 0
+    return fleet.ready
+
+
+def _averaged(was: Known | None, sample: Known, given: Given) -> Known:
+    """An average that forgets by time, not by tick: weight 1 - exp(-dt / constant)."""
+    if was is None:
+        return Known(sample.value, given.now)
+    weight = -math.expm1(-max(0.0, given.now - was.at) / given.policy.pace.rate_constant)
+    return Known(was.value + weight * (sample.value - was.value), given.now)

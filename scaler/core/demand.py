@@ -1,0 +1,153 @@
+"""Pods that the work asks for: from tasks, sessions and tokens, never from how many pods there are.
+
+Slots are hard: a task takes one or waits. Token capacity is soft: a pod is full at 0.85 of it, and a removal must
+leave at most 0.70 in use, so that constant load cannot flap. Unknown activity is nothing in flight when additions are
+judged and a full pod when removals are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaler.core import capacity
+from scaler.core.memory import Memory, Reading
+from scaler.core.numbers import whole
+from scaler.core.senses import Given
+from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, Unknown
+
+COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Demand of one instant in pods, before dampening: ``up`` for additions, ``down`` for removals.
+
+    ``complete`` says that no signal the pool is measured by was missing.
+    """
+
+    by_signal: Mapping[str, Sample]
+    bound: str | Unknown
+    up: float
+    down: float
+    complete: bool
+
+
+def measure(given: Given, memory: Memory) -> Work:
+    """What each valid signal asks for, and the most any of them does."""
+    pace, fleet = given.policy.pace, given.fleet
+    by_signal = _by_signal(given, memory)
+    hard = max((s.value for s in (by_signal["work"], by_signal["pending"]) if isinstance(s, Known)), default=0.0)
+    tokens = by_signal["tokens"]
+    soft = tokens.value if isinstance(tokens, Known) else 0.0
+    blind = 0 if isinstance(fleet, Unknown) else fleet.unknown
+    return Work(
+        by_signal=by_signal,
+        bound=_bound(by_signal),
+        up=max(hard, soft / pace.soft_up),
+        down=max(hard + blind, soft / pace.soft_down),
+        complete=given.senses.stale is None,
+    )
+
+
+def _by_signal(given: Given, memory: Memory) -> dict[str, Sample]:
+    """Pods asked for by tasks where they are, and by tokens.
+
+    ``work`` is what runs, is held and waits; it is Known when any part of it is.
+    """
+    senses, fleet, slots = given.senses, given.fleet, given.policy.slots_per_pod
+    queue, running = senses.usable.get(Signal.QUEUE), senses.usable.get(Signal.INFLIGHT)
+    inflight, sessions = running.value if running else 0.0, 0
+    seen = running is not None
+    if not isinstance(fleet, Unknown):
+        inflight, sessions, seen = max(inflight, fleet.inflight), fleet.sessions, True
+    work = (queue.value if queue else 0.0) + inflight + sessions
+
+    def pods(tasks: float) -> Known:
+        return Known(tasks / slots, given.now)
+
+    return {
+        "queue": pods(queue.value) if queue else senses.missing(Signal.QUEUE),
+        "inflight": pods(inflight) if seen else senses.missing(Signal.INFLIGHT),
+        "sessions": fleet if isinstance(fleet, Unknown) else pods(sessions),
+        "work": pods(work) if seen or queue else Unknown("neither the queue nor the pods are seen"),
+        "pending": pods(p.value) if (p := senses.usable.get(Signal.PENDING)) else senses.missing(Signal.PENDING),
+        "tokens": capacity.pods(given, memory),
+    }
+
+
+def _bound(by_signal: Mapping[str, Sample]) -> str | Unknown:
+    asked = [(s.value, name) for name in ("work", "pending", "tokens") if isinstance(s := by_signal[name], Known)]
+    return max(asked)[1] if asked else Unknown("no signal says anything about demand")
+
+
+def read(given: Given, memory: Memory, work: Work) -> tuple[Reading, ...]:
+    """The readings of the slow window with this instant's. A blind tick never reads lower than the one before it."""
+    before, now = memory.readings, given.now
+    if isinstance(work.bound, Unknown):
+        return before
+    down = work.down if work.complete or not before else max(work.down, before[-1].down)
+    reading = Reading(now, work.up, down)
+    if len(before) > 1 and now - before[-2].at < COALESCE:
+        last = before[-1]
+        before, reading = before[:-1], Reading(last.at, max(last.up, reading.up), max(last.down, reading.down))
+    return (*_within(before, now - given.policy.pace.slow_window), reading)
+
+
+def _within(readings: tuple[Reading, ...], oldest: Instant) -> tuple[Reading, ...]:
+    """The readings that speak of the time after ``oldest``: the last one before it holds until the next."""
+    first = 0
+    while first + 1 < len(readings) and readings[first + 1].at <= oldest:
+        first += 1
+    return readings[first:] if first else readings
+
+
+def dampen(given: Given, readings: tuple[Reading, ...], work: Work, waiting: Seconds) -> Demand:
+    """Additions by now or the fast mean, whichever is more; removals by the larger of the fast and the slow mean."""
+    pace, now = given.policy.pace, given.now
+    fast_up, fast_down = _means(readings, pace.fast_window, now)
+    up, down = max(work.up, fast_up), max(fast_down, _means(readings, pace.slow_window, now)[1])
+    return Demand(
+        by_signal=work.by_signal,
+        bound=work.bound,
+        now=work.up,
+        up=up,
+        down=down,
+        need_up=whole(up),
+        need_down=whole(down),
+        waiting=waiting,
+    )
+
+
+def _means(readings: tuple[Reading, ...], window: Seconds, now: Instant) -> tuple[float, float]:
+    """Means over the window of values that hold until the next reading; the last ones where no time has passed."""
+    start, end, up, down = now - window, now, 0.0, 0.0
+    for reading in reversed(readings):
+        begin = max(start, reading.at)
+        up += reading.up * (end - begin)
+        down += reading.down * (end - begin)
+        end = begin
+        if begin <= start:
+            break
+    span = now - end
+    if span > 0:
+        return up / span, down / span
+    return (readings[-1].up, readings[-1].down) if readings else (0.0, 0.0)
+
+
+def waiting_since(given: Given, memory: Memory) -> Instant | None:
+    """Since when the queue has not been empty, as far as is known."""
+    queue = given.senses.usable.get(Signal.QUEUE)
+    if queue is None:
+        return memory.queue_since
+    if queue.value <= 0:
+        return None
+    return given.now if memory.queue_since is None else memory.queue_since
+
+
+def oldest_wait(given: Given, memory: Memory) -> Seconds:
+    """Seconds the oldest task has waited; without that signal, how long the queue has not been empty."""
+    oldest = given.senses.usable.get(Signal.OLDEST_WAIT)
+    if oldest is not None:
+        return oldest.value
+    return 0.0 if memory.queue_since is None else given.now - memory.queue_since

@@ -1,0 +1,166 @@
+"""The drain protocol's pure half: who may leave, in which order, and the lowest target that takes nobody's work away.
+
+A pod is ``active``, then ``draining`` (its gate is closing), then ``drained`` (it acknowledged, idle, for this epoch).
+``drained`` never reverts: after it the guards let the pod go, and nothing may start in it again. Every order carries
+the pod's epoch, so that an acknowledgement of a drain that was called back commits nothing. What is illegal raises and
+changes nothing. Everything here is decided from labels and acknowledgements alone, so any leader can take over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from scaler.core.fleet import Fleet
+from scaler.core.pods import NO_ACK, Ints, Mask, Phase, Pod, Pods
+from scaler.core.policy import Policy, Workload
+from scaler.core.types import Order, Verb
+
+# From a phase, what may be done to a pod and where that leads. What is not here is illegal.
+TRANSITIONS: dict[tuple[Phase, Verb], Phase | None] = {
+    (Phase.ACTIVE, Verb.MARK): Phase.DRAINING,
+    (Phase.DRAINING, Verb.CLOSE): Phase.DRAINING,
+    (Phase.DRAINING, Verb.COMMIT): Phase.DRAINED,
+    (Phase.DRAINING, Verb.CANCEL): Phase.ACTIVE,
+    (Phase.DRAINED, Verb.DELETE): None,
+}
+
+
+class IllegalOrderError(Exception):
+    """An order that the pod's phase, epoch or acknowledgement does not allow. The pod is as it was."""
+
+
+def carry(pod: Pod, order: Order) -> Pod | None:
+    """The pod after an order, None once it is deleted.
+
+    Raises:
+        IllegalOrderError: the order is for another pod, another epoch, or not legal in this phase.
+    """
+    if order.uid != pod.uid:
+        raise IllegalOrderError(f"{order.verb} is for pod {order.uid}, not {pod.uid}")
+    if (pod.phase, order.verb) not in TRANSITIONS:
+        raise IllegalOrderError(f"{order.verb} is not legal for pod {pod.uid}, which is {pod.phase.name.lower()}")
+    if order.epoch != (expected := _epoch_after(pod, order.verb)):
+        raise IllegalOrderError(f"{order.verb} of pod {pod.uid} is for epoch {order.epoch}, not {expected}")
+    if order.verb is Verb.COMMIT and pod.acked != pod.epoch:
+        raise IllegalOrderError(f"pod {pod.uid} has not acknowledged epoch {pod.epoch}")
+    after = TRANSITIONS[pod.phase, order.verb]
+    return None if after is None else replace(pod, phase=after, epoch=order.epoch)
+
+
+def _epoch_after(pod: Pod, verb: Verb) -> int:
+    """Marking and calling back each open a new epoch; all else belongs to the one there is."""
+    return pod.epoch + 1 if verb in (Verb.MARK, Verb.CANCEL) else pod.epoch
+
+
+def acknowledge(pod: Pod, epoch: int) -> Pod:
+    """The pod after its agent said: gate closed for this epoch, and idle. Another epoch's word changes nothing."""
+    if pod.phase is not Phase.DRAINING or epoch != pod.epoch:
+        return pod
+    return replace(pod, acked=epoch)
+
+
+def floor(fleet: Fleet, policy: Policy) -> int:
+    """The lowest target that takes nobody's work away.
+
+    A ReplicaSet that is lowered to the pods not drained can only lose drained ones. A StatefulSet loses its highest
+    ordinals whatever they do, so it must keep all up to the highest that is not drained.
+    """
+    if policy.workload is Workload.REPLICA_SET:
+        return fleet.not_drained
+    kept = fleet.pods.ordinal[fleet.pods.phase != Phase.DRAINED]
+    return max(0, int(kept.max()) - policy.ordinals_start + 1) if len(kept) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """Who is named for removal this tick.
+
+    Attributes:
+        named: shape (n,), consecutive ticks each pod has been named, this one included.
+        chosen: rows of pods named often enough, longest idle first.
+        ripe: idle pods past the timer; ``blocked`` says that a StatefulSet's top pod kept them.
+    """
+
+    named: Ints
+    chosen: tuple[int, ...]
+    ripe: int
+    blocked: bool = False
+
+
+def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float) -> Choice:
+    """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
+
+    Only a pod that is known to be idle since before the instant ``idle_before`` can be named.
+    """
+    ripe = fleet.idle & (fleet.idle_since <= idle_before)
+    count = int(np.count_nonzero(ripe))
+    named = np.zeros(len(fleet.named), dtype=np.int64)
+    if surplus <= 0 or not count:
+        return Choice(named=named, chosen=(), ripe=count)
+    rows = np.flatnonzero(_reachable(fleet, ripe, policy))
+    rows = rows[_order(fleet, rows, policy)][:surplus]
+    named[rows] = fleet.named[rows] + 1
+    chosen = tuple(int(i) for i in rows if named[i] >= policy.pace.namings)
+    return Choice(named=named, chosen=chosen, ripe=count, blocked=not len(rows))
+
+
+def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
+    """Ripe pods that could leave: any of a ReplicaSet's, of a StatefulSet's those with none above that must stay."""
+    if policy.workload is Workload.REPLICA_SET:
+        return ripe
+    ordinals = fleet.pods.ordinal
+    stays = (fleet.pods.phase == Phase.ACTIVE) & ~ripe
+    return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
+
+
+def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
+    """Longest idle first, or highest ordinal first."""
+    if policy.workload is Workload.STATEFUL_SET:
+        return np.argsort(-fleet.pods.ordinal[rows], kind="stable")
+    return np.argsort(fleet.idle_since[rows], kind="stable")
+
+
+def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
+    """Begin to drain the chosen pods, each under its next epoch."""
+    return tuple(Order(Verb.MARK, pods.uids[i], int(pods.epoch[i]) + 1) for i in chosen)
+
+
+def call_back(fleet: Fleet, count: int) -> tuple[Order, ...]:
+    """Cancel up to ``count`` drains that are not committed."""
+    if count <= 0 or not fleet.draining:
+        return ()
+    pods = fleet.pods
+    rows = np.flatnonzero(pods.phase == Phase.DRAINING)[:count]
+    return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
+
+
+def go_on(fleet: Fleet, cancelled: tuple[Order, ...]) -> tuple[Order, ...]:
+    """The next order for each pod that drains: commit what was acknowledged for its epoch, ask the others again."""
+    if not fleet.draining:
+        return ()
+    pods, kept = fleet.pods, {o.uid for o in cancelled}
+    rows = [i for i in np.flatnonzero(pods.phase == Phase.DRAINING) if pods.uids[i] not in kept]
+    return tuple(Order(_next_verb(pods, i), pods.uids[i], int(pods.epoch[i])) for i in rows)
+
+
+def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:
+    acked = int(pods.acked[i])
+    return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) else Verb.CLOSE
+
+
+def delete(fleet: Fleet, *, lowered: int, replaced: int) -> tuple[Order, ...]:
+    """Delete drained pods: as many as the live replicas are ``lowered`` below the pods, or are to be ``replaced``.
+
+    Deleting more would have the workload's controller start a pod that nobody asked for. Of a StatefulSet the order is
+    highest ordinal first, which is the one its controller would not start again.
+    """
+    count = min(fleet.drained, max(0, lowered, replaced))
+    if not count:
+        return ()
+    pods = fleet.pods
+    rows = np.flatnonzero(pods.phase == Phase.DRAINED)
+    rows = rows[np.argsort(-pods.ordinal[rows], kind="stable")][:count]
+    return tuple(Order(Verb.DELETE, pods.uids[i], int(pods.epoch[i])) for i in rows)

@@ -1,0 +1,91 @@
+"""An outcome in words. Every surface prints what the trail holds; none works it out again."""
+
+from __future__ import annotations
+
+from scaler.core.reasons import RENDERINGS, Reason
+from scaler.core.types import Demand, Forecast, Hold, Learnt, Outcome, Sample, ScaleTo, Step, Supply, Unknown
+
+
+def reason(outcome: Outcome) -> Reason:
+    """The reason that speaks for the outcome: a hold's own, else that of the last step."""
+    return outcome.decision.reason if isinstance(outcome.decision, Hold) else outcome.trail[-1].reason
+
+
+def sentence(outcome: Outcome) -> str:
+    """One line: what is asked for and why."""
+    last = outcome.trail[-1]
+    decision = outcome.decision
+    if isinstance(decision, Hold):
+        return f"hold {_count(decision.replicas)}: {RENDERINGS[decision.reason].sentence} ({decision.why})"
+    moved = f"{outcome.trail[0].before} → {decision.replicas}"
+    verb = moved if outcome.trail[0].before != decision.replicas else f"stay at {decision.replicas}"
+    return f"{verb}: {RENDERINGS[last.reason].sentence} ({last.note})"
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """The whole decision: the sentence, each step, and the figures they stand on."""
+    e = outcome.evidence
+    return [
+        sentence(outcome),
+        *(f"  {_step(step)}" for step in outcome.trail),
+        _demand(e.demand),
+        *(f"  {name}: {_sample(s)}" for name, s in e.demand.by_signal.items()),
+        _supply(e.supply),
+        _forecast(e.forecast),
+        _learnt(e.learnt),
+        *(f"age of {name}: {_age(age)}" for name, age in e.ages.items()),
+        f"reported to KEDA: {_count(outcome.report)}",
+    ]
+
+
+def labels(outcome: Outcome) -> dict[str, str]:
+    """Metric labels of the outcome."""
+    kind = "scale" if isinstance(outcome.decision, ScaleTo) else "hold"
+    bound = outcome.evidence.demand.bound
+    return {"decision": kind, "reason": reason(outcome).value, "bound": "none" if isinstance(bound, Unknown) else bound}
+
+
+def event(outcome: Outcome) -> tuple[str, str]:
+    """Reason (CamelCase) and message of a Kubernetes Event."""
+    return RENDERINGS[reason(outcome)].event, sentence(outcome)
+
+
+def _step(step: Step) -> str:
+    move = f"{step.before} → {step.after}" if step.before != step.after else f"{step.after}"
+    note = f" ({step.note})" if step.note else ""
+    return f"{step.reason.value}: {move}, {RENDERINGS[step.reason].sentence}{note}"
+
+
+def _demand(d: Demand) -> str:
+    return f"demand: {d.up:.2f} pods up, {d.down:.2f} down; needs {d.need_up}, keeps {d.need_down}"
+
+
+def _supply(s: Supply) -> str:
+    there = f"{s.ready} ready, {s.starting} starting, {s.ordered} ordered, {s.overdue} overdue"
+    return (
+        f"supply: {s.wanted}; {there}; {s.draining} draining, {s.drained} drained, {s.idle} idle, {s.unknown} unknown"
+    )
+
+
+def _forecast(f: Forecast) -> str:
+    skill = f.skill.why if isinstance(f.skill, Unknown) else f"{f.skill:.2f} of persistence's loss"
+    pods = f.pods.why if isinstance(f.pods, Unknown) else f"{f.pods:.2f} pods"
+    return f"forecast: {pods} within {f.horizon:.0f} s at q = {f.quantile:.2f} by {f.candidate} ({skill})"
+
+
+def _learnt(known: Learnt) -> str:
+    startup = f"startup p90 {known.startup_p90:.0f} s ({known.startups} seen)"
+    timer = f"idle timer {known.idle_timer:.0f} s ({known.gaps} gaps)"
+    return f"learnt: {startup}, {timer}, waiting costs {known.wait_price:.1f}"
+
+
+def _count(replicas: int | Unknown) -> str:
+    return f"unknown, {replicas.why}" if isinstance(replicas, Unknown) else str(replicas)
+
+
+def _sample(sample: Sample) -> str:
+    return f"unknown, {sample.why}" if isinstance(sample, Unknown) else f"{sample.value:.2f} pods"
+
+
+def _age(age: float | Unknown) -> str:
+    return f"unknown, {age.why}" if isinstance(age, Unknown) else f"{age:.0f} s"

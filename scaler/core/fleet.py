@@ -1,0 +1,142 @@
+"""The pods as the decision sees them: who may be believed, who is idle, and what that teaches.
+
+A pod whose activity is unknown is busy when removal is judged, and supply with nothing in flight when additions are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.core.pods import Floats, Ints, Mask, Phase, Pods, Stage
+from scaler.core.types import Instant, PodUid, Seconds
+
+NEW = -1  # the stage of a pod not seen before
+_ACTIVE, _DRAINING, _DRAINED = (int(p) for p in (Phase.ACTIVE, Phase.DRAINING, Phase.DRAINED))
+_PENDING, _STARTING, _READY = (int(s) for s in (Stage.PENDING, Stage.STARTING, Stage.READY))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PodMemory:
+    """What is remembered of each pod, shape (n,): idle since when (NaN while it is not), times named, last stage."""
+
+    uids: tuple[PodUid, ...]
+    idle_since: Floats
+    named: Ints
+    stage: Ints
+
+    @classmethod
+    def none(cls) -> PodMemory:
+        """No pods."""
+        ints = np.zeros(0, dtype=np.int64)
+        return cls(uids=(), idle_since=np.zeros(0), named=ints, stage=ints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look at the pods needs beside them."""
+
+    now: Instant
+    stale_after: Seconds
+    overdue_after: Seconds
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fleet:
+    """One tick's view of the pods.
+
+    Attributes:
+        idle: active, ready, believed, with nothing running and no session held.
+        idle_since: when the idleness began, NaN for all others.
+        named: consecutive ticks each was named so far.
+        ended, left: seconds of idle gaps that ended in work, and of those cut short by a drain, shape (k,).
+        startups: seconds from creation to ready of pods that just became ready, shape (k,).
+        inflight, sessions: slots taken in pods that take work and can be believed.
+    """
+
+    pods: Pods
+    idle: Mask
+    idle_since: Floats
+    named: Ints
+    ended: Floats
+    left: Floats
+    startups: Floats
+    inflight: int
+    sessions: int
+    unknown: int
+    ready: int
+    starting: int
+    overdue: int
+    draining: int
+    drained: int
+    sight: Sight
+
+    @property
+    def not_drained(self) -> int:
+        """Pods that are not yet released: the floor of a ReplicaSet."""
+        return len(self.pods) - self.drained
+
+    @property
+    def full(self) -> bool:
+        """Whether there are ready pods, and each is believed and has no free slot."""
+        pods, sight = self.pods, self.sight
+        able = (pods.phase == _ACTIVE) & (pods.stage == _READY)
+        taken = pods.known(sight.now, sight.stale_after) & (pods.inflight + pods.sessions >= sight.slots)
+        return self.ready > 0 and bool(taken[able].all())
+
+
+def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
+    """See the pods at this instant, and what changed since the last look."""
+    now, was = sight.now, align(memory, pods.uids)
+    active, ready = pods.phase == _ACTIVE, pods.stage == _READY
+    known, able = pods.known(now, sight.stale_after), active & ready
+    load = pods.inflight + pods.sessions
+    serving, quiet = active & known, load == 0
+    calm = serving & ready & quiet
+    late = active & ~ready & (pods.since < now - sight.overdue_after)
+    actives, draining, drained = np.bincount(pods.phase, minlength=3).tolist()
+    ables, overdue = int(np.count_nonzero(able)), int(np.count_nonzero(late))
+    waited = was.idle_since == was.idle_since  # not NaN: idle at the last look
+    believed = np.count_nonzero(known & (pods.phase != _DRAINED)) if drained else np.count_nonzero(known)
+    return Fleet(
+        pods=pods,
+        idle=calm,
+        idle_since=np.where(calm, np.fmin(was.idle_since, now), np.nan),
+        named=was.named,
+        ended=now - was.idle_since[waited & serving & ~quiet],
+        left=now - was.idle_since[waited & (pods.phase == _DRAINING)],
+        startups=_startups(pods, was.stage, able),
+        inflight=int(pods.inflight[serving].sum()),
+        sessions=int(pods.sessions[serving].sum()),
+        unknown=len(pods) - drained - int(believed),
+        ready=ables,
+        starting=actives - ables - overdue,
+        overdue=overdue,
+        draining=draining,
+        drained=drained,
+        sight=sight,
+    )
+
+
+def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> PodMemory:
+    """The memory in the order of these pods; a pod not remembered is new."""
+    if memory.uids is uids or memory.uids == uids:
+        return memory
+    where = {uid: i for i, uid in enumerate(memory.uids)}
+    rows = np.array([where.get(uid, NEW) for uid in uids], dtype=np.int64)
+    found = rows != NEW
+    take = rows[found]
+    idle_since = np.full(len(uids), np.nan)
+    named = np.zeros(len(uids), dtype=np.int64)
+    stage = np.full(len(uids), NEW, dtype=np.int64)
+    idle_since[found], named[found], stage[found] = memory.idle_since[take], memory.named[take], memory.stage[take]
+    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage)
+
+
+def _startups(pods: Pods, was: Ints, able: Mask) -> Floats:
+    """Seconds from creation to ready, of pods seen on their way there: others may have been ready for long."""
+    arrived = able & ((was == _PENDING) | (was == _STARTING))
+    lengths: Floats = pods.since[arrived] - pods.created_at[arrived]
+    return lengths

@@ -1,0 +1,194 @@
+"""How much demand may rise before a pod ordered now could serve, and whether that guess has earned its use.
+
+Every few seconds each candidate bids a quantile of the highest demand within the horizon. When the horizon has passed
+the bid is scored by pinball loss against what came, beside persistence ("demand stays as it is") on the same trials.
+The first candidate is the base to beat: persistence plus the empirical quantile of how far demand rose within the
+horizon over the last hours. Another is used only where it beats the base, and none unless it beats persistence by the
+gate. A forecast adds pods ahead or keeps them; it never takes one away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from scaler.core.numbers import pinball, quantile
+from scaler.core.pods import Floats, Ints
+from scaler.core.policy import Policy
+from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
+
+CANDIDATES = ("rise", "yesterday", "rate")
+GRID: Seconds = 5.0  # bids are made no oftener than the slowest tick
+GRID_PART = 12  # and about this many of them are open at once
+RESIDUALS_ENOUGH = 20  # below this a margin is nought
+FADE = 0.998  # a trial's weight after the next one: the last five hundred decide
+BUCKET: Seconds = 300.0
+BUCKETS = 288  # of a day
+Point: TypeAlias = float | None  # a candidate with nothing to say bids None
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """What each candidate said at one instant, before (``points``) and after (``tops``) its margin, and what came.
+
+    ``start`` is the demand when the bid was made, which is persistence's bid; ``peak`` the highest demand since.
+    """
+
+    due: Instant
+    start: float
+    peak: float
+    points: tuple[Point, ...]
+    tops: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One candidate's past: residuals (pods, shape (r,), oldest first), faded losses beside persistence's, trials."""
+
+    residuals: Floats
+    margin: float = 0.0
+    own: float = 0.0
+    persistence: float = 0.0
+    trials: int = 0
+
+    def skill(self, trials_enough: int) -> float | None:
+        """Loss over persistence's, None while unproven or where there was nothing to foresee."""
+        if self.trials < trials_enough or self.persistence <= 0:
+            return None
+        return self.own / self.persistence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ForecastMemory:
+    """Open bids, each candidate's record, and the highest demand by time of day with the bucket it was seen in."""
+
+    bid_at: Instant | None
+    bids: tuple[Bid, ...]
+    records: tuple[Record, ...]
+    profile: Floats
+    stamps: Ints
+
+    @classmethod
+    def none(cls) -> ForecastMemory:
+        """Nothing seen yet."""
+        return cls(
+            bid_at=None,
+            bids=(),
+            records=tuple(Record(np.zeros(0)) for _ in CANDIDATES),
+            profile=np.zeros(BUCKETS),
+            stamps=np.full(BUCKETS, -1, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked: demand now in pods, how far ahead in seconds, at which quantile, and what else is known."""
+
+    demand: float
+    horizon: Seconds
+    q: float
+    now: Instant
+    signals: Mapping[Signal, Sample]
+
+
+def learn(memory: ForecastMemory, policy: Policy, ask: Question) -> ForecastMemory:
+    """Take this instant's demand in: raise open peaks, score what matured, and bid anew when it is time."""
+    bids = tuple(b if b.peak >= ask.demand else replace(b, peak=ask.demand) for b in memory.bids)
+    if memory.bid_at is not None and ask.now - memory.bid_at < max(GRID, ask.horizon / GRID_PART):
+        return memory if bids == memory.bids else replace(memory, bids=bids)
+    ripe = [b for b in bids if b.due <= ask.now]
+    records = _score(memory.records, ripe, ask.q, policy.pace.forecast_memory)
+    memory = _remember(replace(memory, records=records, bids=bids[len(ripe) :], bid_at=ask.now), ask)
+    points = _points(memory, policy, ask)
+    tops = tuple(None if p is None else p + r.margin for p, r in zip(points, records, strict=True))
+    bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, points, tops)
+    return replace(memory, bids=(*memory.bids, bid))
+
+
+def forecast(memory: ForecastMemory, policy: Policy, ask: Question) -> Forecast:
+    """The best candidate's answer for this instant, Unknown until one has earned its use."""
+    points = _points(memory, policy, ask)
+    skills = [r.skill(policy.pace.forecast_trials) for r in memory.records]
+    best = _best(skills, points)
+    skill, point = skills[best], points[best]
+    pods: float | Unknown = Unknown("no forecast has beaten persistence by its gate")
+    if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
+        pods = point + memory.records[best].margin
+    return Forecast(
+        pods=pods,
+        horizon=ask.horizon,
+        quantile=ask.q,
+        candidate=CANDIDATES[best],
+        skill=Unknown("too few trials, or nothing to foresee") if skill is None else skill,
+    )
+
+
+def _best(skills: list[float | None], points: tuple[Point, ...]) -> int:
+    """The candidate with the least loss among those that bid; the base where nothing is proven."""
+    proven = [(s, i) for i, s in enumerate(skills) if s is not None and points[i] is not None]
+    return min(proven)[1] if proven else 0
+
+
+def _points(memory: ForecastMemory, policy: Policy, ask: Question) -> tuple[Point, ...]:
+    """Each candidate's point forecast of the highest demand within the horizon, in pods."""
+    return (ask.demand, _yesterday(memory, ask), _rate(policy, ask))
+
+
+def _yesterday(memory: ForecastMemory, ask: Question) -> Point:
+    """The peak of the same stretch a day ago. The bucket that is being filled now is left out."""
+    first = int(ask.now // BUCKET) + 1
+    last = max(first, int((ask.now + ask.horizon) // BUCKET))
+    buckets = range(first, min(last, first + BUCKETS - 2) + 1)
+    if any(memory.stamps[b % BUCKETS] != b - BUCKETS for b in buckets):
+        return None
+    return max(float(memory.profile[b % BUCKETS]) for b in buckets)
+
+
+def _rate(policy: Policy, ask: Question) -> Point:
+    """Arrivals times service time (Little), which is noise until a thousand heavy-tailed tasks have ended."""
+    done, arrivals, service = (ask.signals.get(s) for s in (Signal.COMPLETIONS, Signal.ARRIVALS, Signal.SERVICE))
+    if not (isinstance(done, Known) and isinstance(arrivals, Known) and isinstance(service, Known)):
+        return None
+    if done.value < policy.pace.rate_completions:
+        return None
+    return arrivals.value * service.value / policy.slots_per_pod
+
+
+def _remember(memory: ForecastMemory, ask: Question) -> ForecastMemory:
+    """Note the demand in its bucket of the day."""
+    bucket = int(ask.now // BUCKET)
+    i = bucket % BUCKETS
+    same = memory.stamps[i] == bucket
+    if same and memory.profile[i] >= ask.demand:
+        return memory
+    profile, stamps = memory.profile.copy(), memory.stamps.copy()
+    profile[i], stamps[i] = ask.demand, bucket
+    return replace(memory, profile=profile, stamps=stamps)
+
+
+def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, kept: int) -> tuple[Record, ...]:
+    if not ripe:
+        return records
+    return tuple(_scored(record, ripe, i, q=q, kept=kept) for i, record in enumerate(records))
+
+
+def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, kept: int) -> Record:
+    """One candidate's record with the matured bids in it."""
+    own, persistence, trials = record.own, record.persistence, record.trials
+    fresh: list[float] = []
+    for bid in ripe:
+        point, top = bid.points[candidate], bid.tops[candidate]
+        if point is None or top is None:
+            continue
+        own = own * FADE + pinball(q, bid.peak, top)
+        persistence = persistence * FADE + pinball(q, bid.peak, bid.start)
+        trials += 1
+        fresh.append(bid.peak - point)
+    if not fresh:
+        return record
+    residuals = np.concatenate((record.residuals, fresh))[-kept:]
+    margin = max(0.0, quantile(residuals, q)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
+    return Record(residuals, margin, own, persistence, trials)

@@ -1,0 +1,101 @@
+"""How long an idle pod is kept: the break-even between idling and restarting, learnt from the gaps pods really had.
+
+A gap is the time a pod stood idle before its next task. The timer minimises the expected cost of one gap,
+E[min(g, t) + 1{g > t} * restart], where a restart costs its own length in pod-seconds (ski rental, Lu and Chen
+arXiv:1112.0442; with a learnt distribution, clamped so that a wrong one costs at most a constant factor).
+Pods that left while idle did not finish their gap, so survival is estimated as Kaplan and Meier do: a timer learnt
+only from finished gaps would shorten itself for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.core.pods import Floats
+from scaler.core.policy import Pace
+from scaler.core.types import Instant, Seconds
+
+EDGES: Floats = np.concatenate(([0.0], np.geomspace(1.0, 86_400.0, 52)))  # a quarter wider each, to a day
+REFRESH: Seconds = 30.0  # a timer learnt over a day need not be computed every tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gaps:
+    """Decayed counts of idle gaps by length, and the timer last computed from them.
+
+    Attributes:
+        ended, left: shape (len(EDGES),), gaps that ended in work and gaps cut short by a removal.
+        seen: finished gaps ever counted, undecayed.
+        at: the instant the counts were last decayed.
+        restart: the restart cost the timer was computed for.
+    """
+
+    ended: Floats
+    left: Floats
+    seen: int
+    at: Instant
+    timer: Seconds
+    timer_at: Instant
+    restart: Seconds
+
+    @classmethod
+    def none(cls, now: Instant) -> Gaps:
+        """Nothing seen yet."""
+        zeros = np.zeros(len(EDGES))
+        return cls(ended=zeros, left=zeros, seen=0, at=now, timer=0.0, timer_at=now, restart=-1.0)
+
+
+def learn(gaps: Gaps, ended: Floats, left: Floats, *, now: Instant, pace: Pace) -> Gaps:
+    """Add finished and cut gaps (seconds, shape (n,)), letting older ones fade by half a day's weight a day."""
+    if not len(ended) and not len(left):
+        return gaps
+    fade = 0.5 ** (max(0.0, now - gaps.at) / pace.gap_half_life)
+    return Gaps(
+        ended=_add(gaps.ended * fade, ended),
+        left=_add(gaps.left * fade, left),
+        seen=gaps.seen + len(ended),
+        at=now,
+        timer=gaps.timer,
+        timer_at=gaps.timer_at,
+        restart=gaps.restart,
+    )
+
+
+def refresh(gaps: Gaps, *, restart: Seconds, now: Instant, pace: Pace) -> Gaps:
+    """The same gaps with a timer for this restart cost, computed anew when it is due."""
+    if restart == gaps.restart and now - gaps.timer_at < REFRESH:
+        return gaps
+    timer = best_timer(gaps, restart=restart, pace=pace)
+    return Gaps(
+        ended=gaps.ended, left=gaps.left, seen=gaps.seen, at=gaps.at, timer=timer, timer_at=now, restart=restart
+    )
+
+
+def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
+    """The timer of least expected cost in [restart / clamp, restart * clamp]; the prior until enough gaps were seen."""
+    if gaps.seen < pace.gaps_enough:
+        return pace.timer_prior * restart
+    survival = _survival(gaps)
+    idling = np.concatenate(([0.0], np.cumsum(survival[:-1] * np.diff(EDGES))))
+    low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
+    timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
+    alive = survival[np.searchsorted(EDGES, timers, side="right") - 1]
+    cost = np.interp(timers, EDGES, idling) + alive * restart
+    return float(timers[np.argmin(cost)])
+
+
+def _survival(gaps: Gaps) -> Floats:
+    """Share of gaps longer than each edge, shape (len(EDGES),): the product-limit estimate over the bins below it."""
+    total = gaps.ended + gaps.left
+    at_risk = np.cumsum(total[::-1])[::-1]
+    hazard = np.divide(gaps.ended, at_risk, out=np.zeros(len(EDGES)), where=at_risk > 0)
+    return np.concatenate(([1.0], np.cumprod(1.0 - hazard)[:-1]))
+
+
+def _add(counts: Floats, lengths: Floats) -> Floats:
+    """Count each length into the bin that begins at or below it. ``counts`` is the caller's own and is written to."""
+    if len(lengths):
+        np.add.at(counts, np.searchsorted(EDGES, lengths, side="right") - 1, 1.0)
+    return counts

@@ -1,0 +1,138 @@
+"""What one tick hands to the next. Nothing is kept anywhere else, so restart, replay and a new leader are one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from scaler.core.fleet import PodMemory
+from scaler.core.forecast import ForecastMemory
+from scaler.core.idle import Gaps
+from scaler.core.policy import Pace
+from scaler.core.startup import Startups
+from scaler.core.types import Instant, Known, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Demand at one instant, in pods: what additions and removals must respect."""
+
+    at: Instant
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """The target rose by ``added`` replicas."""
+
+    at: Instant
+    added: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """How the target has moved.
+
+    Attributes:
+        rises: those of the last rate-limit window.
+        last_rise: the last rise that no fall has followed yet.
+        turns: quick reversals of the last hour, a rise and a fall within two startups.
+    """
+
+    rises: tuple[Rise, ...] = ()
+    last_rise: Instant | None = None
+    turns: tuple[Instant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spare:
+    """Since when more was asked for than needed, and in how many ticks running it was found so."""
+
+    since: Instant | None = None
+    named: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Memory:
+    """One pool's memory.
+
+    Attributes:
+        at: the last tick.
+        born: when this process first saw the pool; falls wait one idle timer from then.
+        target: the last target, None before the first.
+        readings: demand over the slow window, oldest first.
+        tokens: averaged tokens per second.
+        queue_since: since when the queue has not been empty.
+        capacity: tokens per second and pod, measured while every slot was taken, oldest first.
+        hints: by name, the demand in pods that a hint raises to.
+        spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
+        wait_price, priced_at: price of waiting in pod-seconds a second, and when it last moved.
+    """
+
+    at: Instant
+    born: Instant
+    pods: PodMemory
+    startups: Startups
+    gaps: Gaps
+    forecast: ForecastMemory
+    wait_price: float
+    priced_at: Instant
+    target: int | None = None
+    readings: tuple[Reading, ...] = ()
+    tokens: Known | None = None
+    queue_since: Instant | None = None
+    capacity: tuple[Known, ...] = ()
+    hints: tuple[tuple[str, float], ...] = ()
+    moves: Moves = Moves()
+    spare: Spare = Spare()
+
+    @classmethod
+    def fresh(cls, now: Instant, pace: Pace | None = None) -> Memory:
+        """The memory of a pool never seen before."""
+        pace = pace or Pace()
+        return cls(
+            at=now,
+            born=now,
+            pods=PodMemory.none(),
+            startups=Startups.none(pace),
+            gaps=Gaps.none(now),
+            forecast=ForecastMemory.none(),
+            wait_price=pace.wait_price,
+            priced_at=now,
+        )
+
+    def at_or_before(self, now: Instant) -> Memory:
+        """This memory, with every instant moved back as far as the clock was, so that no age is negative."""
+        return self if now >= self.at else _moved(self, now - self.at)
+
+
+def _moved(memory: Memory, by: Seconds) -> Memory:
+    """Move each instant by the same length; lengths stay."""
+
+    def at(instant: Instant | None) -> Instant | None:
+        return None if instant is None else instant + by
+
+    moves, forecast, tokens = memory.moves, memory.forecast, memory.tokens
+    return replace(
+        memory,
+        at=memory.at + by,
+        born=memory.born + by,
+        priced_at=memory.priced_at + by,
+        queue_since=at(memory.queue_since),
+        pods=replace(memory.pods, idle_since=memory.pods.idle_since + by),
+        gaps=replace(memory.gaps, at=memory.gaps.at + by, timer_at=memory.gaps.timer_at + by),
+        readings=tuple(replace(r, at=r.at + by) for r in memory.readings),
+        tokens=tokens and replace(tokens, at=tokens.at + by),
+        capacity=tuple(replace(c, at=c.at + by) for c in memory.capacity),
+        moves=Moves(
+            rises=tuple(replace(r, at=r.at + by) for r in moves.rises),
+            last_rise=at(moves.last_rise),
+            turns=tuple(t + by for t in moves.turns),
+        ),
+        spare=replace(memory.spare, since=at(memory.spare.since)),
+        forecast=replace(
+            forecast,
+            bid_at=at(forecast.bid_at),
+            bids=tuple(replace(b, due=b.due + by) for b in forecast.bids),
+        ),
+    )

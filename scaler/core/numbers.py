@@ -1,0 +1,33 @@
+"""Small arithmetic that several stages share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from scaler.core.pods import Floats
+
+ROUNDING = 1e-9  # means of exact counts come out a hair above them, and must not cost a pod
+
+
+def whole(pods: float) -> int:
+    """Whole pods that hold this much demand."""
+    return max(0, math.ceil(pods - ROUNDING))
+
+
+def quantile(values: Floats, q: float) -> float:
+    """The empirical q-quantile (inverse distribution function): the smallest value that at least q of them reach.
+
+    Args:
+        values: shape (n,), n >= 1, in any order.
+        q: in (0, 1].
+    """
+    k = max(0, math.ceil(q * len(values) - ROUNDING) - 1)
+    return float(np.partition(values, k)[k])
+
+
+def pinball(q: float, actual: float, forecast: float) -> float:
+    """Pinball loss of a quantile forecast: what falls short costs q, what exceeds costs 1 - q."""
+    miss = actual - forecast
+    return max(q * miss, (q - 1.0) * miss)

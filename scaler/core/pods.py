@@ -1,0 +1,150 @@
+"""The pods of a pool as columns, one entry a pod: ten thousand of them are read in one tick.
+
+``Pod`` is the value for one; ``Pods.of`` builds the columns. Where a pod's activity is unknown its ``seen_at`` is NaN
+and its counts mean nothing; ask ``known`` first.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scaler.core.types import Instant, PodUid, Seconds, Unknown
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+NO_ACK = -1  # no epoch was acknowledged
+NO_ORDINAL = -1  # not a StatefulSet's pod
+
+
+class Phase(enum.IntEnum):
+    """Where a pod stands in the drain protocol. See ``drain.TRANSITIONS``."""
+
+    ACTIVE = 0
+    DRAINING = 1
+    DRAINED = 2
+
+
+class Stage(enum.IntEnum):
+    """Where a pod stands in its life. ``UNREADY`` was ready once."""
+
+    PENDING = 0
+    STARTING = 1
+    READY = 2
+    UNREADY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What a pod said of itself: tasks running, sessions held, and when it said so."""
+
+    inflight: int
+    sessions: int = 0
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod. ``since`` is the instant it entered its stage; ``acked`` the drain epoch it acknowledged as idle."""
+
+    uid: PodUid
+    created_at: Instant
+    since: Instant
+    stage: Stage = Stage.READY
+    phase: Phase = Phase.ACTIVE
+    activity: Activity | Unknown
+    ordinal: int = NO_ORDINAL
+    epoch: int = 0
+    acked: int = NO_ACK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pods:
+    """Columns of equal length n. Never written to: a new tick brings new columns, and may share unchanged ones."""
+
+    uids: tuple[PodUid, ...]
+    created_at: Floats
+    since: Floats
+    stage: Ints
+    phase: Ints
+    inflight: Ints
+    sessions: Ints
+    seen_at: Floats
+    ordinal: Ints
+    epoch: Ints
+    acked: Ints
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def __iter__(self) -> Iterator[Pod]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, i: int) -> Pod:
+        """The i-th pod as a value."""
+        return Pod(
+            uid=self.uids[i],
+            created_at=float(self.created_at[i]),
+            since=float(self.since[i]),
+            stage=Stage(int(self.stage[i])),
+            phase=Phase(int(self.phase[i])),
+            activity=self._activity(i),
+            ordinal=int(self.ordinal[i]),
+            epoch=int(self.epoch[i]),
+            acked=int(self.acked[i]),
+        )
+
+    def _activity(self, i: int) -> Activity | Unknown:
+        at = float(self.seen_at[i])
+        if math.isnan(at):
+            return Unknown("the pod has not been heard")
+        return Activity(inflight=int(self.inflight[i]), sessions=int(self.sessions[i]), at=at)
+
+    def known(self, now: Instant, stale_after: Seconds) -> Mask:
+        """Which pods' counts may be believed: heard, and no longer than ``stale_after`` seconds ago."""
+        fresh: Mask = self.seen_at >= now - stale_after  # NaN compares false: never heard is not fresh
+        return fresh
+
+    @classmethod
+    def of(cls, pods: Iterable[Pod]) -> Pods:
+        """Columns from pods.
+
+        Raises:
+            ValueError: two pods share a uid.
+        """
+        rows = tuple(pods)
+        uids = tuple(p.uid for p in rows)
+        if len(set(uids)) != len(uids):
+            raise ValueError("two pods share a uid")
+        acts = [p.activity if isinstance(p.activity, Activity) else _UNHEARD for p in rows]
+        return cls(
+            uids=uids,
+            created_at=_floats([p.created_at for p in rows]),
+            since=_floats([p.since for p in rows]),
+            stage=_ints([p.stage for p in rows]),
+            phase=_ints([p.phase for p in rows]),
+            inflight=_ints([a.inflight for a in acts]),
+            sessions=_ints([a.sessions for a in acts]),
+            seen_at=_floats([a.at for a in acts]),
+            ordinal=_ints([p.ordinal for p in rows]),
+            epoch=_ints([p.epoch for p in rows]),
+            acked=_ints([p.acked for p in rows]),
+        )
+
+
+_UNHEARD = Activity(inflight=0, sessions=0, at=math.nan)
+
+
+def _ints(values: Sequence[Any]) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    return np.array(values, dtype=np.float64)

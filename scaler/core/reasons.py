@@ -1,0 +1,81 @@
+"""Why a target moved or stayed: one closed vocabulary, with every rendering of it in one table."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Reason(enum.StrEnum):
+    """The name is the metric label; ``RENDERINGS`` holds the Event reason and the sentence."""
+
+    STEADY = "steady"
+    DRAINED = "drained"
+    STANDING = "standing"
+    DEMAND = "demand"
+    ANNOUNCED = "announced"
+    FORECAST = "forecast"
+    TOLERANCE = "tolerance"
+    ACTIVATION = "activation"
+    DRAINING = "draining"
+    UNDRAINED = "undrained"
+    WITHDRAWN = "withdrawn"
+    IDLE = "idle"
+    IDLE_TIMER = "idle_timer"
+    BUSY = "busy"
+    ORDINAL = "ordinal"
+    RATE_LIMIT = "rate_limit"
+    FLAP_BUDGET = "flap_budget"
+    NEWCOMER = "newcomer"
+    STALE = "stale"
+    NO_SIGNAL = "no_signal"
+    NO_REPLICAS = "no_replicas"
+    UNSEEN = "unseen"
+    PAUSED = "paused"
+    OFF = "off"
+    RECOMMEND = "recommend"
+    MINIMUM = "minimum"
+    MAXIMUM = "maximum"
+    BUDGET = "budget"
+    FLOOR = "floor"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a reason is told: the Kubernetes Event's reason (CamelCase) and a sentence without its figures."""
+
+    event: str
+    sentence: str
+
+
+RENDERINGS: dict[Reason, Rendering] = {
+    Reason.STEADY: Rendering("Steady", "nothing asks for a change"),
+    Reason.DRAINED: Rendering("DrainedPodsLeft", "drained pods leave the target, one for one"),
+    Reason.STANDING: Rendering("PodsStanding", "more pods stand than were asked for, and they keep their place"),
+    Reason.DEMAND: Rendering("DemandRose", "the work needs more pods than there are"),
+    Reason.ANNOUNCED: Rendering("WorkAnnounced", "a hint or the schedule asks for pods ahead of the work"),
+    Reason.FORECAST: Rendering("DemandForecast", "demand is expected to rise before a pod could start"),
+    Reason.TOLERANCE: Rendering("WithinTolerance", "the rise is small and nobody has waited long"),
+    Reason.ACTIVATION: Rendering("BelowActivation", "demand has not passed the activation threshold"),
+    Reason.DRAINING: Rendering("DrainStarted", "idle pods start to drain"),
+    Reason.UNDRAINED: Rendering("DrainCancelled", "draining pods are called back before new ones start"),
+    Reason.WITHDRAWN: Rendering("OrderWithdrawn", "pods asked for and never seen are no longer wanted"),
+    Reason.IDLE: Rendering("IdlePodsLeft", "idle pods leave the target"),
+    Reason.IDLE_TIMER: Rendering("IdleTimerRunning", "spare pods have not been idle for long enough"),
+    Reason.BUSY: Rendering("PodsBusy", "no spare pod is idle, and a busy or unknown pod is never chosen"),
+    Reason.ORDINAL: Rendering("BlockedByOrdinal", "a StatefulSet gives up its highest ordinal first, which stays"),
+    Reason.RATE_LIMIT: Rendering("RateLimited", "the target rises by no more than its rate limit"),
+    Reason.FLAP_BUDGET: Rendering("FlapBudgetSpent", "the target has turned back too often within the hour"),
+    Reason.NEWCOMER: Rendering("NewcomerHolds", "a new process lowers nothing before one idle timer has passed"),
+    Reason.STALE: Rendering("SignalStale", "a signal is missing or old, so nothing is lowered"),
+    Reason.NO_SIGNAL: Rendering("NoSignal", "no signal says anything about demand"),
+    Reason.NO_REPLICAS: Rendering("ReplicasUnknown", "nobody has said how many replicas there are"),
+    Reason.UNSEEN: Rendering("PodsUnseen", "the pods cannot be seen, so none may be taken away"),
+    Reason.PAUSED: Rendering("Paused", "this direction is paused"),
+    Reason.OFF: Rendering("SwitchedOff", "the pool is switched off and keeps its replicas"),
+    Reason.RECOMMEND: Rendering("RecommendOnly", "the pool only gets a recommendation and keeps its replicas"),
+    Reason.MINIMUM: Rendering("AtMinimum", "the pool's minimum"),
+    Reason.MAXIMUM: Rendering("AtMaximum", "the pool's maximum"),
+    Reason.BUDGET: Rendering("AtBudget", "the pool's money per hour"),
+    Reason.FLOOR: Rendering("AtFloor", "fewer replicas would take somebody's work away"),
+}

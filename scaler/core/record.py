@@ -1,0 +1,174 @@
+"""Observation, memory and outcome as plain JSON values and back, without losing a bit.
+
+The dataclasses are the schema: a record is an object of their fields, in their order. ``Known`` is ``[value, at]`` and
+``Unknown`` is ``{"unknown": why}``, so that the union can be told apart; NaN in a column is null. Floats survive as
+Python writes them, which is exactly.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from scaler.core import memory as _memory
+from scaler.core import pods as _pods
+from scaler.core import reasons as _reasons
+from scaler.core import types as _types
+from scaler.core.types import Known, Unknown
+
+Json: TypeAlias = Any  # a JSON value: what json.dumps takes and json.loads gives
+Kind: TypeAlias = Any  # a type as get_type_hints gives it, which Python has no name for
+T = TypeVar("T")
+_NAMES = {**vars(_types), **vars(_reasons), **vars(_pods), **vars(_memory)}
+
+
+class RecordError(ValueError):
+    """A record that is not of its type: says where and what was found."""
+
+
+def to_json(value: object) -> Json:
+    """The JSON value of anything in the core's vocabulary."""
+    if is_dataclass(value) and type(value) not in _WRITERS:
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    writer = next((w for kind, w in _WRITERS.items() if isinstance(value, kind)), None)
+    return value if writer is None else writer(value)
+
+
+_WRITERS: dict[type, Callable[[Json], Json]] = {
+    Known: lambda v: [v.value, v.at],
+    Unknown: lambda v: {"unknown": v.why},
+    np.ndarray: lambda v: [None if math.isnan(x) else x for x in v.tolist()],
+    enum.Enum: lambda v: v.value,
+    tuple: lambda v: [to_json(x) for x in v],
+    Mapping: lambda v: {str(k): to_json(x) for k, x in v.items()},
+}
+
+
+def from_json(kind: type[T], value: Json) -> T:
+    """The value of this type that ``to_json`` made the JSON value from.
+
+    Raises:
+        RecordError: the value is not of the type.
+    """
+    try:
+        named: Kind = kind
+        result: T = _reader(named)(value)
+        return result
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise RecordError(f"not a {kind.__name__}: {error}") from error
+
+
+Reader: TypeAlias = Callable[[Json], Json]
+
+
+@cache
+def _reader(kind: Kind) -> Reader:
+    """How a value of this type is read."""
+    origin = get_origin(kind)
+    if origin is None:
+        return _SCALARS.get(kind) or (kind if issubclass(kind, enum.Enum) else _dataclass(kind))
+    return _GENERICS[origin](get_args(kind))
+
+
+def _of(kind: type, value: Json) -> Json:
+    """The value, if it is of exactly this type: a bool is no number."""
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, found {value!r:.80}")
+    return value
+
+
+def _float(value: Json) -> float:
+    if type(value) not in (int, float):
+        raise TypeError(f"expected a number, found {value!r:.80}")
+    return float(value)
+
+
+def _known(value: Json) -> Known:
+    number, at = _of(list, value)
+    return Known(_float(number), _float(at))
+
+
+def _unknown(value: Json) -> Unknown:
+    if set(_of(dict, value)) != {"unknown"}:
+        raise TypeError(f"expected {{'unknown': why}}, found {value!r:.80}")
+    return Unknown(_of(str, value["unknown"]))
+
+
+_SCALARS: dict[Any, Reader] = {
+    bool: lambda v: _of(bool, v),
+    int: lambda v: _of(int, v),
+    str: lambda v: _of(str, v),
+    float: _float,
+    type(None): lambda v: _of(type(None), v),
+    Known: _known,
+    Unknown: _unknown,
+}
+
+
+def _union(kinds: tuple[Kind, ...]) -> Reader:
+    """The first member that reads the value. Members of the core's unions never share a JSON shape."""
+    readers = [_reader(k) for k in kinds]
+
+    def read(value: Json) -> Json:
+        found = []
+        for reader in readers:
+            try:
+                return reader(value)
+            except (TypeError, ValueError) as error:
+                found.append(str(error))
+        raise TypeError("; ".join(found))
+
+    return read
+
+
+def _tuple(kinds: tuple[Kind, ...]) -> Reader:
+    if kinds[-1] is Ellipsis:
+        item = _reader(kinds[0])
+        return lambda value: tuple(item(v) for v in _of(list, value))
+    readers = [_reader(k) for k in kinds]
+    return lambda value: tuple(r(v) for r, v in zip(readers, _of(list, value), strict=True))
+
+
+def _array(kinds: tuple[Kind, ...]) -> Reader:
+    dtype = np.dtype(get_args(kinds[1])[0])
+
+    def read(value: Json) -> Json:
+        gaps = [np.nan if v is None and dtype.kind == "f" else v for v in _of(list, value)]
+        if any(type(v) not in (int, float) for v in gaps):
+            raise TypeError(f"expected numbers, found {value!r:.80}")
+        return np.array(gaps, dtype=dtype)
+
+    return read
+
+
+def _mapping(kinds: tuple[Kind, ...]) -> Reader:
+    key, item = (_reader(k) for k in kinds)
+    return lambda value: {key(k): item(v) for k, v in _of(dict, value).items()}
+
+
+_GENERICS: dict[Kind, Callable[[tuple[Kind, ...]], Reader]] = {
+    Union: _union,
+    types.UnionType: _union,
+    tuple: _tuple,
+    np.ndarray: _array,
+    Mapping: _mapping,
+}
+
+
+def _dataclass(kind: Kind) -> Reader:
+    hints = get_type_hints(kind, localns=_NAMES)
+    readers = {f.name: _reader(hints[f.name]) for f in fields(kind)}
+
+    def read(value: Json) -> Json:
+        if set(_of(dict, value)) != set(readers):
+            raise TypeError(f"{kind.__name__} has the fields {sorted(readers)}, found {sorted(value)}")
+        return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+
+    return read

@@ -1,0 +1,103 @@
+"""What may fall this tick, and why the rest may not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.core.dampen import Veto, flapping
+from scaler.core.demand import Work
+from scaler.core.drain import Choice, choose
+from scaler.core.memory import Memory, Spare
+from scaler.core.policy import Guarantee
+from scaler.core.reasons import Reason
+from scaler.core.senses import Given
+from scaler.core.types import Supply, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Removal:
+    """Pods that start to drain or (best-effort) leave at once, replicas given up, and the memory of what was spare."""
+
+    choice: Choice | None
+    leaving: int
+    why: Reason
+    spare: Spare
+    kept: Veto | None
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """Rows of the pods that leave."""
+        return self.choice.chosen if self.choice else ()
+
+
+def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
+    """Why nothing may fall: the first that holds."""
+    policy, fleet, stale = given.policy, given.fleet, given.senses.stale
+    if policy.pause_down:
+        return Veto(reason=Reason.PAUSED, why="pause_down")
+    if isinstance(work.bound, Unknown):
+        return Veto(reason=Reason.NO_SIGNAL, why=work.bound.why)
+    if isinstance(fleet, Unknown) and policy.guarantee is Guarantee.PROTECTED:
+        return Veto(reason=Reason.UNSEEN, why=fleet.why)
+    if stale is not None:
+        return Veto(reason=Reason.STALE, why=stale)
+    young = given.now - memory.born
+    if young < memory.gaps.timer:
+        return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {memory.gaps.timer:.0f} s")
+    return flapping(policy, memory.moves, startup=memory.startups.p90, now=given.now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """Supply beyond what must be kept, in pods."""
+
+    surplus: int
+    supply: Supply
+    veto: Veto | None
+
+
+def plan(given: Given, memory: Memory, excess: Excess) -> Removal:
+    """Withdraw orders that never became pods first, then the longest idle pods."""
+    veto, supply, fleet, policy = excess.veto, excess.supply, given.fleet, given.policy
+    surplus = 0 if veto else max(0, excess.surplus)
+    if isinstance(fleet, Unknown):
+        spare, leaving = _lasting(given, memory, surplus)
+        kept = veto if excess.surplus > 0 else None
+        return Removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
+    unseen = min(surplus, supply.ordered)
+    spare, withdrawn = _lasting(given, memory, unseen)
+    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=given.now - memory.gaps.timer)
+    at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0
+    return Removal(
+        choice=choice,
+        leaving=withdrawn + at_once,
+        why=Reason.IDLE if at_once else Reason.WITHDRAWN,
+        spare=spare,
+        kept=_kept(choice, excess, memory),
+    )
+
+
+def _lasting(given: Given, memory: Memory, spare: int) -> tuple[Spare, int]:
+    """Give up what was spare for the idle timer, and in enough ticks running."""
+    if spare <= 0:
+        return Spare(), 0
+    now, since, named = given.now, memory.spare.since, memory.spare.named + 1
+    if since is None:
+        return Spare(since=now, named=1), 0
+    lasted = now - since >= memory.gaps.timer and named >= given.policy.pace.namings
+    return (Spare(), spare) if lasted else (Spare(since=since, named=named), 0)
+
+
+def _kept(choice: Choice, excess: Excess, memory: Memory) -> Veto | None:
+    """Why spare pods stay this tick, for the one who asks."""
+    if excess.surplus <= 0 or choice.chosen:
+        return None
+    if excess.veto:
+        return excess.veto
+    spare = f"{excess.surplus} spare"
+    if choice.blocked:
+        return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
+    if excess.supply.idle:
+        why = f"{spare}, {excess.supply.idle} idle, timer {memory.gaps.timer:.0f} s"
+        return Veto(reason=Reason.IDLE_TIMER, why=why)
+    return Veto(reason=Reason.BUSY, why=spare)

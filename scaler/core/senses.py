@@ -1,0 +1,79 @@
+"""What one tick is given: the signals with their freshness judged, and the pods as seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaler.core.fleet import Fleet, Sight, look
+from scaler.core.memory import Memory
+from scaler.core.policy import Policy
+from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Senses:
+    """The signals of this tick, split by whether they may be used, with the age of each.
+
+    A signal that is Unknown or older than ``lost_after`` says nothing. One that is missing or older than
+    ``stale_after`` freezes falls: ``stale`` names the first such.
+    """
+
+    usable: Mapping[Signal, Known]
+    ages: Mapping[Signal, Seconds | Unknown]
+    stale: str | None
+
+    def missing(self, signal: Signal) -> Unknown:
+        """Why a signal that is not usable is not."""
+        age = self.ages.get(signal)
+        if age is None:
+            return Unknown("not configured")
+        return age if isinstance(age, Unknown) else Unknown(f"{age:.0f} s old")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Given:
+    """Everything a tick is decided from, but its memory."""
+
+    policy: Policy
+    observation: Observation
+    now: Instant
+    senses: Senses
+    fleet: Fleet | Unknown
+
+
+def take(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Given:
+    """Judge the signals and look at the pods."""
+    return Given(
+        policy=policy,
+        observation=observation,
+        now=now,
+        senses=sense(policy, observation.signals, now),
+        fleet=_look(policy, memory, observation, now),
+    )
+
+
+def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Senses:
+    """Judge each signal's freshness."""
+    usable: dict[Signal, Known] = {}
+    ages: dict[Signal, Seconds | Unknown] = {}
+    stale: str | None = None
+    for name, sample in signals.items():
+        if isinstance(sample, Unknown):
+            ages[name] = sample
+            stale = stale or f"{name} is unknown: {sample.why}"
+            continue
+        age = ages[name] = max(0.0, now - sample.at)
+        if age <= policy.pace.lost_after:
+            usable[name] = sample
+        if age > policy.stale_after:
+            stale = stale or f"{name} is {age:.0f} s old"
+    return Senses(usable=usable, ages=ages, stale=stale)
+
+
+def _look(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Fleet | Unknown:
+    if isinstance(observation.pods, Unknown):
+        return observation.pods
+    overdue = 2 * memory.startups.p99
+    sight = Sight(now=now, stale_after=policy.stale_after, overdue_after=overdue, slots=policy.slots_per_pod)
+    return look(observation.pods, memory.pods, sight)

@@ -1,0 +1,39 @@
+"""How long a pod takes from creation to ready, learnt from the last few dozen that did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.core.numbers import quantile
+from scaler.core.pods import Floats
+from scaler.core.policy import Pace
+from scaler.core.types import Seconds
+
+KEPT = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Startups:
+    """The last startups in seconds, oldest first, and the two quantiles that decide with them."""
+
+    samples: tuple[Seconds, ...]
+    p90: Seconds
+    p99: Seconds
+
+    @classmethod
+    def none(cls, pace: Pace) -> Startups:
+        """Nothing measured: the prior stands for both quantiles."""
+        return cls(samples=(), p90=pace.startup_prior, p99=pace.startup_prior)
+
+
+def learn(startups: Startups, measured: Floats, pace: Pace) -> Startups:
+    """Add startups (seconds, shape (n,)). The prior stands until there are enough of them."""
+    if not len(measured):
+        return startups
+    samples = (startups.samples + tuple(float(s) for s in measured))[-KEPT:]
+    if len(samples) < pace.startup_samples:
+        return Startups(samples=samples, p90=pace.startup_prior, p99=pace.startup_prior)
+    values = np.array(samples)
+    return Startups(samples=samples, p90=max(1.0, quantile(values, 0.90)), p99=max(1.0, quantile(values, 0.99)))

@@ -1,0 +1,250 @@
+"""One evaluation of one pool: the only entry point, of the live world and the simulated one alike.
+
+See the pods and signals, learn from them, measure and dampen demand, look ahead, choose who may leave, walk the rules,
+and hand back the decision with its evidence, the orders it implies and the memory for the next tick. Pure: the same
+arguments give the same outcome, for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from scaler.core import announced, drain, removal
+from scaler.core import demand as demands
+from scaler.core import forecast as forecasts
+from scaler.core.dampen import Scene, Veto, moved, walk
+from scaler.core.demand import Work
+from scaler.core.learn import keep_pods, learn, learnt
+from scaler.core.memory import Memory
+from scaler.core.numbers import whole
+from scaler.core.policy import Guarantee, Mode, Policy
+from scaler.core.reasons import Reason
+from scaler.core.removal import Excess, Removal
+from scaler.core.senses import Given, take
+from scaler.core.supply import Footing, count
+from scaler.core.types import (
+    Decision,
+    Demand,
+    Evidence,
+    Forecast,
+    Hold,
+    Instant,
+    Known,
+    Observation,
+    Order,
+    Outcome,
+    ScaleTo,
+    Step,
+    Supply,
+    Unknown,
+)
+
+
+def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Outcome:
+    """Decide on one pool.
+
+    Args:
+        policy: the policy in force; it may differ from the last tick's.
+        memory: the last outcome's, or ``Memory.fresh(now)``.
+        observation: what is known at ``now``.
+        now: seconds since the epoch, read once. It may lie before the last tick's: a clock that was set back.
+    """
+    memory = memory.at_or_before(now)
+    given = take(policy, memory, observation, now)
+    view = _measure(given, learn(given, memory))
+    base = _base(given, view.memory)
+    if isinstance(base, Unknown):
+        return _unheard(view, base)
+    if policy.mode is Mode.OFF:
+        return _off(view, base)
+    return _decide(view, base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """One tick's figures, before anything is decided. ``memory`` has learnt this tick."""
+
+    given: Given
+    memory: Memory
+    work: Work
+    demand: Demand
+    forecast: Forecast
+    ahead: float
+
+    def needed(self, least: int) -> int:
+        """Pods that ``least``, what was announced and what is foreseen ask for, within the operator's bounds."""
+        policy, foreseen = self.given.policy, self.forecast.pods
+        expected = 0 if isinstance(foreseen, Unknown) else whole(foreseen)
+        need = max(least, whole(self.ahead), expected, policy.min_replicas)
+        cap = policy.max_replicas if policy.affordable is None else min(policy.max_replicas, policy.affordable)
+        return min(need, cap)
+
+
+def _measure(given: Given, memory: Memory) -> View:
+    """Demand and forecast of this instant."""
+    work = demands.measure(given, memory)
+    readings = demands.read(given, memory, work)
+    hints = announced.levels(given, memory, work.up)
+    startup, price = memory.startups.p90, memory.wait_price
+    ask = forecasts.Question(
+        demand=work.up, horizon=startup, q=price / (price + 1), now=given.now, signals=given.senses.usable
+    )
+    past = memory.forecast
+    if not isinstance(work.bound, Unknown):
+        past = forecasts.learn(past, given.policy, ask)
+    memory = replace(memory, readings=readings, hints=hints, forecast=past)
+    return View(
+        given=given,
+        memory=memory,
+        work=work,
+        demand=demands.dampen(given, readings, work, demands.oldest_wait(given, memory)),
+        forecast=forecasts.forecast(past, given.policy, ask),
+        ahead=announced.ahead(given.observation.announced, hints, startup=startup, now=given.now),
+    )
+
+
+def _base(given: Given, memory: Memory) -> int | Unknown:
+    """What the target was: our own last one, or the live replicas where we have none or are not followed."""
+    auto, replicas = given.policy.mode is Mode.AUTO, given.observation.replicas
+    if auto and memory.target is not None:
+        return memory.target
+    if isinstance(replicas, Known):
+        return int(replicas.value)
+    return given.fleet.not_drained if auto and not isinstance(given.fleet, Unknown) else replicas
+
+
+def _decide(view: View, base: int) -> Outcome:
+    """Choose who may leave, walk the rules, and put the outcome together."""
+    plan = _plan(view, base)
+    target, trail = walk(_scene(view, plan))
+    policy, why = view.given.policy, view.work.bound
+    decision: Decision = ScaleTo(target)
+    if isinstance(why, Unknown):
+        decision = Hold(target, Reason.NO_SIGNAL, why.why)
+    if policy.mode is Mode.RECOMMEND:
+        trail = (*trail, Step(Reason.RECOMMEND, target, target, f"the live replicas stay at {base}"))
+    auto = policy.mode is Mode.AUTO
+    return Outcome(
+        at=view.given.now,
+        decision=decision,
+        report=target if auto else base,
+        trail=trail,
+        orders=_orders(view.given, plan) if auto else (),
+        evidence=_evidence(view, plan.footing.supply),
+        memory=_remember(view, plan, target if auto else None),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """What there is, what is missing from it or spare, and what that means for single pods."""
+
+    base: int
+    footing: Footing
+    missing: int
+    veto: Veto | None
+    removal: Removal
+    calls: tuple[Order, ...]
+
+
+def _plan(view: View, base: int) -> Plan:
+    given, demand = view.given, view.demand
+    footing = count(given, base)
+    have = footing.supply.wanted
+    missing = view.needed(demand.need_up) - have
+    surplus = have - view.needed(max(demand.need_up, demand.need_down))
+    veto = removal.forbid(given, view.memory, view.work)
+    return Plan(
+        base=base,
+        footing=footing,
+        missing=missing,
+        veto=veto,
+        removal=removal.plan(given, view.memory, Excess(surplus=surplus, supply=footing.supply, veto=veto)),
+        calls=() if isinstance(given.fleet, Unknown) else drain.call_back(given.fleet, missing),
+    )
+
+
+def _scene(view: View, plan: Plan) -> Scene:
+    return Scene(
+        policy=view.given.policy,
+        moves=view.memory.moves,
+        now=view.given.now,
+        base=plan.base,
+        standing=plan.footing.standing,
+        floor=plan.footing.floor,
+        supply=plan.footing.supply,
+        demand=view.demand,
+        forecast=view.forecast,
+        ahead=view.ahead,
+        leaving=plan.removal.leaving,
+        leaving_why=plan.removal.why,
+        chosen=len(plan.removal.chosen),
+        called_back=len(plan.calls),
+        kept=plan.removal.kept,
+        veto=plan.veto,
+    )
+
+
+def _orders(given: Given, plan: Plan) -> tuple[Order, ...]:
+    """What is to be done to pods, which only a protected pool that we see has."""
+    fleet, replicas = given.fleet, given.observation.replicas
+    if isinstance(fleet, Unknown) or given.policy.guarantee is Guarantee.BEST_EFFORT:
+        return ()
+    lowered = len(fleet.pods) - int(replicas.value) if isinstance(replicas, Known) else 0
+    return (
+        *plan.calls,
+        *drain.go_on(fleet, plan.calls),
+        *drain.delete(fleet, lowered=lowered, replaced=plan.missing - len(plan.calls)),
+        *drain.mark(fleet.pods, plan.removal.chosen),
+    )
+
+
+def _remember(view: View, plan: Plan, target: int | None) -> Memory:
+    """The memory for the next tick; only a target that is followed moves."""
+    given, memory = view.given, view.memory
+    startup, now = memory.startups.p90, given.now
+    change = 0 if target is None else target - plan.base
+    return replace(
+        memory,
+        target=target,
+        pods=keep_pods(given, memory, plan.removal.choice),
+        spare=plan.removal.spare,
+        moves=moved(memory.moves, given.policy, change=change, startup=startup, now=now),
+    )
+
+
+def _evidence(view: View, supply: Supply) -> Evidence:
+    memory = view.memory
+    return Evidence(
+        ages=view.given.senses.ages,
+        supply=supply,
+        demand=view.demand,
+        forecast=view.forecast,
+        learnt=learnt(view.given.policy, memory),
+        announced=view.ahead,
+        reversals=len(memory.moves.turns),
+    )
+
+
+def _off(view: View, base: int) -> Outcome:
+    """The kill switch: the live replicas, whatever is seen."""
+    return _held(view, Hold(base, Reason.OFF, "mode is off"), base)
+
+
+def _unheard(view: View, why: Unknown) -> Outcome:
+    """Nobody has said how many replicas there are, so there is nothing to answer that would change nothing."""
+    return _held(view, Hold(why, Reason.NO_REPLICAS, why.why), 0)
+
+
+def _held(view: View, hold: Hold, base: int) -> Outcome:
+    """An outcome that only learns."""
+    given, memory = view.given, view.memory
+    return Outcome(
+        at=given.now,
+        decision=hold,
+        report=hold.replicas,
+        trail=(Step(hold.reason, base, base, hold.why),),
+        orders=(),
+        evidence=_evidence(view, count(given, base).supply),
+        memory=replace(memory, target=None, pods=keep_pods(given, memory, None)),
+    )
