@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from scaler.core.memory import Memory
+from typing import TypeAlias
+
 from scaler.core.senses import Given
 from scaler.core.types import Announcement, Instant, Seconds
 
-Levels = tuple[tuple[str, float], ...]
+Levels: TypeAlias = tuple[tuple[str, float], ...]
 
 
-def levels(given: Given, memory: Memory, demand: float) -> Levels:
+def levels(given: Given, hints: Levels, demand: float) -> Levels:
     """By name, the demand in pods that each hint raises to: what stood when it was first seen, plus its own pods.
 
     So the tasks a hint announced do not count twice once they are queued. Hints stack, and together add at most the
     policy's share of the maximum.
     """
-    known = dict(memory.hints)
+    if not given.observation.announced:
+        return ()
+    known = dict(hints)
     left = given.policy.pace.hint_share * given.policy.max_replicas
     kept: list[tuple[str, float]] = []
     for hint in (a for a in given.observation.announced if a.added):

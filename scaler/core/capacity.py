@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
-from scaler.core.memory import Memory
+from scaler.core.memory import Lessons
 from scaler.core.numbers import quantile
 from scaler.core.policy import Policy
 from scaler.core.senses import Given
 from scaler.core.types import Known, Sample, Seconds, Signal, Unknown
 
+Measured: TypeAlias = tuple[Known, ...]
 KEPT = 10
 ENOUGH = 3
 EVERY: Seconds = 30.0  # samples of one saturated spell are not ten proofs
 
 
-def pods(given: Given, memory: Memory) -> Sample:
+def pods(given: Given, lessons: Lessons) -> Sample:
     """Pods that the token rate asks for, before headroom."""
-    if Signal.TOKENS not in given.senses.usable or memory.tokens is None:
+    if Signal.TOKENS not in given.senses.usable or lessons.tokens is None:
         return given.senses.missing(Signal.TOKENS)
-    each = per_pod(given.policy, memory)
-    return each if isinstance(each, Unknown) else Known(memory.tokens.value / each, given.now)
+    each = per_pod(given.policy, lessons)
+    return each if isinstance(each, Unknown) else Known(lessons.tokens.value / each, given.now)
 
 
-def per_pod(policy: Policy, memory: Memory) -> float | Unknown:
+def per_pod(policy: Policy, lessons: Lessons) -> float | Unknown:
     """Tokens per second that one pod can carry: set, or the 0.9 quantile of what it did with every slot taken."""
     if policy.tokens_per_pod is not None:
         return policy.tokens_per_pod
-    if len(memory.capacity) < ENOUGH:
-        return Unknown(f"measured {len(memory.capacity)} times under full load, {ENOUGH} are needed")
-    return quantile(np.array([c.value for c in memory.capacity]), 0.9)
+    measured = lessons.capacity
+    if len(measured) < ENOUGH:
+        return Unknown(f"measured {len(measured)} times under full load, {ENOUGH} are needed")
+    return quantile(np.array([c.value for c in measured]), 0.9)
 
 
-def learn(given: Given, memory: Memory) -> Memory:
+def learn(given: Given, tokens: Known | None, measured: Measured) -> tuple[Known | None, Measured]:
     """Average the token rate over its time constant, and take a capacity sample where every slot is taken."""
-    tokens = given.senses.usable.get(Signal.TOKENS)
-    if tokens is None:
-        return memory
-    memory = replace(memory, tokens=_averaged(memory.tokens, tokens, given))
+    sample = given.senses.usable.get(Signal.TOKENS)
+    if sample is None:
+        return tokens, measured
+    tokens = _averaged(tokens, sample, given)
     ready = _saturated(given)
-    due = not memory.capacity or given.now - memory.capacity[-1].at >= EVERY
-    if not ready or not due or tokens.value <= 0:
-        return memory
-    return replace(memory, capacity=(*memory.capacity, Known(tokens.value / ready, given.now))[-KEPT:])
+    due = not measured or given.now - measured[-1].at >= EVERY
+    if not ready or not due or sample.value <= 0:
+        return tokens, measured
+    return tokens, (*measured, Known(sample.value / ready, given.now))[-KEPT:]
 
 
 def _saturated(given: Given) -> int:

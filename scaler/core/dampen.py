@@ -63,13 +63,17 @@ Rule: TypeAlias = Callable[[Scene, int], Step | None]
 
 def settle(s: Scene, n: int) -> Step | None:
     """Follow the pods: fall with each drained one, and rise to those that stand without being asked for."""
+    if s.standing == n:
+        return None
     reason = Reason.DRAINED if s.standing < n else Reason.STANDING
-    return _moved(reason, n, s.standing, f"{s.supply.drained} drained")
+    return Step(reason, n, s.standing, f"{s.supply.drained} drained")
 
 
 def leave(s: Scene, n: int) -> Step | None:
     """Give up idle pods of a best-effort pool, and orders that never became pods."""
-    return _moved(s.leaving_why, n, n - s.leaving, f"{s.leaving} of {s.supply.wanted}, {s.demand.need_down} are needed")
+    if not s.leaving:
+        return None
+    return Step(s.leaving_why, n, n - s.leaving, f"{s.leaving} of {s.supply.wanted}, {s.demand.need_down} are needed")
 
 
 def veto(s: Scene, n: int) -> Step | None:
@@ -81,17 +85,20 @@ def veto(s: Scene, n: int) -> Step | None:
 
 def want(s: Scene, n: int) -> Step | None:
     """Add what the work needs beyond supply; pods called back from draining come first and cost no replica."""
+    after = _ask(s, n, s.demand.need_up)
+    if after == n:
+        return None
     note = f"{s.demand.bound} asks for {s.demand.up:.2f} pods, supply is {s.supply.wanted}"
-    return _moved(Reason.DEMAND, n, _ask(s, n, s.demand.need_up), note)
+    return Step(Reason.DEMAND, n, after, note)
 
 
 def foresee(s: Scene, n: int) -> Step | None:
     """Add ahead what a forecast that has earned it expects before a pod could start."""
     f = s.forecast
-    if isinstance(f.pods, Unknown):
+    if isinstance(f.pods, Unknown) or (after := _ask(s, n, whole(f.pods))) == n:
         return None
     note = f"{f.pods:.2f} pods within {f.horizon:.0f} s at q = {f.quantile:.2f} ({f.candidate})"
-    return _moved(Reason.FORECAST, n, _ask(s, n, whole(f.pods)), note)
+    return Step(Reason.FORECAST, n, after, note)
 
 
 def tolerate(s: Scene, n: int) -> Step | None:
@@ -106,19 +113,21 @@ def tolerate(s: Scene, n: int) -> Step | None:
 def activate(s: Scene, n: int) -> Step | None:
     """Keep an empty pool empty until demand is strictly above the activation threshold."""
     tasks = s.demand.now * s.policy.slots_per_pod
-    if s.base or s.standing or tasks > s.policy.activation:
+    if not n or s.base or s.standing or tasks > s.policy.activation:
         return None
-    return _moved(Reason.ACTIVATION, n, 0, f"{tasks:g} tasks, more than {s.policy.activation:g} wake the pool")
+    return Step(Reason.ACTIVATION, n, 0, f"{tasks:g} tasks, more than {s.policy.activation:g} wake the pool")
 
 
 def announce(s: Scene, n: int) -> Step | None:
     """Add what hints and the schedule ask for."""
-    return _moved(Reason.ANNOUNCED, n, _ask(s, n, whole(s.ahead)), f"{s.ahead:g} pods announced")
+    after = _ask(s, n, whole(s.ahead))
+    return None if after == n else Step(Reason.ANNOUNCED, n, after, f"{s.ahead:g} pods announced")
 
 
 def minimum(s: Scene, n: int) -> Step | None:
     """Never fewer than the pool's minimum."""
-    return _moved(Reason.MINIMUM, n, max(n, s.policy.min_replicas), f"min_replicas {s.policy.min_replicas}")
+    least = s.policy.min_replicas
+    return None if n >= least else Step(Reason.MINIMUM, n, least, f"min_replicas {least}")
 
 
 def pause(s: Scene, n: int) -> Step | None:
@@ -130,26 +139,26 @@ def pause(s: Scene, n: int) -> Step | None:
 def limit_rate(s: Scene, n: int) -> Step | None:
     """Rise by at most max(4, 100 %) of what the window began with."""
     pace = s.policy.pace
-    began = s.base - sum(r.added for r in s.moves.rises if s.now - r.at < pace.rise_window)
-    began = max(0, began)
+    began = max(0, s.base - sum(r.added for r in s.moves.rises if s.now - r.at < pace.rise_window))
     most = max(s.base, s.standing, began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
-    return _moved(Reason.RATE_LIMIT, n, min(n, most), f"from {began} within {pace.rise_window:.0f} s")
+    return None if n <= most else Step(Reason.RATE_LIMIT, n, most, f"from {began} within {pace.rise_window:.0f} s")
 
 
 def maximum(s: Scene, n: int) -> Step | None:
     """Never more than the pool's maximum. Draining pods count."""
-    return _moved(Reason.MAXIMUM, n, min(n, s.policy.max_replicas), f"max_replicas {s.policy.max_replicas}")
+    most = s.policy.max_replicas
+    return None if n <= most else Step(Reason.MAXIMUM, n, most, f"max_replicas {most}")
 
 
 def afford(s: Scene, n: int) -> Step | None:
     """Never more than the money per hour pays for. Draining pods count."""
-    pods = s.policy.affordable
-    return None if pods is None else _moved(Reason.BUDGET, n, min(n, pods), f"{s.policy.budget_per_hour:g} an hour")
+    most = s.policy.affordable
+    return None if most is None or n <= most else Step(Reason.BUDGET, n, most, f"{s.policy.budget_per_hour:g} an hour")
 
 
 def protect(s: Scene, n: int) -> Step | None:
     """Never below the floor, whatever the bounds say."""
-    return _moved(Reason.FLOOR, n, max(n, s.floor), f"{s.floor} pods hold work or may")
+    return None if n >= s.floor else Step(Reason.FLOOR, n, s.floor, f"{s.floor} pods hold work or may")
 
 
 def tell_drains(s: Scene, n: int) -> Step | None:
@@ -225,7 +234,3 @@ def _ask(s: Scene, n: int, pods: int) -> int:
     """The target at which supply reaches ``pods``, once those called back serve again; never below ``n``."""
     missing = pods - s.supply.wanted - s.called_back
     return max(n, s.standing + missing) if missing > 0 else n
-
-
-def _moved(reason: Reason, before: int, after: int, note: str) -> Step | None:
-    return None if before == after else Step(reason, before, after, note)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaler.core import capacity
-from scaler.core.memory import Memory, Reading
+from scaler.core.memory import Lessons, Reading
 from scaler.core.numbers import whole
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, Unknown
@@ -33,10 +33,10 @@ class Work:
     complete: bool
 
 
-def measure(given: Given, memory: Memory) -> Work:
+def measure(given: Given, lessons: Lessons) -> Work:
     """What each valid signal asks for, and the most any of them does."""
     pace, fleet = given.policy.pace, given.fleet
-    by_signal = _by_signal(given, memory)
+    by_signal = _by_signal(given, lessons)
     hard = max((s.value for s in (by_signal["work"], by_signal["pending"]) if isinstance(s, Known)), default=0.0)
     tokens = by_signal["tokens"]
     soft = tokens.value if isinstance(tokens, Known) else 0.0
@@ -50,7 +50,7 @@ def measure(given: Given, memory: Memory) -> Work:
     )
 
 
-def _by_signal(given: Given, memory: Memory) -> dict[str, Sample]:
+def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
     """Pods asked for by tasks where they are, and by tokens.
 
     ``work`` is what runs, is held and waits; it is Known when any part of it is.
@@ -72,7 +72,7 @@ def _by_signal(given: Given, memory: Memory) -> dict[str, Sample]:
         "sessions": fleet if isinstance(fleet, Unknown) else pods(sessions),
         "work": pods(work) if seen or queue else Unknown("neither the queue nor the pods are seen"),
         "pending": pods(p.value) if (p := senses.usable.get(Signal.PENDING)) else senses.missing(Signal.PENDING),
-        "tokens": capacity.pods(given, memory),
+        "tokens": capacity.pods(given, lessons),
     }
 
 
@@ -81,9 +81,9 @@ def _bound(by_signal: Mapping[str, Sample]) -> str | Unknown:
     return max(asked)[1] if asked else Unknown("no signal says anything about demand")
 
 
-def read(given: Given, memory: Memory, work: Work) -> tuple[Reading, ...]:
+def read(given: Given, before: tuple[Reading, ...], work: Work) -> tuple[Reading, ...]:
     """The readings of the slow window with this instant's. A blind tick never reads lower than the one before it."""
-    before, now = memory.readings, given.now
+    now = given.now
     if isinstance(work.bound, Unknown):
         return before
     down = work.down if work.complete or not before else max(work.down, before[-1].down)
@@ -123,11 +123,11 @@ def _means(readings: tuple[Reading, ...], window: Seconds, now: Instant) -> tupl
     """Means over the window of values that hold until the next reading; the last ones where no time has passed."""
     start, end, up, down = now - window, now, 0.0, 0.0
     for reading in reversed(readings):
-        begin = max(start, reading.at)
+        begin = reading.at if reading.at > start else start  # noqa: FURB136  # max() is half the cost of the loop
         up += reading.up * (end - begin)
         down += reading.down * (end - begin)
         end = begin
-        if begin <= start:
+        if begin == start:
             break
     span = now - end
     if span > 0:
@@ -135,19 +135,19 @@ def _means(readings: tuple[Reading, ...], window: Seconds, now: Instant) -> tupl
     return (readings[-1].up, readings[-1].down) if readings else (0.0, 0.0)
 
 
-def waiting_since(given: Given, memory: Memory) -> Instant | None:
+def waiting_since(given: Given, since: Instant | None) -> Instant | None:
     """Since when the queue has not been empty, as far as is known."""
     queue = given.senses.usable.get(Signal.QUEUE)
     if queue is None:
-        return memory.queue_since
+        return since
     if queue.value <= 0:
         return None
-    return given.now if memory.queue_since is None else memory.queue_since
+    return given.now if since is None else since
 
 
-def oldest_wait(given: Given, memory: Memory) -> Seconds:
+def oldest_wait(given: Given, since: Instant | None) -> Seconds:
     """Seconds the oldest task has waited; without that signal, how long the queue has not been empty."""
     oldest = given.senses.usable.get(Signal.OLDEST_WAIT)
     if oldest is not None:
         return oldest.value
-    return 0.0 if memory.queue_since is None else given.now - memory.queue_since
+    return 0.0 if since is None else given.now - since

@@ -12,25 +12,30 @@ import numpy as np
 from scaler.core.pods import Floats, Ints, Mask, Phase, Pods, Stage
 from scaler.core.types import Instant, PodUid, Seconds
 
-NEW = -1  # the stage of a pod not seen before
+NEW = 9  # the stage of a pod not seen before: it may have been ready for long
 _ACTIVE, _DRAINING, _DRAINED = (int(p) for p in (Phase.ACTIVE, Phase.DRAINING, Phase.DRAINED))
-_PENDING, _STARTING, _READY = (int(s) for s in (Stage.PENDING, Stage.STARTING, Stage.READY))
+_READY = int(Stage.READY)  # the two before it are on their way
+_NONE = np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PodMemory:
-    """What is remembered of each pod, shape (n,): idle since when (NaN while it is not), times named, last stage."""
+    """What is remembered of each pod, shape (n,): idle since when (NaN while it is not), times named, last stage.
+
+    ``coming`` says how many were on their way to ready.
+    """
 
     uids: tuple[PodUid, ...]
     idle_since: Floats
     named: Ints
     stage: Ints
+    coming: int
 
     @classmethod
     def none(cls) -> PodMemory:
         """No pods."""
         ints = np.zeros(0, dtype=np.int64)
-        return cls(uids=(), idle_since=np.zeros(0), named=ints, stage=ints)
+        return cls(uids=(), idle_since=np.zeros(0), named=ints, stage=ints, coming=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,19 +100,20 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     load = pods.inflight + pods.sessions
     serving, quiet = active & known, load == 0
     calm = serving & ready & quiet
-    late = active & ~ready & (pods.since < now - sight.overdue_after)
     actives, draining, drained = np.bincount(pods.phase, minlength=3).tolist()
-    ables, overdue = int(np.count_nonzero(able)), int(np.count_nonzero(late))
-    waited = was.idle_since == was.idle_since  # not NaN: idle at the last look
+    ables = int(np.count_nonzero(able))
+    overdue = (
+        0 if ables == actives else int(np.count_nonzero((active & ~ready)[pods.since < now - sight.overdue_after]))
+    )
     believed = np.count_nonzero(known & (pods.phase != _DRAINED)) if drained else np.count_nonzero(known)
     return Fleet(
         pods=pods,
         idle=calm,
         idle_since=np.where(calm, np.fmin(was.idle_since, now), np.nan),
         named=was.named,
-        ended=now - was.idle_since[waited & serving & ~quiet],
-        left=now - was.idle_since[waited & (pods.phase == _DRAINING)],
-        startups=_startups(pods, was.stage, able),
+        ended=_idled(was.idle_since[serving & ~quiet], now),
+        left=_idled(was.idle_since[pods.phase == _DRAINING], now) if draining else _NONE,
+        startups=_startups(pods, was.stage, able) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
         sessions=int(pods.sessions[serving].sum()),
         unknown=len(pods) - drained - int(believed),
@@ -125,18 +131,24 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> PodMemory:
     if memory.uids is uids or memory.uids == uids:
         return memory
     where = {uid: i for i, uid in enumerate(memory.uids)}
-    rows = np.array([where.get(uid, NEW) for uid in uids], dtype=np.int64)
-    found = rows != NEW
+    rows = np.array([where.get(uid, -1) for uid in uids], dtype=np.int64)
+    found = rows >= 0
     take = rows[found]
     idle_since = np.full(len(uids), np.nan)
     named = np.zeros(len(uids), dtype=np.int64)
     stage = np.full(len(uids), NEW, dtype=np.int64)
     idle_since[found], named[found], stage[found] = memory.idle_since[take], memory.named[take], memory.stage[take]
-    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage)
+    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage, coming=memory.coming)
+
+
+def _idled(since: Floats, now: Instant) -> Floats:
+    """Seconds idle, of those that were at the last look."""
+    lengths: Floats = now - since[~np.isnan(since)]
+    return lengths
 
 
 def _startups(pods: Pods, was: Ints, able: Mask) -> Floats:
-    """Seconds from creation to ready, of pods seen on their way there: others may have been ready for long."""
-    arrived = able & ((was == _PENDING) | (was == _STARTING))
+    """Seconds from creation to ready, of the pods that were on their way at the last look."""
+    arrived = able & (was < _READY)
     lengths: Floats = pods.since[arrived] - pods.created_at[arrived]
     return lengths

@@ -28,6 +28,7 @@ FADE = 0.998  # a trial's weight after the next one: the last five hundred decid
 BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
 Point: TypeAlias = float | None  # a candidate with nothing to say bids None
+Points: TypeAlias = tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class Bid:
     due: Instant
     start: float
     peak: float
-    points: tuple[Point, ...]
-    tops: tuple[Point, ...]
+    points: Points
+    tops: Points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,26 +95,37 @@ class Question:
     signals: Mapping[Signal, Sample]
 
 
-def learn(memory: ForecastMemory, policy: Policy, ask: Question) -> ForecastMemory:
+def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
+    """Each candidate's point forecast of the highest demand within the horizon, in pods."""
+    return (ask.demand, _yesterday(memory, ask), _rate(policy, ask))
+
+
+def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> ForecastMemory:
     """Take this instant's demand in: raise open peaks, score what matured, and bid anew when it is time."""
-    bids = tuple(b if b.peak >= ask.demand else replace(b, peak=ask.demand) for b in memory.bids)
+    bids = _raised(memory.bids, ask.demand)
     if memory.bid_at is not None and ask.now - memory.bid_at < max(GRID, ask.horizon / GRID_PART):
-        return memory if bids == memory.bids else replace(memory, bids=bids)
+        return memory if bids is memory.bids else replace(memory, bids=bids)
     ripe = [b for b in bids if b.due <= ask.now]
     records = _score(memory.records, ripe, ask.q, policy.pace.forecast_memory)
-    memory = _remember(replace(memory, records=records, bids=bids[len(ripe) :], bid_at=ask.now), ask)
-    points = _points(memory, policy, ask)
-    tops = tuple(None if p is None else p + r.margin for p, r in zip(points, records, strict=True))
-    bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, points, tops)
-    return replace(memory, bids=(*memory.bids, bid))
+    tops = tuple(None if p is None else p + r.margin for p, r in zip(said, records, strict=True))
+    bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
+    profile, stamps = _remembered(memory, ask)
+    bids = (*(b for b in bids if b.due > ask.now), bid)
+    return ForecastMemory(bid_at=ask.now, bids=bids, records=records, profile=profile, stamps=stamps)
 
 
-def forecast(memory: ForecastMemory, policy: Policy, ask: Question) -> Forecast:
+def _raised(bids: tuple[Bid, ...], demand: float) -> tuple[Bid, ...]:
+    """Open bids with no peak below this demand. The newest has seen the least, so its peak is the lowest."""
+    if not bids or bids[-1].peak >= demand:
+        return bids
+    return tuple(b if b.peak >= demand else replace(b, peak=demand) for b in bids)
+
+
+def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
     """The best candidate's answer for this instant, Unknown until one has earned its use."""
-    points = _points(memory, policy, ask)
     skills = [r.skill(policy.pace.forecast_trials) for r in memory.records]
-    best = _best(skills, points)
-    skill, point = skills[best], points[best]
+    best = _best(skills, said)
+    skill, point = skills[best], said[best]
     pods: float | Unknown = Unknown("no forecast has beaten persistence by its gate")
     if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
         pods = point + memory.records[best].margin
@@ -126,15 +138,10 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question) -> Forecast:
     )
 
 
-def _best(skills: list[float | None], points: tuple[Point, ...]) -> int:
+def _best(skills: list[float | None], said: Points) -> int:
     """The candidate with the least loss among those that bid; the base where nothing is proven."""
-    proven = [(s, i) for i, s in enumerate(skills) if s is not None and points[i] is not None]
+    proven = [(s, i) for i, s in enumerate(skills) if s is not None and said[i] is not None]
     return min(proven)[1] if proven else 0
-
-
-def _points(memory: ForecastMemory, policy: Policy, ask: Question) -> tuple[Point, ...]:
-    """Each candidate's point forecast of the highest demand within the horizon, in pods."""
-    return (ask.demand, _yesterday(memory, ask), _rate(policy, ask))
 
 
 def _yesterday(memory: ForecastMemory, ask: Question) -> Point:
@@ -157,16 +164,15 @@ def _rate(policy: Policy, ask: Question) -> Point:
     return arrivals.value * service.value / policy.slots_per_pod
 
 
-def _remember(memory: ForecastMemory, ask: Question) -> ForecastMemory:
-    """Note the demand in its bucket of the day."""
+def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:
+    """The profile and its stamps with this demand in its bucket of the day."""
     bucket = int(ask.now // BUCKET)
     i = bucket % BUCKETS
-    same = memory.stamps[i] == bucket
-    if same and memory.profile[i] >= ask.demand:
-        return memory
+    if memory.stamps[i] == bucket and memory.profile[i] >= ask.demand:
+        return memory.profile, memory.stamps
     profile, stamps = memory.profile.copy(), memory.stamps.copy()
     profile[i], stamps[i] = ask.demand, bucket
-    return replace(memory, profile=profile, stamps=stamps)
+    return profile, stamps
 
 
 def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, kept: int) -> tuple[Record, ...]:

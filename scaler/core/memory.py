@@ -53,6 +53,24 @@ class Spare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lessons:
+    """What a pool has taught, and would be missed most after a restart.
+
+    Attributes:
+        tokens: averaged tokens per second.
+        capacity: tokens per second and pod, measured while every slot was taken, oldest first.
+        wait_price, priced_at: price of waiting in pod-seconds a second, and when it last moved.
+    """
+
+    startups: Startups
+    gaps: Gaps
+    tokens: Known | None = None
+    capacity: tuple[Known, ...] = ()
+    wait_price: float
+    priced_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Memory:
     """One pool's memory.
 
@@ -61,27 +79,19 @@ class Memory:
         born: when this process first saw the pool; falls wait one idle timer from then.
         target: the last target, None before the first.
         readings: demand over the slow window, oldest first.
-        tokens: averaged tokens per second.
         queue_since: since when the queue has not been empty.
-        capacity: tokens per second and pod, measured while every slot was taken, oldest first.
         hints: by name, the demand in pods that a hint raises to.
         spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
-        wait_price, priced_at: price of waiting in pod-seconds a second, and when it last moved.
     """
 
     at: Instant
     born: Instant
     pods: PodMemory
-    startups: Startups
-    gaps: Gaps
+    lessons: Lessons
     forecast: ForecastMemory
-    wait_price: float
-    priced_at: Instant
     target: int | None = None
     readings: tuple[Reading, ...] = ()
-    tokens: Known | None = None
     queue_since: Instant | None = None
-    capacity: tuple[Known, ...] = ()
     hints: tuple[tuple[str, float], ...] = ()
     moves: Moves = Moves()
     spare: Spare = Spare()
@@ -94,11 +104,10 @@ class Memory:
             at=now,
             born=now,
             pods=PodMemory.none(),
-            startups=Startups.none(pace),
-            gaps=Gaps.none(now),
+            lessons=Lessons(
+                startups=Startups.none(pace), gaps=Gaps.none(now), wait_price=pace.wait_price, priced_at=now
+            ),
             forecast=ForecastMemory.none(),
-            wait_price=pace.wait_price,
-            priced_at=now,
         )
 
     def at_or_before(self, now: Instant) -> Memory:
@@ -112,18 +121,15 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
     def at(instant: Instant | None) -> Instant | None:
         return None if instant is None else instant + by
 
-    moves, forecast, tokens = memory.moves, memory.forecast, memory.tokens
+    moves, forecast = memory.moves, memory.forecast
     return replace(
         memory,
         at=memory.at + by,
         born=memory.born + by,
-        priced_at=memory.priced_at + by,
         queue_since=at(memory.queue_since),
         pods=replace(memory.pods, idle_since=memory.pods.idle_since + by),
-        gaps=replace(memory.gaps, at=memory.gaps.at + by, timer_at=memory.gaps.timer_at + by),
+        lessons=_moved_lessons(memory.lessons, by),
         readings=tuple(replace(r, at=r.at + by) for r in memory.readings),
-        tokens=tokens and replace(tokens, at=tokens.at + by),
-        capacity=tuple(replace(c, at=c.at + by) for c in memory.capacity),
         moves=Moves(
             rises=tuple(replace(r, at=r.at + by) for r in moves.rises),
             last_rise=at(moves.last_rise),
@@ -135,4 +141,15 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
             bid_at=at(forecast.bid_at),
             bids=tuple(replace(b, due=b.due + by) for b in forecast.bids),
         ),
+    )
+
+
+def _moved_lessons(lessons: Lessons, by: Seconds) -> Lessons:
+    gaps, tokens = lessons.gaps, lessons.tokens
+    return replace(
+        lessons,
+        gaps=replace(gaps, at=gaps.at + by, timer_at=gaps.timer_at + by),
+        tokens=tokens and replace(tokens, at=tokens.at + by),
+        capacity=tuple(replace(c, at=c.at + by) for c in lessons.capacity),
+        priced_at=lessons.priced_at + by,
     )

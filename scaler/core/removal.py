@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
 from scaler.core.drain import Choice, choose
-from scaler.core.memory import Memory, Spare
+from scaler.core.memory import Lessons, Memory, Spare
 from scaler.core.policy import Guarantee
 from scaler.core.reasons import Reason
 from scaler.core.senses import Given
-from scaler.core.types import Supply, Unknown
+from scaler.core.types import Seconds, Supply, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ class Removal:
         return self.choice.chosen if self.choice else ()
 
 
-def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
+def forbid(given: Given, memory: Memory, lessons: Lessons, work: Work) -> Veto | None:
     """Why nothing may fall: the first that holds."""
     policy, fleet, stale = given.policy, given.fleet, given.senses.stale
     if policy.pause_down:
@@ -42,53 +42,54 @@ def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
     if stale is not None:
         return Veto(reason=Reason.STALE, why=stale)
     young = given.now - memory.born
-    if young < memory.gaps.timer:
-        return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {memory.gaps.timer:.0f} s")
-    return flapping(policy, memory.moves, startup=memory.startups.p90, now=given.now)
+    if young < lessons.gaps.timer:
+        return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {lessons.gaps.timer:.0f} s")
+    return flapping(policy, memory.moves, startup=lessons.startups.p90, now=given.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """Supply beyond what must be kept, in pods."""
+    """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle."""
 
     surplus: int
     supply: Supply
     veto: Veto | None
+    timer: Seconds
 
 
-def plan(given: Given, memory: Memory, excess: Excess) -> Removal:
+def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
     """Withdraw orders that never became pods first, then the longest idle pods."""
     veto, supply, fleet, policy = excess.veto, excess.supply, given.fleet, given.policy
     surplus = 0 if veto else max(0, excess.surplus)
     if isinstance(fleet, Unknown):
-        spare, leaving = _lasting(given, memory, surplus)
+        spare, leaving = _lasting(given, spare, surplus, excess.timer)
         kept = veto if excess.surplus > 0 else None
         return Removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
-    spare, withdrawn = _lasting(given, memory, unseen)
-    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=given.now - memory.gaps.timer)
+    spare, withdrawn = _lasting(given, spare, unseen, excess.timer)
+    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=given.now - excess.timer)
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     return Removal(
         choice=choice,
         leaving=withdrawn + at_once,
         why=Reason.IDLE if at_once else Reason.WITHDRAWN,
         spare=spare,
-        kept=_kept(choice, excess, memory),
+        kept=_kept(choice, excess),
     )
 
 
-def _lasting(given: Given, memory: Memory, spare: int) -> tuple[Spare, int]:
+def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spare, int]:
     """Give up what was spare for the idle timer, and in enough ticks running."""
     if spare <= 0:
         return Spare(), 0
-    now, since, named = given.now, memory.spare.since, memory.spare.named + 1
+    now, since, named = given.now, was.since, was.named + 1
     if since is None:
         return Spare(since=now, named=1), 0
-    lasted = now - since >= memory.gaps.timer and named >= given.policy.pace.namings
+    lasted = now - since >= timer and named >= given.policy.pace.namings
     return (Spare(), spare) if lasted else (Spare(since=since, named=named), 0)
 
 
-def _kept(choice: Choice, excess: Excess, memory: Memory) -> Veto | None:
+def _kept(choice: Choice, excess: Excess) -> Veto | None:
     """Why spare pods stay this tick, for the one who asks."""
     if excess.surplus <= 0 or choice.chosen:
         return None
@@ -98,6 +99,6 @@ def _kept(choice: Choice, excess: Excess, memory: Memory) -> Veto | None:
     if choice.blocked:
         return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
     if excess.supply.idle:
-        why = f"{spare}, {excess.supply.idle} idle, timer {memory.gaps.timer:.0f} s"
+        why = f"{spare}, {excess.supply.idle} idle, timer {excess.timer:.0f} s"
         return Veto(reason=Reason.IDLE_TIMER, why=why)
     return Veto(reason=Reason.BUSY, why=spare)

@@ -74,6 +74,6 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
 def _look(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Fleet | Unknown:
     if isinstance(observation.pods, Unknown):
         return observation.pods
-    overdue = 2 * memory.startups.p99
+    overdue = 2 * memory.lessons.startups.p99
     sight = Sight(now=now, stale_after=policy.stale_after, overdue_after=overdue, slots=policy.slots_per_pod)
     return look(observation.pods, memory.pods, sight)

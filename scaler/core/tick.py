@@ -7,7 +7,7 @@ arguments give the same outcome, for ever.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scaler.core import announced, drain, removal
 from scaler.core import demand as demands
@@ -15,7 +15,7 @@ from scaler.core import forecast as forecasts
 from scaler.core.dampen import Scene, Veto, moved, walk
 from scaler.core.demand import Work
 from scaler.core.learn import keep_pods, learn, learnt
-from scaler.core.memory import Memory
+from scaler.core.memory import Lessons, Memory, Reading
 from scaler.core.numbers import whole
 from scaler.core.policy import Guarantee, Mode, Policy
 from scaler.core.reasons import Reason
@@ -50,9 +50,8 @@ def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant)
         now: seconds since the epoch, read once. It may lie before the last tick's: a clock that was set back.
     """
     memory = memory.at_or_before(now)
-    given = take(policy, memory, observation, now)
-    view = _measure(given, learn(given, memory))
-    base = _base(given, view.memory)
+    view = _measure(take(policy, memory, observation, now), memory)
+    base = _base(view.given, memory)
     if isinstance(base, Unknown):
         return _unheard(view, base)
     if policy.mode is Mode.OFF:
@@ -62,45 +61,62 @@ def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
-    """One tick's figures, before anything is decided. ``memory`` has learnt this tick."""
+    """One tick's figures before anything is decided. ``memory`` is the last tick's; all else is this one's."""
 
     given: Given
     memory: Memory
+    lessons: Lessons
+    queue_since: Instant | None
+    readings: tuple[Reading, ...]
+    hints: announced.Levels
+    past: forecasts.ForecastMemory
     work: Work
     demand: Demand
     forecast: Forecast
     ahead: float
 
-    def needed(self, least: int) -> int:
-        """Pods that ``least``, what was announced and what is foreseen ask for, within the operator's bounds."""
+    def bounded(self, need: int) -> int:
+        """Pods that ``need``, what was announced and what is foreseen ask for, within the operator's bounds."""
         policy, foreseen = self.given.policy, self.forecast.pods
         expected = 0 if isinstance(foreseen, Unknown) else whole(foreseen)
-        need = max(least, whole(self.ahead), expected, policy.min_replicas)
         cap = policy.max_replicas if policy.affordable is None else min(policy.max_replicas, policy.affordable)
-        return min(need, cap)
+        return min(max(need, whole(self.ahead), expected, policy.min_replicas), cap)
 
 
 def _measure(given: Given, memory: Memory) -> View:
-    """Demand and forecast of this instant."""
-    work = demands.measure(given, memory)
-    readings = demands.read(given, memory, work)
-    hints = announced.levels(given, memory, work.up)
-    startup, price = memory.startups.p90, memory.wait_price
-    ask = forecasts.Question(
-        demand=work.up, horizon=startup, q=price / (price + 1), now=given.now, signals=given.senses.usable
-    )
-    past = memory.forecast
-    if not isinstance(work.bound, Unknown):
-        past = forecasts.learn(past, given.policy, ask)
-    memory = replace(memory, readings=readings, hints=hints, forecast=past)
+    """Learn from this instant, and measure demand and forecast."""
+    lessons = learn(given, memory.lessons)
+    queue_since = demands.waiting_since(given, memory.queue_since)
+    work = demands.measure(given, lessons)
+    readings = demands.read(given, memory.readings, work)
+    hints = announced.levels(given, memory.hints, work.up)
+    past, forecast = _foresee(given, memory.forecast, lessons, work)
+    startup = lessons.startups.p90
     return View(
         given=given,
         memory=memory,
+        lessons=lessons,
+        queue_since=queue_since,
+        readings=readings,
+        hints=hints,
+        past=past,
         work=work,
-        demand=demands.dampen(given, readings, work, demands.oldest_wait(given, memory)),
-        forecast=forecasts.forecast(past, given.policy, ask),
+        demand=demands.dampen(given, readings, work, demands.oldest_wait(given, queue_since)),
+        forecast=forecast,
         ahead=announced.ahead(given.observation.announced, hints, startup=startup, now=given.now),
     )
+
+
+def _foresee(
+    given: Given, past: forecasts.ForecastMemory, lessons: Lessons, work: Work
+) -> tuple[forecasts.ForecastMemory, Forecast]:
+    """What is expected within one startup, at the newsvendor's quantile w / (w + c)."""
+    horizon, q = lessons.startups.p90, lessons.wait_price / (lessons.wait_price + 1)
+    ask = forecasts.Question(demand=work.up, horizon=horizon, q=q, now=given.now, signals=given.senses.usable)
+    said = forecasts.points(past, given.policy, ask)
+    if not isinstance(work.bound, Unknown):
+        past = forecasts.learn(past, given.policy, ask, said)
+    return past, forecasts.forecast(past, given.policy, ask, said)
 
 
 def _base(given: Given, memory: Memory) -> int | Unknown:
@@ -124,14 +140,15 @@ def _decide(view: View, base: int) -> Outcome:
     if policy.mode is Mode.RECOMMEND:
         trail = (*trail, Step(Reason.RECOMMEND, target, target, f"the live replicas stay at {base}"))
     auto = policy.mode is Mode.AUTO
+    memory = _remember(view, plan, target if auto else None)
     return Outcome(
         at=view.given.now,
         decision=decision,
         report=target if auto else base,
         trail=trail,
         orders=_orders(view.given, plan) if auto else (),
-        evidence=_evidence(view, plan.footing.supply),
-        memory=_remember(view, plan, target if auto else None),
+        evidence=_evidence(view, plan.footing.supply, len(memory.moves.turns)),
+        memory=memory,
     )
 
 
@@ -148,18 +165,19 @@ class Plan:
 
 
 def _plan(view: View, base: int) -> Plan:
-    given, demand = view.given, view.demand
+    given, demand, timer = view.given, view.demand, view.lessons.gaps.timer
     footing = count(given, base)
     have = footing.supply.wanted
-    missing = view.needed(demand.need_up) - have
-    surplus = have - view.needed(max(demand.need_up, demand.need_down))
-    veto = removal.forbid(given, view.memory, view.work)
+    missing = view.bounded(demand.need_up) - have
+    surplus = have - view.bounded(max(demand.need_up, demand.need_down))
+    veto = removal.forbid(given, view.memory, view.lessons, view.work)
+    excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer)
     return Plan(
         base=base,
         footing=footing,
         missing=missing,
         veto=veto,
-        removal=removal.plan(given, view.memory, Excess(surplus=surplus, supply=footing.supply, veto=veto)),
+        removal=removal.plan(given, view.memory.spare, excess),
         calls=() if isinstance(given.fleet, Unknown) else drain.call_back(given.fleet, missing),
     )
 
@@ -201,28 +219,32 @@ def _orders(given: Given, plan: Plan) -> tuple[Order, ...]:
 
 def _remember(view: View, plan: Plan, target: int | None) -> Memory:
     """The memory for the next tick; only a target that is followed moves."""
-    given, memory = view.given, view.memory
-    startup, now = memory.startups.p90, given.now
+    given, startup = view.given, view.lessons.startups.p90
     change = 0 if target is None else target - plan.base
-    return replace(
-        memory,
+    return Memory(
+        at=given.now,
+        born=view.memory.born,
+        pods=keep_pods(given, view.memory, plan.removal.choice),
+        lessons=view.lessons,
+        forecast=view.past,
         target=target,
-        pods=keep_pods(given, memory, plan.removal.choice),
+        readings=view.readings,
+        queue_since=view.queue_since,
+        hints=view.hints,
+        moves=moved(view.memory.moves, given.policy, change=change, startup=startup, now=given.now),
         spare=plan.removal.spare,
-        moves=moved(memory.moves, given.policy, change=change, startup=startup, now=now),
     )
 
 
-def _evidence(view: View, supply: Supply) -> Evidence:
-    memory = view.memory
+def _evidence(view: View, supply: Supply, reversals: int) -> Evidence:
     return Evidence(
         ages=view.given.senses.ages,
         supply=supply,
         demand=view.demand,
         forecast=view.forecast,
-        learnt=learnt(view.given.policy, memory),
+        learnt=learnt(view.given.policy, view.lessons),
         announced=view.ahead,
-        reversals=len(memory.moves.turns),
+        reversals=reversals,
     )
 
 
@@ -245,6 +267,16 @@ def _held(view: View, hold: Hold, base: int) -> Outcome:
         report=hold.replicas,
         trail=(Step(hold.reason, base, base, hold.why),),
         orders=(),
-        evidence=_evidence(view, count(given, base).supply),
-        memory=replace(memory, target=None, pods=keep_pods(given, memory, None)),
+        evidence=_evidence(view, count(given, base).supply, len(memory.moves.turns)),
+        memory=Memory(
+            at=given.now,
+            born=memory.born,
+            pods=keep_pods(given, memory, None),
+            lessons=view.lessons,
+            forecast=view.past,
+            readings=view.readings,
+            queue_since=view.queue_since,
+            hints=view.hints,
+            moves=moved(memory.moves, given.policy, change=0, startup=0.0, now=given.now),
+        ),
     )
