@@ -23,7 +23,7 @@ COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
 class Work:
     """Demand of one instant in pods, before dampening: ``up`` for additions, ``down`` for removals.
 
-    ``complete`` says that no signal the pool is measured by was missing.
+    ``complete`` says that no signal the pool is measured by was missing, and no pod fell silent just now.
     """
 
     by_signal: Mapping[str, Sample]
@@ -40,13 +40,14 @@ def measure(given: Given, lessons: Lessons) -> Work:
     hard = max((s.value for s in (by_signal["work"], by_signal["pending"]) if isinstance(s, Known)), default=0.0)
     tokens = by_signal["tokens"]
     soft = tokens.value if isinstance(tokens, Known) else 0.0
-    blind = 0 if isinstance(fleet, Unknown) else fleet.unknown
+    blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
+    bound = _bound(by_signal, pace.soft_up)
     return Work(
         by_signal=by_signal,
-        bound=_bound(by_signal),
+        bound=bound,
         up=max(hard, soft / pace.soft_up),
         down=max(hard + blind, soft / pace.soft_down),
-        complete=given.senses.stale is None,
+        complete=given.senses.stale is None and not blinking,
     )
 
 
@@ -76,8 +77,10 @@ def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
     }
 
 
-def _bound(by_signal: Mapping[str, Sample]) -> str | Unknown:
-    asked = [(s.value, name) for name in ("work", "pending", "tokens") if isinstance(s := by_signal[name], Known)]
+def _bound(by_signal: Mapping[str, Sample], soft_up: float) -> str | Unknown:
+    """The signal that asks for the most, tokens with their headroom."""
+    parts = (("work", 1.0), ("pending", 1.0), ("tokens", soft_up))
+    asked = [(s.value / part, name) for name, part in parts if isinstance(s := by_signal[name], Known)]
     return max(asked)[1] if asked else Unknown("no signal says anything about demand")
 
 
@@ -106,7 +109,9 @@ def dampen(given: Given, readings: tuple[Reading, ...], work: Work, waiting: Sec
     """Additions by now or the fast mean, whichever is more; removals by the larger of the fast and the slow mean."""
     pace, now = given.policy.pace, given.now
     fast_up, fast_down = _means(readings, pace.fast_window, now)
-    up, down = max(work.up, fast_up), max(fast_down, _means(readings, pace.slow_window, now)[1])
+    # What was read before a blackout keeps what there is, and adds nothing.
+    up = 0.0 if isinstance(work.bound, Unknown) else max(work.up, fast_up)
+    down = max(fast_down, _means(readings, pace.slow_window, now)[1])
     return Demand(
         by_signal=work.by_signal,
         bound=work.bound,
@@ -123,11 +128,12 @@ def _means(readings: tuple[Reading, ...], window: Seconds, now: Instant) -> tupl
     """Means over the window of values that hold until the next reading; the last ones where no time has passed."""
     start, end, up, down = now - window, now, 0.0, 0.0
     for reading in reversed(readings):
-        begin = reading.at if reading.at > start else start  # noqa: FURB136  # max() is half the cost of the loop
+        last = reading.at <= start
+        begin = start if last else reading.at
         up += reading.up * (end - begin)
         down += reading.down * (end - begin)
         end = begin
-        if begin == start:
+        if last:
             break
     span = now - end
     if span > 0:

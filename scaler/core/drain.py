@@ -68,10 +68,10 @@ def floor(fleet: Fleet, policy: Policy) -> int:
     A ReplicaSet that is lowered to the pods not drained can only lose drained ones. A StatefulSet loses its highest
     ordinals whatever they do, so it must keep all up to the highest that is not drained.
     """
-    if policy.workload is Workload.REPLICA_SET:
-        return fleet.not_drained
     kept = fleet.pods.ordinal[fleet.pods.phase != Phase.DRAINED]
-    return max(0, int(kept.max()) - policy.ordinals_start + 1) if len(kept) else 0
+    if policy.workload is Workload.REPLICA_SET or not len(kept):
+        return fleet.not_drained
+    return max(fleet.not_drained, int(kept.max()) - policy.ordinals_start + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,21 +129,26 @@ def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
 
 
 def call_back(fleet: Fleet, count: int) -> tuple[Order, ...]:
-    """Cancel up to ``count`` drains that are not committed."""
+    """Cancel up to ``count`` drains that are not committed, lowest ordinal first: a StatefulSet keeps no holes."""
     if count <= 0 or not fleet.draining:
         return ()
     pods = fleet.pods
-    rows = np.flatnonzero(pods.phase == Phase.DRAINING)[:count]
+    rows = np.flatnonzero(pods.phase == Phase.DRAINING)
+    rows = rows[np.argsort(pods.ordinal[rows], kind="stable")][:count]
     return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
 
 
-def go_on(fleet: Fleet, cancelled: tuple[Order, ...]) -> tuple[Order, ...]:
-    """The next order for each pod that drains: commit what was acknowledged for its epoch, ask the others again."""
+def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool) -> tuple[Order, ...]:
+    """The next order for each pod that drains: commit what was acknowledged for its epoch, ask the others again.
+
+    While nothing may fall nothing is committed either: a drain can be called back, a drained pod cannot.
+    """
     if not fleet.draining:
         return ()
     pods, kept = fleet.pods, {o.uid for o in cancelled}
     rows = [i for i in np.flatnonzero(pods.phase == Phase.DRAINING) if pods.uids[i] not in kept]
-    return tuple(Order(_next_verb(pods, i), pods.uids[i], int(pods.epoch[i])) for i in rows)
+    verbs = ((i, _next_verb(pods, i) if commit else Verb.CLOSE) for i in rows)
+    return tuple(Order(verb, pods.uids[i], int(pods.epoch[i])) for i, verb in verbs)
 
 
 def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:

@@ -34,6 +34,7 @@ def lines(outcome: Outcome) -> list[str]:
         _forecast(e.forecast),
         _learnt(e.learnt),
         *(f"age of {name}: {_age(age)}" for name, age in e.ages.items()),
+        f"announced: {e.announced:g} pods; quick reversals within the hour: {e.reversals}",
         f"reported to KEDA: {_count(outcome.report)}",
     ]
 
@@ -76,7 +77,9 @@ def _forecast(f: Forecast) -> str:
 def _learnt(known: Learnt) -> str:
     startup = f"startup p90 {known.startup_p90:.0f} s ({known.startups} seen)"
     timer = f"idle timer {known.idle_timer:.0f} s ({known.gaps} gaps)"
-    return f"learnt: {startup}, {timer}, waiting costs {known.wait_price:.1f}"
+    each = known.tokens_per_pod
+    tokens = each.why if isinstance(each, Unknown) else f"{each:.0f} a second"
+    return f"learnt: {startup}, {timer}, waiting costs {known.wait_price:.1f}, tokens per pod: {tokens}"
 
 
 def _count(replicas: int | Unknown) -> str:

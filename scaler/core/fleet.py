@@ -20,22 +20,26 @@ _NONE = np.zeros(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PodMemory:
-    """What is remembered of each pod, shape (n,): idle since when (NaN while it is not), times named, last stage.
+    """What is remembered of each pod, shape (n,), and ``coming``, how many were on their way to ready.
 
-    ``coming`` says how many were on their way to ready.
+    Attributes:
+        idle_since: NaN while it is not idle.
+        named: consecutive ticks it was named for removal.
+        heard: when its activity was last believed, NaN if never.
     """
 
     uids: tuple[PodUid, ...]
     idle_since: Floats
     named: Ints
     stage: Ints
+    heard: Floats
     coming: int
 
     @classmethod
     def none(cls) -> PodMemory:
         """No pods."""
         ints = np.zeros(0, dtype=np.int64)
-        return cls(uids=(), idle_since=np.zeros(0), named=ints, stage=ints, coming=0)
+        return cls(uids=(), idle_since=_NONE, named=ints, stage=ints, heard=_NONE, coming=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class Sight:
 
     now: Instant
     stale_after: Seconds
+    lost_after: Seconds
     overdue_after: Seconds
     slots: int
 
@@ -56,7 +61,10 @@ class Fleet:
         idle: active, ready, believed, with nothing running and no session held.
         idle_since: when the idleness began, NaN for all others.
         named: consecutive ticks each was named so far.
-        ended, left: seconds of idle gaps that ended in work, and of those cut short by a drain, shape (k,).
+        ended, left: seconds of idle gaps that ended in work, and of those cut short by a removal, shape (k,).
+        unknown: pods that have been ready, are not drained, and cannot be believed; ``blinking`` of them were not
+            long ago, which looks like work that ended.
+        heard: when each was last believed.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
         inflight, sessions: slots taken in pods that take work and can be believed.
     """
@@ -71,6 +79,8 @@ class Fleet:
     inflight: int
     sessions: int
     unknown: int
+    blinking: int
+    heard: Floats
     ready: int
     starting: int
     overdue: int
@@ -85,16 +95,17 @@ class Fleet:
 
     @property
     def full(self) -> bool:
-        """Whether there are ready pods, and each is believed and has no free slot."""
+        """Whether there are ready pods, each believed and without a free slot, and no other pod works beside them."""
         pods, sight = self.pods, self.sight
+        load = pods.inflight + pods.sessions
         able = (pods.phase == _ACTIVE) & (pods.stage == _READY)
-        taken = pods.known(sight.now, sight.stale_after) & (pods.inflight + pods.sessions >= sight.slots)
-        return self.ready > 0 and bool(taken[able].all())
+        taken = pods.known(sight.now, sight.stale_after) & (load >= sight.slots)
+        return self.ready > 0 and bool(taken[able].all()) and not load[~able].any()
 
 
 def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     """See the pods at this instant, and what changed since the last look."""
-    now, was = sight.now, align(memory, pods.uids)
+    now, was, gone = sight.now, *align(memory, pods.uids)
     active, ready = pods.phase == _ACTIVE, pods.stage == _READY
     known, able = pods.known(now, sight.stale_after), active & ready
     load = pods.inflight + pods.sessions
@@ -102,21 +113,23 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     calm = serving & ready & quiet
     actives, draining, drained = np.bincount(pods.phase, minlength=3).tolist()
     ables = int(np.count_nonzero(able))
-    overdue = (
-        0 if ables == actives else int(np.count_nonzero((active & ~ready)[pods.since < now - sight.overdue_after]))
-    )
-    believed = np.count_nonzero(known & (pods.phase != _DRAINED)) if drained else np.count_nonzero(known)
+    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
+    unheard = (pods.phase != _DRAINED) & (pods.stage >= _READY) & ~known
+    unknown = int(np.count_nonzero(unheard))
+    heard = np.where(known, pods.seen_at, was.heard) if unknown else pods.seen_at
     return Fleet(
         pods=pods,
         idle=calm,
         idle_since=np.where(calm, np.fmin(was.idle_since, now), np.nan),
         named=was.named,
         ended=_idled(was.idle_since[serving & ~quiet], now),
-        left=_idled(was.idle_since[pods.phase == _DRAINING], now) if draining else _NONE,
+        left=_idled(np.concatenate((gone, was.idle_since[pods.phase == _DRAINING])), now),
         startups=_startups(pods, was.stage, able) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
         sessions=int(pods.sessions[serving].sum()),
-        unknown=len(pods) - drained - int(believed),
+        unknown=unknown,
+        heard=heard,
+        blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,
         overdue=overdue,
@@ -126,10 +139,10 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     )
 
 
-def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> PodMemory:
-    """The memory in the order of these pods; a pod not remembered is new."""
+def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Floats]:
+    """The memory in the order of these pods, new ones among them; and idle since when those were that are gone."""
     if memory.uids is uids or memory.uids == uids:
-        return memory
+        return memory, _NONE
     where = {uid: i for i, uid in enumerate(memory.uids)}
     rows = np.array([where.get(uid, -1) for uid in uids], dtype=np.int64)
     found = rows >= 0
@@ -138,7 +151,17 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> PodMemory:
     named = np.zeros(len(uids), dtype=np.int64)
     stage = np.full(len(uids), NEW, dtype=np.int64)
     idle_since[found], named[found], stage[found] = memory.idle_since[take], memory.named[take], memory.stage[take]
-    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage, coming=memory.coming)
+    heard = np.full(len(uids), np.nan)
+    heard[found] = memory.heard[take]
+    gone = np.delete(memory.idle_since, take)
+    coming = memory.coming
+    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage, heard=heard, coming=coming), gone
+
+
+def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
+    """Pods not ready that were created, or were ready last, before this instant."""
+    since = np.where(pods.stage < _READY, pods.created_at, pods.since)
+    return int(np.count_nonzero(coming & (since < before)))
 
 
 def _idled(since: Floats, now: Instant) -> Floats:

@@ -138,6 +138,11 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
     )
 
 
+def silent(ask: Question, why: Unknown) -> Forecast:
+    """No forecast, because nothing is known of demand."""
+    return Forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
+
+
 def _best(skills: list[float | None], said: Points) -> int:
     """The candidate with the least loss among those that bid; the base where nothing is proven."""
     proven = [(s, i) for i, s in enumerate(skills) if s is not None and said[i] is not None]

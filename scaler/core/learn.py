@@ -46,10 +46,13 @@ def keep_pods(given: Given, memory: Memory, choice: Choice | None) -> PodMemory:
     fleet = given.fleet
     if isinstance(fleet, Unknown):
         return memory.pods
-    named = np.zeros(len(fleet.pods), dtype=np.int64) if choice is None else choice.named
-    coming = fleet.starting + fleet.overdue
     return PodMemory(
-        uids=fleet.pods.uids, idle_since=fleet.idle_since, named=named, stage=fleet.pods.stage, coming=coming
+        uids=fleet.pods.uids,
+        idle_since=fleet.idle_since,
+        named=np.zeros(len(fleet.pods), dtype=np.int64) if choice is None else choice.named,
+        stage=fleet.pods.stage,
+        heard=fleet.heard,
+        coming=fleet.starting + fleet.overdue,
     )
 
 

@@ -127,7 +127,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
         at=memory.at + by,
         born=memory.born + by,
         queue_since=at(memory.queue_since),
-        pods=replace(memory.pods, idle_since=memory.pods.idle_since + by),
+        pods=replace(memory.pods, idle_since=memory.pods.idle_since + by, heard=memory.pods.heard + by),
         lessons=_moved_lessons(memory.lessons, by),
         readings=tuple(replace(r, at=r.at + by) for r in memory.readings),
         moves=Moves(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,6 +80,16 @@ class Pods:
     ordinal: Ints
     epoch: Ints
     acked: Ints
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths.
+
+        Raises:
+            ValueError: naming the column.
+        """
+        for column in fields(self)[1:]:
+            if len(getattr(self, column.name)) != len(self.uids):
+                raise ValueError(f"{column.name} has {len(getattr(self, column.name))} entries for {len(self)} pods")
 
     def __len__(self) -> int:
         return len(self.uids)

@@ -6,6 +6,7 @@ import enum
 import math
 from dataclasses import dataclass, field
 
+from scaler.core.numbers import ROUNDING
 from scaler.core.types import Seconds
 
 
@@ -130,13 +131,15 @@ class Policy:
         for key in ("tokens_per_pod", "budget_per_hour", "pod_price_per_hour"):
             value = getattr(self, key)
             _require(value is None or _positive(value), key, value, "> 0")
+        pays = self.affordable
+        _require(pays is None or pays >= least, "budget_per_hour", self.budget_per_hour, f"enough for {least} pods")
 
     @property
     def affordable(self) -> int | None:
         """Pods that the money per hour pays for, or None where money is no bound."""
         if self.budget_per_hour is None or self.pod_price_per_hour is None:
             return None
-        return math.floor(self.budget_per_hour / self.pod_price_per_hour)
+        return math.floor(self.budget_per_hour / self.pod_price_per_hour + ROUNDING)
 
     @property
     def stale_after(self) -> Seconds:

@@ -141,8 +141,9 @@ def _array(kinds: tuple[Kind, ...]) -> Reader:
 
     def read(value: Json) -> Json:
         gaps = [np.nan if v is None and dtype.kind == "f" else v for v in _of(list, value)]
-        if any(type(v) not in (int, float) for v in gaps):
-            raise TypeError(f"expected numbers, found {value!r:.80}")
+        allowed = (int, float) if dtype.kind == "f" else (int,)
+        if any(type(v) not in allowed for v in gaps):
+            raise TypeError(f"expected {dtype.name} numbers, found {value!r:.80}")
         return np.array(gaps, dtype=dtype)
 
     return read

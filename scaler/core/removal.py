@@ -74,7 +74,7 @@ def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
         leaving=withdrawn + at_once,
         why=Reason.IDLE if at_once else Reason.WITHDRAWN,
         spare=spare,
-        kept=_kept(choice, excess),
+        kept=_kept(choice, excess, orders=0 if withdrawn else unseen),
     )
 
 
@@ -89,13 +89,17 @@ def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spar
     return (Spare(), spare) if lasted else (Spare(since=since, named=named), 0)
 
 
-def _kept(choice: Choice, excess: Excess) -> Veto | None:
-    """Why spare pods stay this tick, for the one who asks."""
+def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:
+    """Why what is spare stays this tick, for the one who asks; ``orders`` of it are pods that were never seen."""
     if excess.surplus <= 0 or choice.chosen:
         return None
     if excess.veto:
         return excess.veto
-    spare = f"{excess.surplus} spare"
+    pods = excess.surplus - min(excess.surplus, excess.supply.ordered)
+    if not pods:
+        why = f"{orders} orders not seen as pods, timer {excess.timer:.0f} s"
+        return Veto(reason=Reason.IDLE_TIMER, why=why) if orders else None
+    spare = f"{pods} spare"
     if choice.blocked:
         return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
     if excess.supply.idle:

@@ -66,7 +66,7 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
         age = ages[name] = max(0.0, now - sample.at)
         if age <= policy.pace.lost_after:
             usable[name] = sample
-        if age > policy.stale_after:
+        if age > min(policy.stale_after, policy.pace.lost_after):
             stale = stale or f"{name} is {age:.0f} s old"
     return Senses(usable=usable, ages=ages, stale=stale)
 
@@ -74,6 +74,11 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
 def _look(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Fleet | Unknown:
     if isinstance(observation.pods, Unknown):
         return observation.pods
-    overdue = 2 * memory.lessons.startups.p99
-    sight = Sight(now=now, stale_after=policy.stale_after, overdue_after=overdue, slots=policy.slots_per_pod)
+    sight = Sight(
+        now=now,
+        stale_after=policy.stale_after,
+        lost_after=policy.pace.lost_after,
+        overdue_after=2 * memory.lessons.startups.p99,
+        slots=policy.slots_per_pod,
+    )
     return look(observation.pods, memory.pods, sight)

@@ -113,8 +113,10 @@ def _foresee(
     """What is expected within one startup, at the newsvendor's quantile w / (w + c)."""
     horizon, q = lessons.startups.p90, lessons.wait_price / (lessons.wait_price + 1)
     ask = forecasts.Question(demand=work.up, horizon=horizon, q=q, now=given.now, signals=given.senses.usable)
+    if isinstance(work.bound, Unknown):
+        return past, forecasts.silent(ask, work.bound)
     said = forecasts.points(past, given.policy, ask)
-    if not isinstance(work.bound, Unknown):
+    if work.complete:  # a signal that blinks would teach a rise that never was
         past = forecasts.learn(past, given.policy, ask, said)
     return past, forecasts.forecast(past, given.policy, ask, said)
 
@@ -146,7 +148,7 @@ def _decide(view: View, base: int) -> Outcome:
         decision=decision,
         report=target if auto else base,
         trail=trail,
-        orders=_orders(view.given, plan) if auto else (),
+        orders=_orders(view.given, plan, target) if auto else (),
         evidence=_evidence(view, plan.footing.supply, len(memory.moves.turns)),
         memory=memory,
     )
@@ -203,16 +205,20 @@ def _scene(view: View, plan: Plan) -> Scene:
     )
 
 
-def _orders(given: Given, plan: Plan) -> tuple[Order, ...]:
-    """What is to be done to pods, which only a protected pool that we see has."""
+def _orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
+    """What is to be done to pods, which only a protected pool that we see has.
+
+    A drained pod makes room for a new one only as far as the rules let the target rise.
+    """
     fleet, replicas = given.fleet, given.observation.replicas
     if isinstance(fleet, Unknown) or given.policy.guarantee is Guarantee.BEST_EFFORT:
         return ()
     lowered = len(fleet.pods) - int(replicas.value) if isinstance(replicas, Known) else 0
+    replaced = min(plan.missing - len(plan.calls), target - plan.footing.standing)
     return (
         *plan.calls,
-        *drain.go_on(fleet, plan.calls),
-        *drain.delete(fleet, lowered=lowered, replaced=plan.missing - len(plan.calls)),
+        *drain.go_on(fleet, plan.calls, commit=plan.veto is None),
+        *drain.delete(fleet, lowered=lowered, replaced=replaced),
         *drain.mark(fleet.pods, plan.removal.chosen),
     )
 
