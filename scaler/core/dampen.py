@@ -138,9 +138,11 @@ def pause(s: Scene, n: int) -> Step | None:
 
 def limit_rate(s: Scene, n: int) -> Step | None:
     """Rise by at most max(4, 100 %) of what the window began with."""
-    pace = s.policy.pace
+    pace, kept = s.policy.pace, max(s.base, s.standing)
+    if n <= kept:
+        return None
     began = max(0, s.base - sum(r.added for r in s.moves.rises if s.now - r.at < pace.rise_window))
-    most = max(s.base, s.standing, began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
+    most = max(kept, began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
     return None if n <= most else Step(Reason.RATE_LIMIT, n, most, f"from {began} within {pace.rise_window:.0f} s")
 
 
@@ -205,14 +207,18 @@ def walk(scene: Scene) -> tuple[int, tuple[Step, ...]]:
 def flapping(policy: Policy, moves: Moves, *, startup: Seconds, now: Instant) -> Veto | None:
     """A fall that would turn the target back once more than the hour's budget allows waits until it is no reversal."""
     pace = policy.pace
+    if len(moves.turns) < pace.flap_budget or not _turns_back(moves, startup, now):
+        return None  # older turns may still be remembered, so this is not yet the count
     turns = sum(now - at < pace.flap_window for at in moves.turns)
-    if turns < pace.flap_budget or not _turns_back(moves, startup, now):
+    if turns < pace.flap_budget:
         return None
     return Veto(reason=Reason.FLAP_BUDGET, why=f"{turns} reversals within the hour, {pace.flap_budget} are allowed")
 
 
 def moved(moves: Moves, policy: Policy, *, change: int, startup: Seconds, now: Instant) -> Moves:
     """The moves after the target changed by ``change``, older ones forgotten."""
+    if not change and not moves.rises and not moves.turns:
+        return moves
     pace = policy.pace
     rises = tuple(r for r in moves.rises if now - r.at < pace.rise_window)
     turns = tuple(at for at in moves.turns if now - at < pace.flap_window)

@@ -7,6 +7,7 @@ judged and a full pod when removals are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from scaler.core.numbers import whole
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, Unknown
 
+SILENT = Unknown("no signal says anything about demand")
 COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
 
 
@@ -37,18 +39,23 @@ def measure(given: Given, lessons: Lessons) -> Work:
     """What each valid signal asks for, and the most any of them does."""
     pace, fleet = given.policy.pace, given.fleet
     by_signal = _by_signal(given, lessons)
-    hard = max((s.value for s in (by_signal["work"], by_signal["pending"]) if isinstance(s, Known)), default=0.0)
-    tokens = by_signal["tokens"]
-    soft = tokens.value if isinstance(tokens, Known) else 0.0
+    work, pending, tokens = (_value(by_signal[name]) for name in ("work", "pending", "tokens"))
+    hard, soft = max(work, pending, 0.0), max(tokens, 0.0)
+    most = max(work, pending, tokens / pace.soft_up)
+    bound = "work" if most == work else "pending" if most == pending else "tokens"
     blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
-    bound = _bound(by_signal, pace.soft_up)
     return Work(
         by_signal=by_signal,
-        bound=bound,
+        bound=bound if most >= 0 else SILENT,
         up=max(hard, soft / pace.soft_up),
         down=max(hard + blind, soft / pace.soft_down),
         complete=given.senses.stale is None and not blinking,
     )
+
+
+def _value(sample: Sample) -> float:
+    """The value, below every demand where there is none."""
+    return sample.value if isinstance(sample, Known) else -math.inf
 
 
 def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
@@ -75,13 +82,6 @@ def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
         "pending": pods(p.value) if (p := senses.usable.get(Signal.PENDING)) else senses.missing(Signal.PENDING),
         "tokens": capacity.pods(given, lessons),
     }
-
-
-def _bound(by_signal: Mapping[str, Sample], soft_up: float) -> str | Unknown:
-    """The signal that asks for the most, tokens with their headroom."""
-    parts = (("work", 1.0), ("pending", 1.0), ("tokens", soft_up))
-    asked = [(s.value / part, name) for name, part in parts if isinstance(s := by_signal[name], Known)]
-    return max(asked)[1] if asked else Unknown("no signal says anything about demand")
 
 
 def read(given: Given, before: tuple[Reading, ...], work: Work) -> tuple[Reading, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from scaler.core.numbers import pinball, quantile
 from scaler.core.pods import Floats, Ints
-from scaler.core.policy import Policy
+from scaler.core.policy import Pace, Policy
 from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
 
 CANDIDATES = ("rise", "yesterday", "rate")
@@ -47,19 +47,21 @@ class Bid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """One candidate's past: residuals (pods, shape (r,), oldest first), faded losses beside persistence's, trials."""
+    """One candidate's past.
+
+    Attributes:
+        residuals: pods that the peak rose above its point, shape (r,), oldest first.
+        margin: their quantile, in force until the next bid.
+        own, persistence: faded losses on the same trials.
+        skill: their ratio, None while unproven or where there was nothing to foresee.
+    """
 
     residuals: Floats
     margin: float = 0.0
     own: float = 0.0
     persistence: float = 0.0
     trials: int = 0
-
-    def skill(self, trials_enough: int) -> float | None:
-        """Loss over persistence's, None while unproven or where there was nothing to foresee."""
-        if self.trials < trials_enough or self.persistence <= 0:
-            return None
-        return self.own / self.persistence
+    skill: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,7 +108,7 @@ def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -
     if memory.bid_at is not None and ask.now - memory.bid_at < max(GRID, ask.horizon / GRID_PART):
         return memory if bids is memory.bids else replace(memory, bids=bids)
     ripe = [b for b in bids if b.due <= ask.now]
-    records = _score(memory.records, ripe, ask.q, policy.pace.forecast_memory)
+    records = _score(memory.records, ripe, ask.q, policy.pace)
     tops = tuple(None if p is None else p + r.margin for p, r in zip(said, records, strict=True))
     bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
     profile, stamps = _remembered(memory, ask)
@@ -123,9 +125,8 @@ def _raised(bids: tuple[Bid, ...], demand: float) -> tuple[Bid, ...]:
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
     """The best candidate's answer for this instant, Unknown until one has earned its use."""
-    skills = [r.skill(policy.pace.forecast_trials) for r in memory.records]
-    best = _best(skills, said)
-    skill, point = skills[best], said[best]
+    best = _best(memory.records, said)
+    skill, point = memory.records[best].skill, said[best]
     pods: float | Unknown = Unknown("no forecast has beaten persistence by its gate")
     if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
         pods = point + memory.records[best].margin
@@ -143,9 +144,9 @@ def silent(ask: Question, why: Unknown) -> Forecast:
     return Forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
 
 
-def _best(skills: list[float | None], said: Points) -> int:
+def _best(records: tuple[Record, ...], said: Points) -> int:
     """The candidate with the least loss among those that bid; the base where nothing is proven."""
-    proven = [(s, i) for i, s in enumerate(skills) if s is not None and said[i] is not None]
+    proven = [(r.skill, i) for i, r in enumerate(records) if r.skill is not None and said[i] is not None]
     return min(proven)[1] if proven else 0
 
 
@@ -180,13 +181,13 @@ def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:
     return profile, stamps
 
 
-def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, kept: int) -> tuple[Record, ...]:
+def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, pace: Pace) -> tuple[Record, ...]:
     if not ripe:
         return records
-    return tuple(_scored(record, ripe, i, q=q, kept=kept) for i, record in enumerate(records))
+    return tuple(_scored(record, ripe, i, q=q, pace=pace) for i, record in enumerate(records))
 
 
-def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, kept: int) -> Record:
+def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: Pace) -> Record:
     """One candidate's record with the matured bids in it."""
     own, persistence, trials = record.own, record.persistence, record.trials
     fresh: list[float] = []
@@ -200,6 +201,7 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, kept: 
         fresh.append(bid.peak - point)
     if not fresh:
         return record
-    residuals = np.concatenate((record.residuals, fresh))[-kept:]
+    residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
     margin = max(0.0, quantile(residuals, q)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
-    return Record(residuals, margin, own, persistence, trials)
+    skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
+    return Record(residuals, margin, own, persistence, trials, skill)

@@ -12,8 +12,8 @@ ROUNDING = 1e-9  # means of exact counts come out a hair above them, and must no
 
 
 def whole(pods: float) -> int:
-    """Whole pods that hold this much demand."""
-    return max(0, math.ceil(pods - ROUNDING))
+    """Whole pods that hold this much demand, which is not negative."""
+    return math.ceil(pods - ROUNDING)
 
 
 def quantile(values: Floats, q: float) -> float:

@@ -142,6 +142,12 @@ class Policy:
         return math.floor(self.budget_per_hour / self.pod_price_per_hour + ROUNDING)
 
     @property
+    def cap(self) -> int:
+        """The most pods that the maximum and the money allow."""
+        pays = self.affordable
+        return self.max_replicas if pays is None else min(self.max_replicas, pays)
+
+    @property
     def stale_after(self) -> Seconds:
         """Age at which a sample stops allowing falls."""
         return self.pace.stale_scrapes * self.scrape_interval

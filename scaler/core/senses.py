@@ -10,6 +10,8 @@ from scaler.core.memory import Memory
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
+NOT_CONFIGURED = Unknown("not configured")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Senses:
@@ -27,7 +29,7 @@ class Senses:
         """Why a signal that is not usable is not."""
         age = self.ages.get(signal)
         if age is None:
-            return Unknown("not configured")
+            return NOT_CONFIGURED
         return age if isinstance(age, Unknown) else Unknown(f"{age:.0f} s old")
 
 

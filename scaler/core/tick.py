@@ -75,12 +75,11 @@ class View:
     forecast: Forecast
     ahead: float
 
-    def bounded(self, need: int) -> int:
-        """Pods that ``need``, what was announced and what is foreseen ask for, within the operator's bounds."""
-        policy, foreseen = self.given.policy, self.forecast.pods
+    def besides(self) -> int:
+        """Pods asked for by anything but present work: what was announced, what is foreseen, and the minimum."""
+        foreseen = self.forecast.pods
         expected = 0 if isinstance(foreseen, Unknown) else whole(foreseen)
-        cap = policy.max_replicas if policy.affordable is None else min(policy.max_replicas, policy.affordable)
-        return min(max(need, whole(self.ahead), expected, policy.min_replicas), cap)
+        return max(whole(self.ahead), expected, self.given.policy.min_replicas)
 
 
 def _measure(given: Given, memory: Memory) -> View:
@@ -169,9 +168,9 @@ class Plan:
 def _plan(view: View, base: int) -> Plan:
     given, demand, timer = view.given, view.demand, view.lessons.gaps.timer
     footing = count(given, base)
-    have = footing.supply.wanted
-    missing = view.bounded(demand.need_up) - have
-    surplus = have - view.bounded(max(demand.need_up, demand.need_down))
+    have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
+    missing = min(needed, most) - have
+    surplus = have - min(max(needed, demand.need_down), most)
     veto = removal.forbid(given, view.memory, view.lessons, view.work)
     excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer)
     return Plan(
