@@ -19,12 +19,12 @@ ENOUGH = 3
 EVERY: Seconds = 30.0  # samples of one saturated spell are not ten proofs
 
 
-def pods(given: Given, lessons: Lessons) -> Sample:
-    """Pods that the token rate asks for, before headroom."""
-    if Signal.TOKENS not in given.senses.usable or lessons.tokens is None:
+def pods(given: Given, lessons: Lessons, tokens: Known | None) -> Sample:
+    """Pods that the averaged token rate asks for, before headroom."""
+    if Signal.TOKENS not in given.senses.usable or tokens is None:
         return given.senses.missing(Signal.TOKENS)
     each = per_pod(given.policy, lessons)
-    return each if isinstance(each, Unknown) else Known(lessons.tokens.value / each, given.now)
+    return each if isinstance(each, Unknown) else Known(tokens.value / each, given.now)
 
 
 def per_pod(policy: Policy, lessons: Lessons) -> float | Unknown:

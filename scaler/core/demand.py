@@ -35,13 +35,12 @@ class Work:
     complete: bool
 
 
-def measure(given: Given, lessons: Lessons) -> Work:
-    """What each valid signal asks for, and the most any of them does."""
+def measure(given: Given, lessons: Lessons, tokens: Known | None) -> Work:
+    """What each valid signal asks for, and the most any of them does; ``tokens`` is the averaged rate."""
     pace, fleet = given.policy.pace, given.fleet
-    by_signal = _by_signal(given, lessons)
-    work, pending, tokens = (_value(by_signal[name]) for name in ("work", "pending", "tokens"))
-    hard, soft = max(work, pending, 0.0), max(tokens, 0.0)
-    most = max(work, pending, tokens / pace.soft_up)
+    by_signal = _by_signal(given, capacity.pods(given, lessons, tokens))
+    work, pending, soft = (_value(by_signal[name]) for name in ("work", "pending", "tokens"))
+    hard, most = max(work, pending, 0.0), max(work, pending, soft / pace.soft_up)
     bound = "work" if most == work else "pending" if most == pending else "tokens"
     blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
     return Work(
@@ -58,7 +57,7 @@ def _value(sample: Sample) -> float:
     return sample.value if isinstance(sample, Known) else -math.inf
 
 
-def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
+def _by_signal(given: Given, tokens: Sample) -> dict[str, Sample]:
     """Pods asked for by tasks where they are, and by tokens.
 
     ``work`` is what runs, is held and waits; it is Known when any part of it is.
@@ -80,7 +79,7 @@ def _by_signal(given: Given, lessons: Lessons) -> dict[str, Sample]:
         "sessions": fleet if isinstance(fleet, Unknown) else pods(sessions),
         "work": pods(work) if seen or queue else Unknown("neither the queue nor the pods are seen"),
         "pending": pods(p.value) if (p := senses.usable.get(Signal.PENDING)) else senses.missing(Signal.PENDING),
-        "tokens": capacity.pods(given, lessons),
+        "tokens": tokens,
     }
 
 
@@ -152,8 +151,10 @@ def waiting_since(given: Given, since: Instant | None) -> Instant | None:
 
 
 def oldest_wait(given: Given, since: Instant | None) -> Seconds:
-    """Seconds the oldest task has waited; without that signal, how long the queue has not been empty."""
+    """Seconds the oldest task has waited; in a pool without that signal, how long the queue has not been empty."""
     oldest = given.senses.usable.get(Signal.OLDEST_WAIT)
     if oldest is not None:
         return oldest.value
-    return 0.0 if since is None else given.now - since
+    if since is None or Signal.OLDEST_WAIT in given.observation.signals:
+        return 0.0  # a signal that is missing must not raise anything
+    return given.now - since

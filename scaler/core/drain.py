@@ -63,7 +63,7 @@ def acknowledge(pod: Pod, epoch: int) -> Pod:
 
 
 def floor(fleet: Fleet, policy: Policy) -> int:
-    """The lowest target that takes nobody's work away.
+    """The lowest replicas that take nobody's work away.
 
     A ReplicaSet that is lowered to the pods not drained can only lose drained ones. A StatefulSet loses its highest
     ordinals whatever they do, so it must keep all up to the highest that is not drained.
@@ -156,16 +156,17 @@ def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:
     return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) else Verb.CLOSE
 
 
-def delete(fleet: Fleet, *, lowered: int, replaced: int) -> tuple[Order, ...]:
-    """Delete drained pods: as many as the live replicas are ``lowered`` below the pods, or are to be ``replaced``.
+def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:
+    """Delete drained pods that the target no longer counts (``settled``, shape (n,)).
 
-    Deleting more would have the workload's controller start a pod that nobody asked for. Of a StatefulSet the order is
-    highest ordinal first, which is the one its controller would not start again.
+    ``spare`` live replicas above the target are left to them: while the workload still asks for those, its controller
+    would start a pod that nobody wants. So they go as soon as the live replicas are lower, and at once where the target
+    wants their room. Highest ordinal first: a StatefulSet does not start that one again.
     """
-    count = min(fleet.drained, max(0, lowered, replaced))
-    if not count:
+    rows = np.flatnonzero(settled)
+    count = len(rows) - max(0, spare)
+    if count <= 0:
         return ()
     pods = fleet.pods
-    rows = np.flatnonzero(pods.phase == Phase.DRAINED)
     rows = rows[np.argsort(-pods.ordinal[rows], kind="stable")][:count]
     return tuple(Order(Verb.DELETE, pods.uids[i], int(pods.epoch[i])) for i in rows)

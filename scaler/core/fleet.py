@@ -26,6 +26,7 @@ class PodMemory:
         idle_since: NaN while it is not idle.
         named: consecutive ticks it was named for removal.
         heard: when its activity was last believed, NaN if never.
+        settled: drained, and no longer counted by the target.
     """
 
     uids: tuple[PodUid, ...]
@@ -33,13 +34,22 @@ class PodMemory:
     named: Ints
     stage: Ints
     heard: Floats
+    settled: Mask
     coming: int
 
     @classmethod
     def none(cls) -> PodMemory:
         """No pods."""
         ints = np.zeros(0, dtype=np.int64)
-        return cls(uids=(), idle_since=_NONE, named=ints, stage=ints, heard=_NONE, coming=0)
+        return cls(
+            uids=(),
+            idle_since=_NONE,
+            named=ints,
+            stage=ints,
+            heard=_NONE,
+            settled=np.zeros(0, dtype=np.bool_),
+            coming=0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +75,7 @@ class Fleet:
         unknown: pods that have been ready, are not drained, and cannot be believed; ``blinking`` of them were not
             long ago, which looks like work that ended.
         heard: when each was last believed.
+        settled: drained pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
         inflight, sessions: slots taken in pods that take work and can be believed.
     """
@@ -81,6 +92,7 @@ class Fleet:
     unknown: int
     blinking: int
     heard: Floats
+    settled: Mask
     ready: int
     starting: int
     overdue: int
@@ -123,12 +135,13 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         idle_since=np.where(calm, np.fmin(was.idle_since, now), np.nan),
         named=was.named,
         ended=_idled(was.idle_since[serving & ~quiet], now),
-        left=_idled(np.concatenate((gone, was.idle_since[pods.phase == _DRAINING])), now),
+        left=_idled(_left(was, gone, pods), now) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
         sessions=int(pods.sessions[serving].sum()),
         unknown=unknown,
         heard=heard,
+        settled=was.settled,
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,
@@ -152,16 +165,29 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Float
     stage = np.full(len(uids), NEW, dtype=np.int64)
     idle_since[found], named[found], stage[found] = memory.idle_since[take], memory.named[take], memory.stage[take]
     heard = np.full(len(uids), np.nan)
-    heard[found] = memory.heard[take]
-    gone = np.delete(memory.idle_since, take)
-    coming = memory.coming
-    return PodMemory(uids=uids, idle_since=idle_since, named=named, stage=stage, heard=heard, coming=coming), gone
+    settled = np.zeros(len(uids), dtype=np.bool_)
+    heard[found], settled[found] = memory.heard[take], memory.settled[take]
+    aligned = PodMemory(
+        uids=uids,
+        idle_since=idle_since,
+        named=named,
+        stage=stage,
+        heard=heard,
+        settled=settled,
+        coming=memory.coming,
+    )
+    return aligned, np.delete(memory.idle_since, take)
 
 
 def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
     """Pods not ready that were created, or were ready last, before this instant."""
     since = np.where(pods.stage < _READY, pods.created_at, pods.since)
     return int(np.count_nonzero(coming & (since < before)))
+
+
+def _left(was: PodMemory, gone: Floats, pods: Pods) -> Floats:
+    """Idle since when those were that drain now, or are gone."""
+    return np.concatenate((gone, was.idle_since[pods.phase == _DRAINING]))
 
 
 def _idled(since: Floats, now: Instant) -> Floats:

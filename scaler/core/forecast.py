@@ -98,16 +98,17 @@ class Question:
 
 
 def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
-    """Each candidate's point forecast of the highest demand within the horizon, in pods."""
-    return (ask.demand, _yesterday(memory, ask), _rate(policy, ask))
+    """Each candidate's point forecast of the highest demand within the horizon, in pods: never below what stands."""
+    others = (_yesterday(memory, ask), _rate(policy, ask))
+    return (ask.demand, *(None if p is None else max(p, ask.demand) for p in others))
 
 
 def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> ForecastMemory:
     """Take this instant's demand in: raise open peaks, score what matured, and bid anew when it is time."""
-    bids = _raised(memory.bids, ask.demand)
-    if memory.bid_at is not None and ask.now - memory.bid_at < max(GRID, ask.horizon / GRID_PART):
+    bids, step = _raised(memory.bids, ask), max(GRID, ask.horizon / GRID_PART)
+    if memory.bid_at is not None and ask.now - memory.bid_at < step:
         return memory if bids is memory.bids else replace(memory, bids=bids)
-    ripe = [b for b in bids if b.due <= ask.now]
+    ripe = [b for b in bids if ask.now - 2 * step < b.due <= ask.now]  # what ended unwatched proves nothing
     records = _score(memory.records, ripe, ask.q, policy.pace)
     tops = tuple(None if p is None else p + r.margin for p, r in zip(said, records, strict=True))
     bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
@@ -116,11 +117,11 @@ def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -
     return ForecastMemory(bid_at=ask.now, bids=bids, records=records, profile=profile, stamps=stamps)
 
 
-def _raised(bids: tuple[Bid, ...], demand: float) -> tuple[Bid, ...]:
+def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
     """Open bids with no peak below this demand. The newest has seen the least, so its peak is the lowest."""
-    if not bids or bids[-1].peak >= demand:
+    if not bids or bids[-1].peak >= ask.demand:
         return bids
-    return tuple(b if b.peak >= demand else replace(b, peak=demand) for b in bids)
+    return tuple(b if b.peak >= ask.demand or b.due < ask.now else replace(b, peak=ask.demand) for b in bids)
 
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:

@@ -3,8 +3,8 @@
 A gap is the time a pod stood idle before its next task. The timer minimises the expected cost of one gap,
 E[min(g, t) + 1{g > t} * restart], where a restart costs its own length in pod-seconds (ski rental, Lu and Chen
 arXiv:1112.0442; with a learnt distribution, clamped so that a wrong one costs at most a constant factor).
-Pods that left while idle did not finish their gap, so survival is estimated as Kaplan and Meier do: a timer learnt
-only from finished gaps would shorten itself for ever.
+Pods that left while idle did not finish their gap, so survival is estimated as Kaplan and Meier do: finished gaps
+alone are the short ones, and a timer learnt from them would believe that waiting is always rewarded.
 """
 
 from __future__ import annotations
@@ -27,24 +27,28 @@ class Gaps:
 
     Attributes:
         ended, left: shape (len(EDGES),), gaps that ended in work and gaps cut short by a removal.
-        seen: finished gaps ever counted, undecayed.
         at: the instant the counts were last decayed.
         restart: the restart cost the timer was computed for.
     """
 
     ended: Floats
     left: Floats
-    seen: int
     at: Instant
     timer: Seconds
     timer_at: Instant
     restart: Seconds
 
+    @property
+    def weight(self) -> float:
+        """Finished gaps seen, older ones faded."""
+        return float(self.ended.sum())
+
     @classmethod
-    def none(cls, now: Instant) -> Gaps:
-        """Nothing seen yet."""
-        zeros = np.zeros(len(EDGES))
-        return cls(ended=zeros, left=zeros, seen=0, at=now, timer=0.0, timer_at=now, restart=-1.0)
+    def none(cls, now: Instant, pace: Pace) -> Gaps:
+        """Nothing seen yet: the prior, for the startup that is assumed."""
+        zeros, restart = np.zeros(len(EDGES)), pace.startup_prior + pace.drain_overhead
+        timer = pace.timer_prior * restart
+        return cls(ended=zeros, left=zeros, at=now, timer=timer, timer_at=now, restart=restart)
 
 
 def learn(gaps: Gaps, ended: Floats, left: Floats, *, now: Instant, pace: Pace) -> Gaps:
@@ -55,7 +59,6 @@ def learn(gaps: Gaps, ended: Floats, left: Floats, *, now: Instant, pace: Pace) 
     return Gaps(
         ended=_add(gaps.ended * fade, ended),
         left=_add(gaps.left * fade, left),
-        seen=gaps.seen + len(ended),
         at=now,
         timer=gaps.timer,
         timer_at=gaps.timer_at,
@@ -68,17 +71,18 @@ def refresh(gaps: Gaps, *, restart: Seconds, now: Instant, pace: Pace) -> Gaps:
     if restart == gaps.restart and now - gaps.timer_at < REFRESH:
         return gaps
     timer = best_timer(gaps, restart=restart, pace=pace)
-    return Gaps(
-        ended=gaps.ended, left=gaps.left, seen=gaps.seen, at=gaps.at, timer=timer, timer_at=now, restart=restart
-    )
+    return Gaps(ended=gaps.ended, left=gaps.left, at=gaps.at, timer=timer, timer_at=now, restart=restart)
 
 
 def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
-    """The timer of least expected cost in [restart / clamp, restart * clamp]; the prior until enough gaps were seen."""
-    if gaps.seen < pace.gaps_enough:
+    """The timer of least expected cost in [restart / clamp, restart * clamp]; the prior while too few gaps are known.
+
+    Gaps fade, so a pool whose pods all leave before their gap ends comes back to the prior, and looks again.
+    """
+    if gaps.weight < pace.gaps_enough:
         return pace.timer_prior * restart
     survival = _survival(gaps)
-    idling = np.concatenate(([0.0], np.cumsum(survival[:-1] * np.diff(EDGES))))
+    idling = np.concatenate(([0.0], np.cumsum((survival[:-1] + survival[1:]) / 2 * np.diff(EDGES))))
     low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
     timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
     alive = survival[np.searchsorted(EDGES, timers, side="right") - 1]

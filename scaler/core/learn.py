@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from scaler.core import capacity, idle, startup
-from scaler.core.drain import Choice
 from scaler.core.fleet import PodMemory
 from scaler.core.memory import Lessons, Memory
+from scaler.core.pods import Ints, Mask
 from scaler.core.policy import Policy
 from scaler.core.senses import Given
 from scaler.core.types import Instant, Learnt, Signal, Unknown
@@ -41,17 +43,26 @@ def _price(given: Given, lessons: Lessons) -> tuple[float, Instant]:
     return min(pace.wait_price_high, max(pace.wait_price_low, price)), given.now
 
 
-def keep_pods(given: Given, memory: Memory, choice: Choice | None) -> PodMemory:
-    """What is remembered of each pod after this tick; while pods cannot be seen, what was."""
-    fleet = given.fleet
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Traces:
+    """What a tick did to single pods, shape (n,): ticks named in a row, and whether the target has let them go."""
+
+    named: Ints
+    settled: Mask
+
+
+def keep_pods(given: Given, memory: Memory, traces: Traces | None) -> PodMemory:
+    """What is remembered of each pod after this tick. Idleness that nobody watched is no idleness."""
+    fleet, pods = given.fleet, memory.pods
     if isinstance(fleet, Unknown):
-        return memory.pods
+        return replace(pods, idle_since=np.full(len(pods.uids), np.nan), named=np.zeros_like(pods.named))
     return PodMemory(
         uids=fleet.pods.uids,
         idle_since=fleet.idle_since,
-        named=np.zeros(len(fleet.pods), dtype=np.int64) if choice is None else choice.named,
+        named=np.zeros(len(fleet.pods), dtype=np.int64) if traces is None else traces.named,
         stage=fleet.pods.stage,
         heard=fleet.heard,
+        settled=fleet.settled if traces is None else traces.settled,
         coming=fleet.starting + fleet.overdue,
     )
 
@@ -63,7 +74,7 @@ def learnt(policy: Policy, lessons: Lessons) -> Learnt:
         startup_p99=lessons.startups.p99,
         startups=len(lessons.startups.samples),
         idle_timer=lessons.gaps.timer,
-        gaps=lessons.gaps.seen,
+        gaps=round(lessons.gaps.weight),
         tokens_per_pod=capacity.per_pod(policy, lessons),
         wait_price=lessons.wait_price,
     )

@@ -46,10 +46,11 @@ class Moves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spare:
-    """Since when more was asked for than needed, and in how many ticks running it was found so."""
+    """Since when more was asked for than needed, in how many ticks running, and the least it was in any of them."""
 
     since: Instant | None = None
     named: int = 0
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,7 +106,7 @@ class Memory:
             born=now,
             pods=PodMemory.none(),
             lessons=Lessons(
-                startups=Startups.none(pace), gaps=Gaps.none(now), wait_price=pace.wait_price, priced_at=now
+                startups=Startups.none(pace), gaps=Gaps.none(now, pace), wait_price=pace.wait_price, priced_at=now
             ),
             forecast=ForecastMemory.none(),
         )

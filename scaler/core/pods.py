@@ -118,8 +118,11 @@ class Pods:
         return Activity(inflight=int(self.inflight[i]), sessions=int(self.sessions[i]), at=at)
 
     def known(self, now: Instant, stale_after: Seconds) -> Mask:
-        """Which pods' counts may be believed: heard, and no longer than ``stale_after`` seconds ago."""
-        fresh: Mask = self.seen_at >= now - stale_after  # NaN compares false: never heard is not fresh
+        """Which pods' counts may be believed: heard, and no more than ``stale_after`` seconds from now.
+
+        A stamp from the future, left by a clock that was set back, is as unbelievable as an old one.
+        """
+        fresh: Mask = np.abs(self.seen_at - now) <= stale_after  # NaN compares false: never heard is not fresh
         return fresh
 
     @classmethod

@@ -136,12 +136,15 @@ def _tuple(kinds: tuple[Kind, ...]) -> Reader:
     return lambda value: tuple(r(v) for r, v in zip(readers, _of(list, value), strict=True))
 
 
+_ARRAYS: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "b": (bool,)}
+
+
 def _array(kinds: tuple[Kind, ...]) -> Reader:
     dtype = np.dtype(get_args(kinds[1])[0])
 
     def read(value: Json) -> Json:
         gaps = [np.nan if v is None and dtype.kind == "f" else v for v in _of(list, value)]
-        allowed = (int, float) if dtype.kind == "f" else (int,)
+        allowed = _ARRAYS[dtype.kind]
         if any(type(v) not in allowed for v in gaps):
             raise TypeError(f"expected {dtype.name} numbers, found {value!r:.80}")
         return np.array(gaps, dtype=dtype)

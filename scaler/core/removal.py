@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
 from scaler.core.drain import Choice, choose
-from scaler.core.memory import Lessons, Memory, Spare
+from scaler.core.memory import Memory, Spare
 from scaler.core.policy import Guarantee
 from scaler.core.reasons import Reason
 from scaler.core.senses import Given
@@ -30,9 +30,9 @@ class Removal:
         return self.choice.chosen if self.choice else ()
 
 
-def forbid(given: Given, memory: Memory, lessons: Lessons, work: Work) -> Veto | None:
+def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
     """Why nothing may fall: the first that holds."""
-    policy, fleet, stale = given.policy, given.fleet, given.senses.stale
+    policy, fleet, stale, lessons = given.policy, given.fleet, given.senses.stale, memory.lessons
     if policy.pause_down:
         return Veto(reason=Reason.PAUSED, why="pause_down")
     if isinstance(work.bound, Unknown):
@@ -79,14 +79,14 @@ def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
 
 
 def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spare, int]:
-    """Give up what was spare for the idle timer, and in enough ticks running."""
+    """Give up what was spare all through the idle timer, and in enough ticks running."""
     if spare <= 0:
         return Spare(), 0
-    now, since, named = given.now, was.since, was.named + 1
-    if since is None:
-        return Spare(since=now, named=1), 0
-    lasted = now - since >= timer and named >= given.policy.pace.namings
-    return (Spare(), spare) if lasted else (Spare(since=since, named=named), 0)
+    if was.since is None:
+        return Spare(since=given.now, named=1, least=spare), 0
+    named, least = was.named + 1, min(was.least, spare)
+    lasted = given.now - was.since >= timer and named >= given.policy.pace.namings
+    return (Spare(), least) if lasted else (Spare(since=was.since, named=named, least=least), 0)
 
 
 def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:

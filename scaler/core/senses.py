@@ -65,7 +65,7 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
             ages[name] = sample
             stale = stale or f"{name} is unknown: {sample.why}"
             continue
-        age = ages[name] = max(0.0, now - sample.at)
+        age = ages[name] = abs(now - sample.at)  # a stamp from the future is no fresher than an old one
         if age <= policy.pace.lost_after:
             usable[name] = sample
         if age > min(policy.stale_after, policy.pace.lost_after):

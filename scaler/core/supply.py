@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.core import drain
+from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
 from scaler.core.policy import Guarantee
 from scaler.core.senses import Given
@@ -29,7 +30,8 @@ def count(given: Given, base: int) -> Footing:
     policy, fleet = given.policy, given.fleet
     if isinstance(fleet, Unknown):
         return _unseen(given, base)
-    ordered = max(0, base - len(fleet.pods))
+    leaving = fleet.drained - int(fleet.settled.sum())  # drained pods that the last target still counted
+    ordered = max(0, base - fleet.not_drained - leaving)
     going = max(0, len(fleet.pods) - base) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle = int(fleet.idle.sum())
     supply = Supply(
@@ -45,7 +47,19 @@ def count(given: Given, base: int) -> Footing:
     )
     if policy.guarantee is Guarantee.BEST_EFFORT:
         return Footing(supply=supply, standing=base, floor=min(base, fleet.not_drained - idle))
-    return Footing(supply=supply, standing=fleet.not_drained + ordered, floor=drain.floor(fleet, policy))
+    asked = _asked(given, fleet, base)
+    standing = min(fleet.not_drained + ordered, asked)
+    return Footing(supply=supply, standing=standing, floor=min(drain.floor(fleet, policy), asked))
+
+
+def _asked(given: Given, fleet: Fleet, base: int) -> int:
+    """The most that anybody asked for: our last target or the live replicas.
+
+    Pods beyond it (a rollout's surge, pods that a guard keeps) stand by another's arithmetic, and to raise the target
+    to them would raise that too, for ever.
+    """
+    replicas = given.observation.replicas
+    return max(base, int(replicas.value)) if isinstance(replicas, Known) else len(fleet.pods)
 
 
 def _unseen(given: Given, base: int) -> Footing:

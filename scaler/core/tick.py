@@ -14,9 +14,11 @@ from scaler.core import demand as demands
 from scaler.core import forecast as forecasts
 from scaler.core.dampen import Scene, Veto, moved, walk
 from scaler.core.demand import Work
-from scaler.core.learn import keep_pods, learn, learnt
+from scaler.core.fleet import Fleet
+from scaler.core.learn import Traces, keep_pods, learn, learnt
 from scaler.core.memory import Lessons, Memory, Reading
 from scaler.core.numbers import whole
+from scaler.core.pods import Mask, Phase
 from scaler.core.policy import Guarantee, Mode, Policy
 from scaler.core.reasons import Reason
 from scaler.core.removal import Excess, Removal
@@ -61,7 +63,11 @@ def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class View:
-    """One tick's figures before anything is decided. ``memory`` is the last tick's; all else is this one's."""
+    """One tick's figures before anything is decided.
+
+    ``memory`` is the last tick's, and what it has learnt decides; ``lessons`` and ``past`` are for the next one. A tick
+    that decided with its own lessons could ask for less because it saw more work.
+    """
 
     given: Given
     memory: Memory
@@ -84,13 +90,12 @@ class View:
 
 def _measure(given: Given, memory: Memory) -> View:
     """Learn from this instant, and measure demand and forecast."""
-    lessons = learn(given, memory.lessons)
+    known, lessons = memory.lessons, learn(given, memory.lessons)
     queue_since = demands.waiting_since(given, memory.queue_since)
-    work = demands.measure(given, lessons)
+    work = demands.measure(given, known, lessons.tokens)
     readings = demands.read(given, memory.readings, work)
-    hints = announced.levels(given, memory.hints, work.up)
-    past, forecast = _foresee(given, memory.forecast, lessons, work)
-    startup = lessons.startups.p90
+    hints = announced.levels(given, memory.hints, readings[-1].up if readings else 0.0)
+    past, forecast = _foresee(given, memory.forecast, known, work)
     return View(
         given=given,
         memory=memory,
@@ -102,22 +107,23 @@ def _measure(given: Given, memory: Memory) -> View:
         work=work,
         demand=demands.dampen(given, readings, work, demands.oldest_wait(given, queue_since)),
         forecast=forecast,
-        ahead=announced.ahead(given.observation.announced, hints, startup=startup, now=given.now),
+        ahead=announced.ahead(given.observation.announced, hints, startup=known.startups.p90, now=given.now),
     )
 
 
 def _foresee(
     given: Given, past: forecasts.ForecastMemory, lessons: Lessons, work: Work
 ) -> tuple[forecasts.ForecastMemory, Forecast]:
-    """What is expected within one startup, at the newsvendor's quantile w / (w + c)."""
+    """What is expected within one startup, at the newsvendor's quantile w / (w + c); and the memory for the next."""
     horizon, q = lessons.startups.p90, lessons.wait_price / (lessons.wait_price + 1)
     ask = forecasts.Question(demand=work.up, horizon=horizon, q=q, now=given.now, signals=given.senses.usable)
     if isinstance(work.bound, Unknown):
         return past, forecasts.silent(ask, work.bound)
     said = forecasts.points(past, given.policy, ask)
+    forecast = forecasts.forecast(past, given.policy, ask, said)
     if work.complete:  # a signal that blinks would teach a rise that never was
         past = forecasts.learn(past, given.policy, ask, said)
-    return past, forecasts.forecast(past, given.policy, ask, said)
+    return past, forecast
 
 
 def _base(given: Given, memory: Memory) -> int | Unknown:
@@ -166,12 +172,12 @@ class Plan:
 
 
 def _plan(view: View, base: int) -> Plan:
-    given, demand, timer = view.given, view.demand, view.lessons.gaps.timer
+    given, demand, timer = view.given, view.demand, view.memory.lessons.gaps.timer
     footing = count(given, base)
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
-    veto = removal.forbid(given, view.memory, view.lessons, view.work)
+    veto = removal.forbid(given, view.memory, view.work)
     excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer)
     return Plan(
         base=base,
@@ -179,8 +185,17 @@ def _plan(view: View, base: int) -> Plan:
         missing=missing,
         veto=veto,
         removal=removal.plan(given, view.memory.spare, excess),
-        calls=() if isinstance(given.fleet, Unknown) else drain.call_back(given.fleet, missing),
+        calls=_calls(given, missing),
     )
+
+
+def _calls(given: Given, missing: int) -> tuple[Order, ...]:
+    """Drains to call back: as many as are missing; all of them where the protocol is no longer in force."""
+    fleet = given.fleet
+    if isinstance(fleet, Unknown):
+        return ()
+    best_effort = given.policy.guarantee is Guarantee.BEST_EFFORT
+    return drain.call_back(fleet, fleet.draining if best_effort else missing)
 
 
 def _scene(view: View, plan: Plan) -> Scene:
@@ -205,31 +220,36 @@ def _scene(view: View, plan: Plan) -> Scene:
 
 
 def _orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
-    """What is to be done to pods, which only a protected pool that we see has.
-
-    A drained pod makes room for a new one only as far as the rules let the target rise.
-    """
+    """What is to be done to pods. A best-effort pool only ends what an earlier policy began."""
     fleet, replicas = given.fleet, given.observation.replicas
-    if isinstance(fleet, Unknown) or given.policy.guarantee is Guarantee.BEST_EFFORT:
+    if isinstance(fleet, Unknown):
         return ()
-    lowered = len(fleet.pods) - int(replicas.value) if isinstance(replicas, Known) else 0
-    replaced = min(plan.missing - len(plan.calls), target - plan.footing.standing)
+    spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
+    deletions = drain.delete(fleet, _settled(plan, fleet, target), spare=spare)
+    if given.policy.guarantee is Guarantee.BEST_EFFORT:
+        return (*plan.calls, *deletions)
     return (
         *plan.calls,
         *drain.go_on(fleet, plan.calls, commit=plan.veto is None),
-        *drain.delete(fleet, lowered=lowered, replaced=replaced),
+        *deletions,
         *drain.mark(fleet.pods, plan.removal.chosen),
     )
 
 
+def _settled(plan: Plan, fleet: Fleet, target: int) -> Mask:
+    """Drained pods that the target no longer counts: all of them, unless a veto held it at the last target."""
+    held = plan.veto is not None and target <= plan.base
+    return fleet.settled if held else fleet.pods.phase == Phase.DRAINED
+
+
 def _remember(view: View, plan: Plan, target: int | None) -> Memory:
     """The memory for the next tick; only a target that is followed moves."""
-    given, startup = view.given, view.lessons.startups.p90
+    given, startup = view.given, view.memory.lessons.startups.p90
     change = 0 if target is None else target - plan.base
     return Memory(
         at=given.now,
         born=view.memory.born,
-        pods=keep_pods(given, view.memory, plan.removal.choice),
+        pods=keep_pods(given, view.memory, _traces(given, plan, target)),
         lessons=view.lessons,
         forecast=view.past,
         target=target,
@@ -241,13 +261,21 @@ def _remember(view: View, plan: Plan, target: int | None) -> Memory:
     )
 
 
+def _traces(given: Given, plan: Plan, target: int | None) -> Traces | None:
+    """What this tick did to single pods, where it could see them."""
+    if isinstance(given.fleet, Unknown) or plan.removal.choice is None:
+        return None
+    settled = _settled(plan, given.fleet, plan.base if target is None else target)
+    return Traces(named=plan.removal.choice.named, settled=settled)
+
+
 def _evidence(view: View, supply: Supply, reversals: int) -> Evidence:
     return Evidence(
         ages=view.given.senses.ages,
         supply=supply,
         demand=view.demand,
         forecast=view.forecast,
-        learnt=learnt(view.given.policy, view.lessons),
+        learnt=learnt(view.given.policy, view.memory.lessons),
         announced=view.ahead,
         reversals=reversals,
     )
