@@ -24,7 +24,10 @@ def pods(given: Given, lessons: Lessons, tokens: Known | None) -> Sample:
     if Signal.TOKENS not in given.senses.usable or tokens is None:
         return given.senses.missing(Signal.TOKENS)
     each = per_pod(given.policy, lessons)
-    return each if isinstance(each, Unknown) else Known(tokens.value / each, given.now)
+    if not isinstance(each, Unknown):
+        return Known(tokens.value / each, given.now)
+    # Without a first pod nothing would ever be learnt: tokens ask for one, headroom included.
+    return Known(given.policy.pace.soft_down, given.now) if tokens.value > 0 else each
 
 
 def per_pod(policy: Policy, lessons: Lessons) -> float | Unknown:

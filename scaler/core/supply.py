@@ -32,7 +32,7 @@ def count(given: Given, base: int) -> Footing:
         return _unseen(given, base)
     leaving = fleet.drained - int(fleet.settled.sum())  # drained pods that the last target still counted
     ordered = max(0, base - fleet.not_drained - leaving)
-    going = max(0, len(fleet.pods) - base) if policy.guarantee is Guarantee.BEST_EFFORT else 0
+    going = max(0, fleet.not_drained - base) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle = int(fleet.idle.sum())
     supply = Supply(
         ready=fleet.ready,

@@ -1,0 +1,110 @@
+"""What there is, what is missing from it or spare, and what that means for single pods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.core import drain, removal
+from scaler.core.dampen import Scene, Veto
+from scaler.core.fleet import Fleet
+from scaler.core.learn import Traces
+from scaler.core.pods import Mask, Phase
+from scaler.core.policy import Guarantee
+from scaler.core.removal import Excess, Removal
+from scaler.core.senses import Given
+from scaler.core.supply import Footing, count
+from scaler.core.types import Known, Order, Unknown
+from scaler.core.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """What there is, what is missing from it or spare, and what that means for single pods."""
+
+    base: int
+    footing: Footing
+    missing: int
+    veto: Veto | None
+    removal: Removal
+    calls: tuple[Order, ...]
+
+
+def make(view: View, base: int) -> Plan:
+    """Hold supply against need, and choose who may leave and who is called back."""
+    given, demand, timer = view.given, view.demand, view.memory.lessons.gaps.timer
+    footing = count(given, base)
+    have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
+    missing = min(needed, most) - have
+    surplus = have - min(max(needed, demand.need_down), most)
+    veto = removal.forbid(given, view.memory, view.work)
+    excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer)
+    return Plan(
+        base=base,
+        footing=footing,
+        missing=missing,
+        veto=veto,
+        removal=removal.plan(given, view.memory.spare, excess),
+        calls=_calls(given, missing),
+    )
+
+
+def _calls(given: Given, missing: int) -> tuple[Order, ...]:
+    """Drains to call back: as many as are missing; all of them where the protocol is no longer in force."""
+    fleet = given.fleet
+    if isinstance(fleet, Unknown):
+        return ()
+    best_effort = given.policy.guarantee is Guarantee.BEST_EFFORT
+    return drain.call_back(fleet, fleet.draining if best_effort else missing)
+
+
+def scene(view: View, plan: Plan) -> Scene:
+    """What the rules look at."""
+    return Scene(
+        policy=view.given.policy,
+        moves=view.memory.moves,
+        now=view.given.now,
+        base=plan.base,
+        standing=plan.footing.standing,
+        floor=plan.footing.floor,
+        supply=plan.footing.supply,
+        demand=view.demand,
+        forecast=view.forecast,
+        ahead=view.ahead,
+        leaving=plan.removal.leaving,
+        leaving_why=plan.removal.why,
+        chosen=len(plan.removal.chosen),
+        called_back=len(plan.calls),
+        kept=plan.removal.kept,
+        veto=plan.veto,
+    )
+
+
+def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
+    """What is to be done to pods. A best-effort pool only ends what an earlier policy began."""
+    fleet, replicas = given.fleet, given.observation.replicas
+    if isinstance(fleet, Unknown):
+        return ()
+    spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
+    deletions = drain.delete(fleet, settled(plan, fleet, target), spare=spare)
+    if given.policy.guarantee is Guarantee.BEST_EFFORT:
+        return (*plan.calls, *deletions)
+    return (
+        *plan.calls,
+        *drain.go_on(fleet, plan.calls, commit=plan.veto is None),
+        *deletions,
+        *drain.mark(fleet.pods, plan.removal.chosen),
+    )
+
+
+def settled(plan: Plan, fleet: Fleet, target: int) -> Mask:
+    """Drained pods that the target no longer counts: all of them, unless a veto held it at the last target."""
+    held = plan.veto is not None and target <= plan.base
+    return fleet.settled if held else fleet.pods.phase == Phase.DRAINED
+
+
+def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:
+    """What this tick did to single pods, where it could see them."""
+    if isinstance(given.fleet, Unknown) or plan.removal.choice is None:
+        return None
+    gone = settled(plan, given.fleet, plan.base if target is None else target)
+    return Traces(named=plan.removal.choice.named, settled=gone)
