@@ -141,7 +141,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         sessions=int(pods.sessions[serving].sum()),
         unknown=unknown,
         heard=heard,
-        settled=was.settled,
+        settled=was.settled & (pods.phase == _DRAINED),
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,

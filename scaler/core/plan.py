@@ -9,7 +9,7 @@ from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
 from scaler.core.pods import Mask, Phase
-from scaler.core.policy import Guarantee
+from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.removal import Excess, Removal
 from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
@@ -72,7 +72,7 @@ def scene(view: View, plan: Plan) -> Scene:
         ahead=view.ahead,
         leaving=plan.removal.leaving,
         leaving_why=plan.removal.why,
-        chosen=len(plan.removal.chosen),
+        chosen=len(plan.removal.chosen) if view.given.policy.guarantee is Guarantee.PROTECTED else 0,
         called_back=len(plan.calls),
         kept=plan.removal.kept,
         veto=plan.veto,
@@ -85,7 +85,7 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
     if isinstance(fleet, Unknown):
         return ()
     spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
-    deletions = drain.delete(fleet, settled(plan, fleet, target), spare=spare)
+    deletions = drain.delete(fleet, settled(given.policy, plan, fleet, target), spare=spare)
     if given.policy.guarantee is Guarantee.BEST_EFFORT:
         return (*plan.calls, *deletions)
     return (
@@ -96,15 +96,24 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
     )
 
 
-def settled(plan: Plan, fleet: Fleet, target: int) -> Mask:
-    """Drained pods that the target no longer counts: all of them, unless a veto held it at the last target."""
-    held = plan.veto is not None and target <= plan.base
-    return fleet.settled if held else fleet.pods.phase == Phase.DRAINED
+def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
+    """Drained pods that the target no longer counts, shape (n,): all of them, unless a veto held it at the last one.
+
+    A StatefulSet starts every ordinal below its replicas again, so of its drained pods only those above the target are
+    let go, and the others where their room is wanted.
+    """
+    if plan.veto is not None and target <= plan.base:
+        return fleet.settled
+    drained: Mask = fleet.pods.phase == Phase.DRAINED
+    if policy.workload is Workload.REPLICA_SET or plan.missing > len(plan.calls):
+        return drained
+    above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)
+    return above
 
 
 def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:
     """What this tick did to single pods, where it could see them."""
     if isinstance(given.fleet, Unknown) or plan.removal.choice is None:
         return None
-    gone = settled(plan, given.fleet, plan.base if target is None else target)
+    gone = settled(given.policy, plan, given.fleet, plan.base if target is None else target)
     return Traces(named=plan.removal.choice.named, settled=gone)

@@ -59,7 +59,7 @@ def _asked(given: Given, fleet: Fleet, base: int) -> int:
     to them would raise that too, for ever.
     """
     replicas = given.observation.replicas
-    return max(base, int(replicas.value)) if isinstance(replicas, Known) else len(fleet.pods)
+    return max(base, int(replicas.value) if isinstance(replicas, Known) else len(fleet.pods))
 
 
 def _unseen(given: Given, base: int) -> Footing:
