@@ -1,0 +1,97 @@
+"""What ``scaler demo`` does: the running scaler on hours of agents' work, and a plain HPA on the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_
+import math
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from scaler.cli.demo_view import Show, comparison, reading, viewing
+from scaler.cli.lockstep import LockstepError, play
+from scaler.cli.output import fail, refuse
+from scaler.core.types import Instant
+from scaler.live.clock import SystemClock
+from scaler.sim.run import run_plain_hpa
+from scaler.sim.score import Score, score
+from scaler.sim.workload import Workload, generate
+from scaler.sim.world import Setting, World
+
+START: Final[Instant] = 1_767_600_000.0  # a Monday, 2026-01-05 08:00 UTC
+SHORTEST: Final = 60
+LONGEST: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for.
+
+    Attributes:
+        json: where the figures go, if anywhere.
+        table: whether moments are shown; otherwise there is progress alone.
+        speed: virtual seconds per second; None is as fast as it goes.
+    """
+
+    seed: int
+    seconds: int
+    json: Path | None
+    table: bool
+    speed: float | None
+
+
+def run(wish: Wish) -> None:
+    """Show the demo, and write its figures."""
+    _check(wish)
+    console = Console()
+    tasks = generate(Workload(), start=START, seconds=wish.seconds, seed=wish.seed)
+    world = World(Setting(guarded=True), tasks, start=START, seed=wish.seed)
+    try:
+        with viewing(console, wish.seconds, table=wish.table) as show:
+            asyncio.run(_run(world, wish, show))
+    except LockstepError as error:
+        fail(f"the demo did not hold: {error}")
+    peer = World(Setting(guarded=False), tasks, start=START, seed=wish.seed)
+    run_plain_hpa(peer, START + wish.seconds)
+    ours, hpa = score(world), score(peer)
+    console.print(comparison(ours, hpa))
+    console.print(Text(reading(ours, hpa)))
+    if wish.json is not None:
+        _write(wish.json, ours, hpa)
+
+
+async def _run(world: World, wish: Wish, show: Show) -> None:
+    """Run the world under the scaler, no faster than was asked for."""
+    wall = SystemClock()
+    began = wall.now()
+    async with aclosing(play(world, START + wish.seconds)) as moments:
+        async for moment in moments:
+            if wish.speed is not None:
+                await wall.sleep_until(began + moment.elapsed / wish.speed)
+            show(moment)
+
+
+def _check(wish: Wish) -> None:
+    """Refuse what cannot be run, before anything runs."""
+    if wish.seed < 0:
+        refuse(f"--seed {wish.seed} is out of range: any whole number from 0 on; the same one gives the same figures")
+    if not SHORTEST <= wish.seconds <= LONGEST:
+        allowed = f"from {SHORTEST} to {LONGEST}"
+        refuse(f"--seconds {wish.seconds} is out of range: {allowed}; 7200 is enough to see pods come and go")
+    if wish.speed is not None and not (math.isfinite(wish.speed) and wish.speed > 0):
+        refuse(f"--speed {wish.speed:g} is out of range: above 0; leave it out to go as fast as possible")
+    if wish.json is not None and (wish.json.is_dir() or not wish.json.parent.is_dir()):
+        refuse(f"--json {wish.json} is no file that can be written: name one in a folder that exists")
+
+
+def _write(path: Path, ours: Score, hpa: Score) -> None:
+    text = json_.dumps({"ours": asdict(ours), "hpa": asdict(hpa)}, indent=2)
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        fail(f"--json {path} cannot be written: {error.strerror}")

@@ -1,0 +1,50 @@
+"""``scaler explain``: asks a running scaler and prints what it says."""
+
+from __future__ import annotations
+
+import json as json_
+from typing import Final
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import typer
+
+from scaler.cli.output import fail, refuse
+from scaler.config.fields import is_name, is_namespace
+from scaler.core.types import Seconds
+
+PATIENCE: Final[Seconds] = 5.0
+
+
+def print_explanation(pool: str, url: str, *, json: bool) -> None:
+    """Print why the pool has its target."""
+    namespace, slash, name = pool.partition("/")
+    if not (slash and is_namespace(namespace) and is_name(name)):
+        refuse(f"{pool!r} is no pool: write NAMESPACE/NAME, as in agents/coder")
+    if not url.startswith(("http://", "https://")):
+        refuse(f"--url {url!r} is no address: write http://HOST:PORT")
+    page = f"{url.rstrip('/')}/api/v1/pools/{pool}/explain"
+    answer = _read(page, "application/json" if json else "text/plain")
+    typer.echo(json_.dumps(json_.loads(answer), indent=2) if json else answer.rstrip("\n"))
+
+
+def _read(page: str, accept: str) -> str:
+    """The page's text. A scaler is reached directly, whatever the environment says of proxies."""
+    request = Request(page, headers={"Accept": accept})  # noqa: S310 - http or https, as was checked
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
+            return str(answer.read().decode())
+    except HTTPError as error:
+        fail(_detail(error))
+    except (URLError, OSError) as error:
+        why = error.reason if isinstance(error, URLError) else error
+        fail(f"no scaler answers at {page}: {why}; start one with `scaler serve`, or name it with --url")
+
+
+def _detail(error: HTTPError) -> str:
+    """What a problem body says, or the bare status of somebody else's page."""
+    with error:
+        try:
+            return str(json_.loads(error.read())["detail"])
+        except (ValueError, KeyError, TypeError):
+            return f"{error.url} answered {error.code} {error.reason}; --url must name a scaler"

@@ -1,0 +1,152 @@
+"""The kinds of value a configuration is made of: durations, names, templates, URLs.
+
+Each refuses with a ``PydanticCustomError`` whose context holds what is allowed and the way out, so that ``blame`` can
+report both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from scaler.config.problems import suggest
+
+PODS_MOST: Final = 150_000  # no supported cluster holds more pods
+PLACEHOLDERS: Final = ("namespace", "name")
+TEMPLATE_LONGEST: Final = 8_192  # characters
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
+_PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+_WALL_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_NAME_LONGEST: Final = 63  # a namespace by RFC 1123, a ScaledObject because its name becomes a label
+
+
+def refusal(allowed: str, way_out: str) -> PydanticCustomError:
+    """The error a validator raises, with both halves of the message."""
+    return PydanticCustomError("refused", "{allowed}", {"allowed": allowed, "way_out": way_out})
+
+
+def seconds(value: object) -> float:
+    """Seconds from ``30s``, ``1m30s``, ``2h``, ``250ms`` or a plain number of seconds; more than none."""
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        length = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(value))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        length = float(value)
+    else:
+        length = math.nan
+    if not (0 < length < math.inf):
+        raise refusal("must be a duration above zero", "write 30s, 5m or 1h30m, or a number of seconds")
+    return length
+
+
+_Seconds = Annotated[float, Field(gt=0)]
+_Written = Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds, json_schema_input_type=_Seconds | _Written),
+    Field(json_schema_extra={"examples": ["30s", "5m", "1h30m", 2.5]}),
+]
+
+
+def is_namespace(text: str) -> bool:
+    """Whether Kubernetes would take this as a namespace."""
+    return len(text) <= _NAME_LONGEST and _LABEL.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether Kubernetes and KEDA would take this as the name of a ScaledObject."""
+    return len(text) <= _NAME_LONGEST and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise refusal(
+            f"must be at most {_NAME_LONGEST} lower-case letters, digits, dots and hyphens",
+            "use a name Kubernetes would take",
+        )
+    return text
+
+
+def _pool_name(text: str) -> str:
+    namespace, slash, name = text.partition("/")
+    if not (slash and is_namespace(namespace) and is_name(name)):
+        raise refusal("must be NAMESPACE/NAME", "name the ScaledObject as Kubernetes does, as in agents/coder")
+    return text
+
+
+Name = Annotated[str, Field(strict=True), AfterValidator(_name)]
+PoolName = Annotated[str, Field(strict=True), AfterValidator(_pool_name)]
+
+
+def fill(template: str, *, namespace: str, name: str) -> str:
+    """The template with ``{namespace}`` and ``{name}`` replaced. Braces that hold anything else stay as they are."""
+    return template.replace("{namespace}", namespace).replace("{name}", name)
+
+
+def is_scoped(template: str) -> bool:
+    """Whether what the template reads depends on the namespace that asks."""
+    return "{namespace}" in template
+
+
+def _template(text: str) -> str:
+    if not text.strip() or len(text) > TEMPLATE_LONGEST:
+        raise refusal(f"must be 1 to {TEMPLATE_LONGEST} characters", "write the expression itself")
+    for found in _PLACEHOLDER.findall(text):
+        if found not in PLACEHOLDERS:
+            raise refusal(
+                f"{{{found}}} is no placeholder: those are {{namespace}} and {{name}}",
+                suggest(found, PLACEHOLDERS, "remove it"),
+            )
+    return text
+
+
+def _url(text: str) -> str:
+    if not _is_base_url(fill(_template(text), namespace="x", name="x")):
+        raise refusal(
+            "must be http://HOST[:PORT][/PATH] or https://..., without credentials, query or fragment",
+            "write the server's base URL",
+        )
+    return text.rstrip("/")
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+    bare = not (parts.query or parts.fragment or "@" in parts.netloc)
+    return whole and bare and not re.search(r"\s", text)
+
+
+def _wall_time(text: str) -> str:
+    if not _WALL_TIME.fullmatch(text):
+        raise refusal("must be a wall-clock time from 00:00 to 23:59", "write HH:MM, as in 08:00")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise refusal(
+            "must be a time zone that this machine knows", "write a tz name such as Europe/Berlin, or install tzdata"
+        ) from None
+    return text
+
+
+Template = Annotated[str, Field(strict=True), AfterValidator(_template)]
+Url = Annotated[str, Field(strict=True), AfterValidator(_url)]
+WallTime = Annotated[str, Field(strict=True, examples=["08:00"]), AfterValidator(_wall_time)]
+Zone = Annotated[str, Field(strict=True, examples=["Europe/Berlin"]), AfterValidator(_zone)]

@@ -1,0 +1,157 @@
+"""What may be set for a pool: by its trigger's metadata, and, with its sources, by the file's layers.
+
+The defaults are the core's own, read from ``Policy()``, so that there is one place where each is written.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from scaler.config.fields import PODS_MOST, Duration, Name, Template, Url, WallTime, Zone, refusal
+from scaler.config.pool import JobStrategy
+from scaler.core.policy import Guarantee, Mode, Policy, Workload
+from scaler.core.types import Signal
+
+DEFAULTS: Final = Policy()
+
+Count = Annotated[int, Field(strict=True, ge=0, le=PODS_MOST)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Switch = Annotated[bool, Field(strict=True)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Knobs(Section):
+    """What the trigger's metadata may set as well as the file."""
+
+    mode: Mode = Field(
+        default=DEFAULTS.mode,
+        description="The kill switch: auto acts; recommend and off answer the live replicas, so nothing changes.",
+    )
+    min: Count = Field(default=DEFAULTS.min_replicas, description="Fewest replicas.")
+    max: Annotated[Count, Field(ge=1)] = Field(
+        default=DEFAULTS.max_replicas, description="Most replicas. Draining pods count. At least min."
+    )
+    target_wait_p95: Duration = Field(
+        default=DEFAULTS.target_wait_p95,
+        description="How long a task may wait before it runs, at the 95th percentile. A duration; a number is seconds.",
+    )
+    slots_per_pod: Annotated[Count, Field(ge=1)] = Field(
+        default=DEFAULTS.slots_per_pod, description="Tasks that one pod runs at once."
+    )
+    tokens_per_pod: Positive | None = Field(
+        default=DEFAULTS.tokens_per_pod, description="Tokens per second that one pod carries; null lets it be learnt."
+    )
+    activation: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = Field(
+        default=DEFAULTS.activation, description="Tasks that must be exceeded before an empty pool wakes."
+    )
+    pause_up: Switch = Field(default=DEFAULTS.pause_up, description="Add no replicas.")
+    pause_down: Switch = Field(default=DEFAULTS.pause_down, description="Remove no replicas.")
+    guarantee: Guarantee = Field(
+        default=DEFAULTS.guarantee,
+        description="protected: a pod leaves only after its gate has closed on an idle agent; "
+        "best-effort: the target falls by idle pods, and the workload's controller picks who goes.",
+    )
+    workload: Workload = Field(
+        default=DEFAULTS.workload, description="What makes the pods, which decides who can leave."
+    )
+    ordinals_start: Count = Field(default=DEFAULTS.ordinals_start, description="First ordinal of a StatefulSet.")
+    scaled_job_strategy: JobStrategy | None = Field(
+        default=None,
+        description="For a ScaledJob, KEDA's scalingStrategy: default is told waiting and running work, "
+        "accurate only unclaimed work; null for a ScaledObject.",
+    )
+
+
+class Query(Section):
+    """One PromQL expression that yields one number."""
+
+    query: Template = Field(
+        description="PromQL that yields one number; {namespace} and {name} become the pool's. An expression that "
+        "matches {name} as a pattern matches more than one name, so compare with = where names can be compared."
+    )
+    url: Url | None = Field(
+        default=None, description="Base URL of the Prometheus to ask; null asks sources.prometheus.url."
+    )
+
+
+def _as_query(value: object) -> object:
+    """A plain string is the expression."""
+    if not isinstance(value, str | dict | Query):
+        raise refusal("must be a PromQL expression, or a section with query and url", "write the expression")
+    return {"query": value} if isinstance(value, str) else value
+
+
+QueryOrText = Annotated[Query, BeforeValidator(_as_query, json_schema_input_type=str | Query)]
+
+
+class PodsSection(Section):
+    """How the pods are asked one by one."""
+
+    activity: tuple[Url, ...] = Field(
+        min_length=1,
+        description="One base URL for each pod; GET URL/activity answers what runs there. {namespace} and {name} "
+        "become the pool's.",
+    )
+
+
+class Day(enum.StrEnum):
+    """Days of the week, in the order of the calendar."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+class Window(Section):
+    """At least this many replicas on these days between two wall-clock times."""
+
+    name: Name | None = Field(default=None, description="Shown in explanations; null takes the place in the list.")
+    days: tuple[Day, ...] = Field(default=tuple(Day), min_length=1, description="Days on which the window begins.")
+    start: WallTime = Field(alias="from", description="Wall-clock time, HH:MM.")
+    end: WallTime = Field(alias="to", description="Wall-clock time, HH:MM; at or before `from` is on the next day.")
+    timezone: Zone = Field("UTC", description="A name of the tz database: Europe/Berlin.")
+    replicas: Annotated[Count, Field(ge=1)] = Field(description="Replicas to have there when the window begins.")
+
+
+class Layer(Knobs):
+    """What may be set for a pool in the file."""
+
+    budget_per_hour: Positive | None = Field(
+        default=DEFAULTS.budget_per_hour,
+        description="Most money an hour, in the currency of pod_price_per_hour; null is no bound. Draining pods count.",
+    )
+    pod_price_per_hour: Positive | None = Field(
+        default=DEFAULTS.pod_price_per_hour,
+        description="Price of one pod for an hour. Set together with budget_per_hour.",
+    )
+    signals: dict[Signal, QueryOrText | None] = Field(
+        default={}, description="Where each signal is read. Layers add to one another; null takes a signal away."
+    )
+    pods: PodsSection | None = Field(
+        default=None, description="How the pods are asked one by one; null where they cannot be."
+    )
+    replicas: QueryOrText | None = Field(
+        default=None,
+        description="Where the live spec.replicas is read; null counts the pods that are asked one by one.",
+    )
+    schedule: tuple[Window, ...] = Field(
+        default=(), description="Windows in which replicas are wanted ahead of the work."
+    )
+
+
+class PoolLayer(Layer):
+    """What may be set for one pool in the file."""
+
+    class_: Name | None = Field(default=None, alias="class", description="The class it takes its policy from.")

@@ -1,0 +1,99 @@
+"""A pool as the rest of the house sees it: its policy, where its signals and pods are read, and its schedule.
+
+These are plain immutable values. The schema that people write is in ``settings``; ``resolve`` turns it into these.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from typing import NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from scaler.core.policy import Policy
+from scaler.core.types import Signal
+
+
+class PoolKey(NamedTuple):
+    """A pool's name in its namespace: the name of its ScaledObject or ScaledJob unless the trigger names the pool."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class JobStrategy(enum.StrEnum):
+    """How KEDA counts the Jobs of a ScaledJob, which decides what we must report to it.
+
+    ``default`` subtracts running Jobs from our number, so it is told waiting and running work together; ``accurate``
+    does not, so it is told only work that no Job has claimed.
+    """
+
+    DEFAULT = "default"
+    ACCURATE = "accurate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusQuery:
+    """One PromQL expression that yields one number, and the base URL of the server that answers it."""
+
+    query: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityEndpoints:
+    """Base URLs, one for each pod of the pool; ``GET <url>/activity`` answers what runs there."""
+
+    urls: tuple[str, ...]
+
+
+SignalSource: TypeAlias = PrometheusQuery
+PodSource: TypeAlias = ActivityEndpoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRule:
+    """At least ``replicas`` pods on these days between two wall-clock times.
+
+    Attributes:
+        days: weekdays on which a window begins, Monday is 0.
+        start, end: wall-clock times in ``zone``; an ``end`` at or before ``start`` is on the next day.
+    """
+
+    name: str
+    days: frozenset[int]
+    start: time
+    end: time
+    zone: ZoneInfo
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """One pool, resolved.
+
+    Attributes:
+        class_name: the class it takes its policy from, if any.
+        signals: where each signal it is measured by is read.
+        pods: where its pods are asked one by one; None where they cannot be.
+        replicas: where the workload's live ``spec.replicas`` is read; None where the pods that answer are the count.
+        job_strategy: set for a ScaledJob, None for a ScaledObject.
+        schedule: windows in which a number of pods is asked for ahead of the work.
+        origin: for each setting, by its key in the configuration, the layer that decided it: ``default``,
+            ``config defaults``, ``class NAME``, ``pool``, ``trigger metadata``, ``sources`` or ``kill switch``.
+    """
+
+    key: PoolKey
+    class_name: str | None
+    policy: Policy
+    signals: Mapping[Signal, SignalSource]
+    pods: PodSource | None
+    replicas: SignalSource | None
+    job_strategy: JobStrategy | None
+    schedule: tuple[ScheduleRule, ...]
+    origin: Mapping[str, str]

@@ -1,0 +1,222 @@
+"""One pool out of all layers: what holds for it, and which layer said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import time
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from scaler.config.fields import fill
+from scaler.config.knobs import DEFAULTS, Day, Knobs, Layer, PoolLayer, Query, Window
+from scaler.config.metadata import TriggerMetadata
+from scaler.config.pool import ActivityEndpoints, PoolKey, PoolSpec, PrometheusQuery, ScheduleRule
+from scaler.config.problems import ConfigError, Problem, shown, suggest
+from scaler.config.settings import Settings
+from scaler.core.policy import Mode, Policy, PolicyError
+from scaler.core.types import Signal
+
+_WORK: Final = (Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS)  # each says how much there is to do
+_ORDER: Final = (Mode.OFF, Mode.RECOMMEND, Mode.AUTO)  # from the least that is done to the most
+_KEYS: Final = {"min_replicas": "min", "max_replicas": "max"}  # where the core's word is not the file's
+_DAYS: Final = tuple(Day)
+_NOT_KNOBS: Final = frozenset({"pool", "class_"})
+
+
+def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> PoolSpec:
+    """What holds for the pool ``key`` whose trigger says ``metadata`` (``TriggerMetadata()`` where there is none).
+
+    Raises:
+        ConfigError: the class does not exist, the layers contradict each other, or nothing says how much work or how
+            many replicas there are.
+    """
+    class_name, class_origin = _class_of(settings, key, metadata)
+    layered = _merge(_layers(settings, key, class_name, metadata))
+    reader = _Reader(settings.sources.prometheus.url, key)
+    policy, found = _policy(settings, layered)
+    signals = reader.signals(layered.layer.signals)
+    replicas = reader.query("replicas", layered.layer.replicas)
+    found += (*reader.problems, *_blind(layered.layer))
+    if found:
+        raise ConfigError(found)
+    pods = layered.layer.pods
+    return PoolSpec(
+        key=key,
+        class_name=class_name,
+        policy=policy,
+        signals=MappingProxyType(signals),
+        pods=None if pods is None else ActivityEndpoints(urls=tuple(reader.fill(url) for url in pods.activity)),
+        replicas=replicas,
+        job_strategy=layered.layer.scaled_job_strategy,
+        schedule=tuple(_rule(i, w) for i, w in enumerate(layered.layer.schedule, start=1)),
+        origin=MappingProxyType(_origin(settings, layered, class_origin)),
+    )
+
+
+def contradictions(settings: Settings, class_name: str) -> tuple[Problem, ...]:
+    """What the bounds and the money of a class contradict each other in, before any pool adds to it."""
+    layers = (("config defaults", settings.defaults), (f"class {class_name}", settings.classes[class_name]))
+    return _policy(settings, _merge(iter(layers)))[1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layered:
+    """The layers as one, and for each key that any of them sets, which one decided."""
+
+    layer: Layer
+    origin: Mapping[str, str]
+
+    def told(self, key: str) -> str:
+        """Which layer decided ``key``."""
+        return self.origin.get(key, "default")
+
+
+def _class_of(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> tuple[str | None, str]:
+    """The pool's class and who chose it."""
+    pool = settings.pools.get(str(key))
+    choices = [(metadata.class_, "trigger metadata"), (pool.class_ if pool else None, "pool")]
+    name, origin = next(((c, o) for c, o in choices if c is not None), (None, "default"))
+    if name is not None and name not in settings.classes:
+        allowed, way_out = "must be an existing class", suggest(name, settings.classes, "choose one or leave it out")
+        raise ConfigError([Problem(path="class", value=shown(name), allowed=allowed, way_out=way_out)])
+    return name, origin
+
+
+def _layers(
+    settings: Settings, key: PoolKey, class_name: str | None, metadata: TriggerMetadata
+) -> Iterator[tuple[str, Knobs]]:
+    """The layers from the weakest to the strongest, each with its name."""
+    yield "config defaults", settings.defaults
+    if class_name is not None:
+        yield f"class {class_name}", settings.classes[class_name]
+    yield "pool", settings.pools.get(str(key), PoolLayer())
+    yield "trigger metadata", metadata
+
+
+def _merge(layers: Iterator[tuple[str, Knobs]]) -> _Layered:
+    """What the strongest layer that sets a key says; signals are told apart one by one."""
+    values: dict[str, object] = {}
+    signals: dict[Signal, Query | None] = {}
+    origin: dict[str, str] = {}
+    for name, layer in layers:
+        for field in layer.model_fields_set - _NOT_KNOBS - {"signals"}:
+            values[field] = getattr(layer, field)
+            origin[field] = name
+        for signal, query in (layer.signals if isinstance(layer, Layer) else {}).items():
+            signals[signal] = query
+            origin[f"signals.{signal}"] = name
+    return _Layered(Layer.model_validate({**values, "signals": signals}), origin)
+
+
+def _policy(settings: Settings, layered: _Layered) -> tuple[Policy, tuple[Problem, ...]]:
+    """The core's policy, and what its layers contradict each other in; then the rest is still looked at."""
+    base = layered.layer
+    found: list[Problem] = []
+    for _ in range(3):  # bounds and money can each be contradictory once
+        try:
+            return _policy_of(settings, base), tuple(found)
+        except PolicyError as error:
+            found.append(_contradiction(error, layered))
+            base = base.model_copy(update=_without(error.key))
+    raise AssertionError("the documented defaults contradict each other")
+
+
+def _policy_of(settings: Settings, base: Layer) -> Policy:
+    return Policy(
+        mode=min(settings.mode, base.mode, key=_ORDER.index),
+        min_replicas=base.min,
+        max_replicas=base.max,
+        budget_per_hour=base.budget_per_hour,
+        pod_price_per_hour=base.pod_price_per_hour,
+        target_wait_p95=base.target_wait_p95,
+        slots_per_pod=base.slots_per_pod,
+        tokens_per_pod=base.tokens_per_pod,
+        activation=base.activation,
+        pause_up=base.pause_up,
+        pause_down=base.pause_down,
+        guarantee=base.guarantee,
+        workload=base.workload,
+        ordinals_start=base.ordinals_start,
+        scrape_interval=settings.sources.prometheus.interval,
+    )
+
+
+def _without(policy_key: str) -> dict[str, object]:
+    """The values that stand in for those that contradict each other."""
+    if policy_key == "max_replicas":
+        return {"min": DEFAULTS.min_replicas, "max": DEFAULTS.max_replicas}
+    return {"budget_per_hour": None, "pod_price_per_hour": None}
+
+
+def _contradiction(error: PolicyError, layered: _Layered) -> Problem:
+    """The core's refusal, under the file's key and with who set both halves of it."""
+    if error.key == "max_replicas":
+        allowed = f"must be at least min, which is {layered.layer.min} (from {layered.told('min')})"
+        way_out = "raise max or lower min"
+    else:
+        allowed, way_out = f"must be {error.allowed}", "set both or neither"
+    key = _KEYS.get(error.key, error.key)
+    return Problem(path=key, value=f"{error.value!r} (from {layered.told(key)})", allowed=allowed, way_out=way_out)
+
+
+def _blind(layer: Layer) -> Iterator[Problem]:
+    """A pool of which nobody says how much work or how many replicas there are."""
+    if layer.pods is None and layer.replicas is None:
+        allowed = "nothing says how many replicas there are"
+        yield Problem(path="replicas", value=None, allowed=allowed, way_out="set replicas to a query, or pods.activity")
+    if layer.pods is None and not any(layer.signals.get(s) for s in _WORK):
+        known = ", ".join(_WORK)
+        allowed = "nothing says how much work there is"
+        yield Problem(path="signals", value=None, allowed=allowed, way_out=f"set one of {known}, or pods.activity")
+
+
+class _Reader:
+    """Templates and sections as sources of one pool, with what stands in the way."""
+
+    def __init__(self, url: str | None, key: PoolKey) -> None:
+        self._url, self._key = url, key
+        self.problems: list[Problem] = []
+
+    def fill(self, template: str) -> str:
+        return fill(template, namespace=self._key.namespace, name=self._key.name)
+
+    def signals(self, queries: Mapping[Signal, Query | None]) -> dict[Signal, PrometheusQuery]:
+        read = {signal: self.query(f"signals.{signal}", query) for signal, query in queries.items()}
+        return {signal: source for signal, source in read.items() if source is not None}
+
+    def query(self, path: str, query: Query | None) -> PrometheusQuery | None:
+        if query is None:
+            return None
+        url = query.url or self._url
+        if url is None:
+            allowed, way_out = "no Prometheus is named to ask", "set sources.prometheus.url, or url beside the query"
+            self.problems.append(Problem(path=path, value=None, allowed=allowed, way_out=way_out))
+            return None
+        return PrometheusQuery(query=self.fill(query.query), url=self.fill(url))
+
+
+def _rule(place: int, window: Window) -> ScheduleRule:
+    return ScheduleRule(
+        name=window.name or f"schedule-{place}",
+        days=frozenset(_DAYS.index(day) for day in window.days),
+        start=time.fromisoformat(window.start),
+        end=time.fromisoformat(window.end),
+        zone=ZoneInfo(window.timezone),
+        replicas=window.replicas,
+    )
+
+
+def _origin(settings: Settings, layered: _Layered, class_origin: str) -> dict[str, str]:
+    """Which layer decided each setting."""
+    origin = {field: layered.told(field) for field in Layer.model_fields if field != "signals"}
+    origin |= {key: name for key, name in layered.origin.items() if key.startswith("signals.")}
+    origin |= {"class": class_origin, "scrape_interval": _interval_origin(settings)}
+    if _ORDER.index(settings.mode) < _ORDER.index(layered.layer.mode):
+        origin["mode"] = "kill switch"
+    return origin
+
+
+def _interval_origin(settings: Settings) -> str:
+    return "sources" if "interval" in settings.sources.prometheus.model_fields_set else "default"

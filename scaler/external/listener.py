@@ -1,0 +1,100 @@
+"""The socket KEDA calls: the external scaler beside health and reflection, opened and closed in good order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from scaler.core.types import Seconds
+from scaler.external.server import ExternalScaler
+from scaler.external.wire import SERVICE
+
+GRACE: Seconds = 5.0  # a unary call takes microseconds and streams end at once, so this is only for clients that hang
+
+_BURST: Final = 25_000  # every stream reopens at once after a restart; gRPC cancels some beyond a thousand
+
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a silent half of the calls
+    ("grpc.server.max_pending_requests", _BURST),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * _BURST),
+    ("grpc.max_receive_message_length", 65_536),  # a ScaledObject's metadata is a few hundred bytes
+    ("grpc.keepalive_time_ms", 60_000),  # KEDA pings nobody, so a stream to a node that died would stay for ever
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+
+class ListenError(OSError):
+    """The address cannot be listened on."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"cannot listen on {address}: another server may hold it, or it is no address of this machine")
+
+
+class _Health(Protocol):
+    """What we use of grpcio's health servicer."""
+
+    async def set(self, service: str, status: health_pb2.HealthCheckResponse.ServingStatus) -> None: ...
+
+    async def enter_graceful_shutdown(self) -> None: ...
+
+
+class Listener:
+    """One server, to be opened once and closed once."""
+
+    def __init__(self, scaler: ExternalScaler) -> None:
+        self._scaler = scaler
+        self._health: _Health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers((scaler.handler(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+
+    async def open(self, address: str) -> int:
+        """Listen on ``host:port``; port 0 takes a free one.
+
+        Returns:
+            The port.
+
+        Raises:
+            ListenError: the address is taken or not ours.
+        """
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise ListenError(address) from None
+        await self._server.start()
+        await self.set_serving(serving=True)
+        return port
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say by the health service whether to send calls here."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in ("", SERVICE):
+            await self._health.set(service, status)
+
+    async def close(self, grace: Seconds = GRACE) -> None:
+        """Say NOT_SERVING, end the streams with OK, let calls finish, and cut off what lasts longer than ``grace``."""
+        await self._health.enter_graceful_shutdown()
+        self._scaler.end_streams()
+        await self._server.stop(grace)
+
+
+@asynccontextmanager
+async def listening(scaler: ExternalScaler, address: str, *, grace: Seconds = GRACE) -> AsyncIterator[int]:
+    """Listen on the address inside the block; the value is the port.
+
+    Raises:
+        ListenError: the address is taken or not ours.
+    """
+    listener = Listener(scaler)
+    port = await listener.open(address)
+    try:
+        yield port
+    finally:
+        await listener.close(grace)

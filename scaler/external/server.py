@@ -1,0 +1,196 @@
+"""The external scaler as KEDA calls it: five RPCs, answered from the board in memory.
+
+The unary RPCs are plain functions, so nothing in them can wait: KEDA sets no deadline, and five calls that hang stop
+all its reconciling. GetMetricSpec cannot fail, because where it does KEDA's ``fallback`` never fires and its reconciler
+stalls. GetMetrics answers an error where the target is not known now, which makes the HPA hold; never a zero. IsActive
+answers from the outcome that the GetMetrics of the same poll answered from, and otherwise by what was last known.
+
+Streams say ``true`` and nothing else: KEDA ignores ``false``, and each ``true`` costs it a write. They end with OK on
+shutdown, after which KEDA comes back in 2 s instead of up to 60.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from scaler.config.pool import PoolKey
+from scaler.core.types import Instant, Seconds, Unknown
+from scaler.external import wire
+from scaler.external.desk import Desk, RefusedError, Visit
+from scaler.external.proto import externalscaler_pb2 as pb
+from scaler.live.board import Board, Posted
+from scaler.live.clock import Clock
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Write: TypeAlias = Callable[[Response], Awaitable[None]]
+Handler: TypeAlias = "grpc.GenericRpcHandler[Message, Message]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Request, Response]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """How streams are kept.
+
+    Attributes:
+        heartbeat: seconds after which a stream says again that its pool is active. A third of KEDA's default cooldown:
+            one may be lost and the pool still counts as active.
+        most: open at once. Two for each of ten thousand pools, and some that reconnect.
+    """
+
+    heartbeat: Seconds = 100.0
+    most: int = 25_000
+
+
+class ExternalScaler:
+    """The RPCs. Belongs to one event loop."""
+
+    def __init__(self, board: Board, desk: Desk, clock: Clock, *, streams: Streams = Streams()) -> None:
+        self._board, self._desk, self._clock = board, desk, clock
+        self._kept = streams
+        self._streams: set[asyncio.Event] = set()
+        self._ending = False
+
+    @property
+    def open_streams(self) -> int:
+        """Streams open now, of both kinds."""
+        return len(self._streams)
+
+    def handler(self) -> Handler:
+        """The RPCs by name, as a server takes them."""
+        return grpc.method_handlers_generic_handler(
+            wire.SERVICE,
+            {
+                "IsActive": _unary(self.IsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
+                "StreamIsActive": _stream(self.StreamIsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
+                "GetMetricSpec": _unary(self.GetMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
+                "GetMetrics": _unary(self.GetMetrics, pb.GetMetricsRequest, pb.GetMetricsResponse),
+                "StreamMetricSpec": _stream(self.StreamMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
+            },
+        )
+
+    def GetMetricSpec(self, _: pb.ScaledObjectRef) -> pb.GetMetricSpecResponse:
+        """The one metric and its target of 1, whoever asks and whatever they say."""
+        return wire.SPEC
+
+    def GetMetrics(self, request: pb.GetMetricsRequest) -> pb.GetMetricsResponse:
+        """The pool's replicas, or Jobs, while its outcome is fresh."""
+        now = self._clock.now()
+        visit = self._desk.receive(request.scaledObjectRef, now)
+        posted = self._posted(visit.key)
+        value = wire.value(posted.outcome, visit.strategy)
+        if isinstance(value, Unknown) or not self._board.is_fresh(posted, now):
+            raise self._withheld(visit.key, posted, now, value)
+        visit.serve(posted, now)
+        return wire.metrics(request.metricName, value)
+
+    def IsActive(self, ref: pb.ScaledObjectRef) -> pb.IsActiveResponse:
+        """Whether the pool may not be at zero; by what was last known where it is not known now."""
+        now = self._clock.now()
+        visit = self._desk.receive(ref, now)
+        posted = visit.served(now) or self._posted(visit.key)
+        active = wire.activity(posted, visit.strategy)
+        if isinstance(active, Unknown):
+            raise self._withheld(visit.key, posted, now, active)
+        return wire.ACTIVE if active else wire.INACTIVE
+
+    async def StreamIsActive(self, ref: pb.ScaledObjectRef, write: Write[pb.IsActiveResponse]) -> None:
+        """``true`` now if the pool is active, whenever it wakes, and again after each heartbeat."""
+        visit = self._desk.receive(ref, self._clock.now())
+        with self._stream() as wake, self._board.listening(visit.key, wake.set):
+            while not self._ending:
+                wake.clear()
+                if self._is_active(visit):
+                    await write(wire.ACTIVE)
+                await self._wait(wake)
+
+    async def StreamMetricSpec(self, _: pb.ScaledObjectRef, write: Write[pb.GetMetricSpecResponse]) -> None:
+        """The one metric at once. It never changes, so that is all, but the stream stays open."""
+        with self._stream() as wake:
+            await write(wire.SPEC)
+            await wake.wait()
+
+    def end_streams(self) -> None:
+        """End every stream with OK, and each later one after its first message."""
+        self._ending = True
+        for wake in self._streams:
+            wake.set()
+
+    def _posted(self, key: PoolKey) -> Posted:
+        posted = self._board.get(key)
+        if posted is None:
+            why = f"{key} is not evaluated yet; it is taken in, so the next poll finds a target"
+            raise RefusedError(grpc.StatusCode.UNAVAILABLE, why)
+        return posted
+
+    def _withheld(self, key: PoolKey, posted: Posted, now: Instant, value: int | Unknown) -> RefusedError:
+        """Why an outcome that is there is not answered from."""
+        why = value.why if isinstance(value, Unknown) else "its evaluation has stopped or hangs; see the scaler's log"
+        age = f"evaluated {posted.age(now):.0f} s ago, and an outcome holds for {self._board.stale_after:.0f} s"
+        return RefusedError(grpc.StatusCode.UNAVAILABLE, f"{key} has no target to report ({age}): {why}")
+
+    def _is_active(self, visit: Visit) -> bool:
+        """Whether the pool is known to be active."""
+        posted = self._board.get(visit.key)
+        return posted is not None and wire.activity(posted, visit.strategy) is True
+
+    @contextmanager
+    def _stream(self) -> Iterator[asyncio.Event]:
+        """Count a stream while it is open; the event wakes it when all are to end."""
+        if len(self._streams) >= self._kept.most:
+            why = (
+                f"{self._kept.most} streams are open, which is the most; use triggers of type `external` for some pools"
+            )
+            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, why)
+        wake = asyncio.Event()
+        self._streams.add(wake)
+        try:
+            if self._ending:
+                wake.set()
+            yield wake
+        finally:
+            self._streams.discard(wake)
+
+    async def _wait(self, wake: asyncio.Event) -> None:
+        """Until the stream is woken, or has been silent for a heartbeat."""
+        alarm = self._clock.alarm(self._clock.now() + self._kept.heartbeat, wake.set)
+        try:
+            await wake.wait()
+        finally:
+            alarm.cancel()
+
+
+def _unary(
+    answer: Callable[[Request], Response], request: type[Request], response: type[Response]
+) -> grpc.RpcMethodHandler[Request, Response]:
+    """The handler of a unary RPC whose refusals become statuses."""
+
+    async def rpc(message: Request, context: Context[Request, Response]) -> Response:
+        try:
+            return answer(message)
+        except RefusedError as refusal:
+            await context.abort(refusal.code, refusal.why)
+
+    return grpc.unary_unary_rpc_method_handler(rpc, request.FromString, response.SerializeToString)
+
+
+def _stream(
+    tell: Callable[[Request, Write[Response]], Awaitable[None]], request: type[Request], response: type[Response]
+) -> grpc.RpcMethodHandler[Request, Response]:
+    """The handler of a streaming RPC whose refusals become statuses."""
+
+    async def rpc(message: Request, context: Context[Request, Response]) -> None:
+        try:
+            await tell(message, context.write)
+        except RefusedError as refusal:
+            await context.abort(refusal.code, refusal.why)
+
+    return grpc.unary_stream_rpc_method_handler(rpc, request.FromString, response.SerializeToString)

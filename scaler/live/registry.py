@@ -1,0 +1,154 @@
+"""The pools that are evaluated: what each is asked to be, what it remembers, and what was read of it last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+
+from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
+from scaler.config.schedule import windows
+from scaler.core.memory import Memory
+from scaler.core.pods import Phase, Pods
+from scaler.core.types import Instant, Known, Observation, Sample, Signal, Unknown
+
+UNREAD: Final = Unknown("not read yet")
+NO_PODS: Final = Unknown("the pool has no source of pods")
+EDGES: Final = (Signal.QUEUE, Signal.PENDING)  # work that waits: a rise of these is answered at once
+
+
+class Pool:
+    """One pool. Its spec may change under it; its memory, and what was read from sources that stay, does not."""
+
+    def __init__(self, spec: PoolSpec, now: Instant) -> None:
+        self.memory = Memory.fresh(now, spec.policy.pace)
+        self._spec = spec
+        self._replicas: Sample = UNREAD
+        self._pods: Pods | Unknown = UNREAD
+        self._signals: dict[Signal, Sample] = dict.fromkeys(spec.signals, UNREAD)
+
+    @property
+    def spec(self) -> PoolSpec:
+        """What it is asked to be."""
+        return self._spec
+
+    @property
+    def is_read(self) -> bool:
+        """Whether each of its sources has been read at least once, with whatever result."""
+        spec = self._spec
+        pods = spec.pods is None or self._pods is not UNREAD
+        replicas = spec.replicas is None or self._replicas is not UNREAD
+        return pods and replicas and UNREAD not in self._signals.values()
+
+    def change(self, spec: PoolSpec) -> None:
+        """Ask it to be something else from the next tick on."""
+        was, self._spec = self._spec, spec
+        self._signals = {s: self._signals[s] if was.signals.get(s) == at else UNREAD for s, at in spec.signals.items()}
+        self._replicas = self._replicas if was.replicas == spec.replicas else UNREAD
+        self._pods = self._pods if was.pods == spec.pods else UNREAD
+
+    def take_signal(self, name: Signal, source: SignalSource, sample: Sample, now: Instant) -> bool:
+        """Keep what was read at ``now``. True if the pool should tick at once.
+
+        That is when work that waits has risen, and when its sources have all been read for the first time. A reading
+        that comes after its source was replaced is dropped; so it is with the other two.
+        """
+        if self._spec.signals.get(name) != source:
+            return False
+        was, unread = self._signals[name], not self.is_read
+        self._signals[name] = kept = self._kept(was, sample, now)
+        rose = name in EDGES and isinstance(was, Known) and isinstance(kept, Known) and kept.value > was.value
+        return rose or (unread and self.is_read)
+
+    def take_replicas(self, source: SignalSource, sample: Sample, now: Instant) -> bool:
+        """Keep what was read at ``now``. True if the pool should tick at once."""
+        if self._spec.replicas != source:
+            return False
+        unread = not self.is_read
+        self._replicas = self._kept(self._replicas, sample, now)
+        return unread and self.is_read
+
+    def take_pods(self, source: PodSource, pods: Pods | Unknown) -> bool:
+        """Keep what was read. True if the pool should tick at once."""
+        if self._spec.pods != source:
+            return False
+        unread = not self.is_read
+        self._pods = pods
+        return unread and self.is_read
+
+    def observe(self, now: Instant) -> Observation:
+        """All that is known of it at ``now``."""
+        return Observation(
+            replicas=self._standing(now),
+            pods=NO_PODS if self._spec.pods is None else self._pods,
+            signals=dict(self._signals),
+            announced=windows(self._spec.schedule, now),
+        )
+
+    def _kept(self, was: Sample, sample: Sample, now: Instant) -> Sample:
+        """One missed reading blinds nobody: the last sample stands while the policy calls it fresh.
+
+        A source's clock that runs ahead of ours must not make its samples last longer, so none is from the future.
+        """
+        if isinstance(sample, Known):
+            return Known(sample.value, min(sample.at, now))
+        return was if isinstance(was, Known) and abs(now - was.at) <= self._spec.policy.stale_after else sample
+
+    def _standing(self, now: Instant) -> Sample:
+        """The live replicas; where no source says, the pods not drained, once one of them has been heard."""
+        if self._spec.replicas is not None:
+            return self._replicas
+        if isinstance(self._pods, Unknown) or bool(np.all(np.isnan(self._pods.seen_at))):
+            return Unknown("no source says how many replicas there are")
+        return Known(float(np.count_nonzero(self._pods.phase != Phase.DRAINED)), now)
+
+
+class Registry:
+    """Pools by key. Belongs to one event loop; one reader may wait for changes."""
+
+    def __init__(self) -> None:
+        self._pools: dict[PoolKey, Pool] = {}
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Every pool, as of now."""
+        return iter(tuple(self._pools.values()))
+
+    def get(self, key: PoolKey) -> Pool | None:
+        """The pool, if there is one."""
+        return self._pools.get(key)
+
+    def put(self, spec: PoolSpec, now: Instant) -> Pool:
+        """Add the pool, or change it and let it keep its memory."""
+        pool = self._pools.get(spec.key)
+        if pool is None:
+            pool = self._pools[spec.key] = Pool(spec, now)
+        elif pool.spec == spec:
+            return pool
+        else:
+            pool.change(spec)
+        self._changed.set()
+        return pool
+
+    def remove(self, key: PoolKey) -> None:
+        """Take the pool and its memory away, if it is there."""
+        if self._pools.pop(key, None) is not None:
+            self._changed.set()
+
+    def replace(self, specs: Iterable[PoolSpec], now: Instant) -> None:
+        """Make these the only pools; those that stay keep their memory."""
+        wanted = {spec.key: spec for spec in specs}
+        for key in self._pools.keys() - wanted.keys():
+            self.remove(key)
+        for spec in wanted.values():
+            self.put(spec, now)
+
+    async def changed(self) -> None:
+        """Return when a pool was added, changed or removed since this was last awaited."""
+        await self._changed.wait()
+        self._changed.clear()

@@ -1,0 +1,142 @@
+"""The pods of a pool, each asked for its own activity with ``GET <url>/activity``.
+
+A round asks a bounded number of a pool's pods at once and ends after a bounded time; whatever has not answered by then
+is unknown. So a pool of hung pods costs its own round and nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+
+from scaler.config.pool import ActivityEndpoints
+from scaler.core.pods import Pods
+from scaler.core.types import Instant, Seconds, Unknown
+from scaler.sources.activity_answer import report
+from scaler.sources.health import Failed, Fault, Health, Tally
+from scaler.sources.roll import Answer, Roll
+from scaler.sources.text import root, shown
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundLimits:
+    """What one round may cost.
+
+    Attributes:
+        pod: seconds for one pod to answer completely.
+        whole: seconds for the round.
+        at_once: pods of one pool asked at once.
+        sockets: connections to the pods of all pools together.
+        body: bytes of one answer.
+    """
+
+    pod: Seconds = 2.0
+    whole: Seconds = 4.0
+    at_once: int = 64
+    sockets: int = 4096
+    body: int = 65_536
+
+
+@asynccontextmanager
+async def open_activity(limits: RoundLimits | None = None) -> AsyncIterator[Activities]:
+    """A reader with its connections, which are closed at the end."""
+    limits = limits or RoundLimits()
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limits.sockets),
+        timeout=aiohttp.ClientTimeout(total=limits.pod),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        auto_decompress=False,  # a compressed body may unpack to any size
+    ) as session:
+        yield Activities(session, limits)
+
+
+class Activities:
+    """Asks pods. Belongs to one event loop."""
+
+    def __init__(self, session: aiohttp.ClientSession, limits: RoundLimits) -> None:
+        self._session = session
+        self._limits = limits
+        self._roll = Roll()
+        self._tally = Tally("activity")
+        self._unheard: dict[str, Unknown] = {}
+
+    async def read(self, endpoints: ActivityEndpoints, now: Instant) -> Pods:
+        """Ask every pod, and list them all. What they say is true at ``now``, when they were asked, or later."""
+        answers = await self._round(tuple(dict.fromkeys(endpoints.urls)))
+        pods, failed = self._roll.call(answers, now)
+        self._note(answers, failed)
+        return pods
+
+    def unheard(self, endpoints: ActivityEndpoints) -> Mapping[str, Unknown]:
+        """By URL, why the activity of some of these pods was unknown in the last round."""
+        return {url: self._unheard[url] for url in endpoints.urls if url in self._unheard}
+
+    def health(self) -> Health:
+        """The counters over all pods."""
+        return self._tally.health()
+
+    async def _round(self, urls: tuple[str, ...]) -> dict[str, Answer]:
+        """Every pod's answer, or why there is none, within the round's time."""
+        places = asyncio.Semaphore(self._limits.at_once)
+        tasks = {url: asyncio.create_task(self._ask(url, places)) for url in urls}
+        try:
+            if tasks:
+                await asyncio.wait(tasks.values(), timeout=self._limits.whole)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+        return {url: self._outcome(task) for url, task in tasks.items()}
+
+    async def _ask(self, url: str, places: asyncio.Semaphore) -> Answer:
+        """One pod's answer, counted with its time."""
+        async with places:
+            clock = asyncio.get_running_loop().time
+            begun = clock()
+            answer = await self._get(f"{url.rstrip('/')}/activity")
+            self._tally.add(answer, clock() - begun)
+            return answer
+
+    def _outcome(self, task: asyncio.Task[Answer]) -> Answer:
+        if task.done():
+            return task.result()
+        late = Failed(Fault.SLOW, f"no answer before the round ended after {self._limits.whole:g} s")
+        self._tally.add(late, self._limits.whole)
+        return late
+
+    async def _get(self, url: str) -> Answer:
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                if response.status != HTTPStatus.OK:
+                    return Failed(Fault.STATUS, f"HTTP {response.status}")
+                body = await self._body(response)
+        except TimeoutError:
+            return Failed(Fault.SLOW, f"no complete answer within {self._limits.pod:g} s")
+        except aiohttp.ClientError as error:
+            return Failed(Fault.UNREACHABLE, f"the connection failed: {root(error)}")
+        return body if isinstance(body, Failed) else report(body)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes | Failed:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._limits.body:
+                return Failed(Fault.GARBAGE, f"the answer is longer than {self._limits.body} bytes")
+        return bytes(body)
+
+    def _note(self, answers: Mapping[str, Answer], failed: Mapping[str, Failed]) -> None:
+        """Remember who is unheard; log once a round, and only when somebody new is."""
+        new = [url for url in failed if url not in self._unheard]
+        for url in answers:
+            self._unheard.pop(url, None)
+        self._unheard.update((url, Unknown(f"pod {shown(url)}: {f.why}")) for url, f in failed.items())
+        if new:
+            LOG.warning("%d of %d pods are unheard; %s", len(failed), len(answers), self._unheard[new[0]].why)

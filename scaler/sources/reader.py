@@ -1,0 +1,50 @@
+"""All kinds of source behind the two questions the loop asks: this signal's value, and these pods."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from scaler.config import settings
+from scaler.config.pool import PodSource, SignalSource
+from scaler.core.pods import Pods
+from scaler.core.types import Instant, Sample
+from scaler.sources.activity import Activities, RoundLimits, open_activity
+from scaler.sources.health import Health
+from scaler.sources.prometheus import Prometheus
+from scaler.sources.prometheus_http import Limits
+
+
+@asynccontextmanager
+async def open_sources(wanted: settings.Sources) -> AsyncIterator[Sources]:
+    """Every source, as patient as the operator wants it, with connections and threads that are let go at the end."""
+    asked, pods = wanted.prometheus, wanted.activity
+    limits = Limits(
+        connect=min(asked.timeout, Limits().connect),
+        silence=min(asked.timeout, Limits().silence),
+        whole=asked.timeout,
+        calls=asked.concurrency,
+    )
+    rounds = RoundLimits(pod=pods.timeout, at_once=pods.concurrency)
+    async with Prometheus(limits) as prometheus, open_activity(rounds) as activities:
+        yield Sources(prometheus, activities)
+
+
+class Sources:
+    """Reads from wherever a pool says. There is one kind of signal, and one kind of pod list."""
+
+    def __init__(self, prometheus: Prometheus, activities: Activities) -> None:
+        self._prometheus = prometheus
+        self._activities = activities
+
+    async def signal(self, source: SignalSource, now: Instant) -> Sample:
+        """The signal's value, asked at ``now``."""
+        return await self._prometheus.read(source, now)
+
+    async def pods(self, source: PodSource, now: Instant) -> Pods:
+        """The pool's pods, asked at ``now``."""
+        return await self._activities.read(source, now)
+
+    def health(self) -> tuple[Health, ...]:
+        """The counters of every source that was read."""
+        return (*self._prometheus.health(), self._activities.health())

@@ -1,0 +1,1 @@
+"""The HTTP side: health, metrics, and the API that explains. It reads the live world and changes nothing."""

@@ -1,0 +1,69 @@
+"""What the command line says of itself, and what it says when something is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from scaler.cli.extras import needing
+from tests.cli.conftest import Scaler
+from tests.house.source import ROOT
+
+COMMANDS = [
+    [],
+    ["demo"],
+    ["serve"],
+    ["explain"],
+    ["config"],
+    ["config", "check"],
+    ["config", "schema"],
+    ["config", "explain"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(scaler: Scaler, command: list[str]) -> None:
+    """Each that does something shows an example, and the whole tells its exit codes."""
+    told = scaler(*command, "--help")
+    assert told.exit_code == 0
+    teaches = "Exit codes:" if not command else "Commands" if command == ["config"] else "Example: scaler"
+    assert teaches in told.stdout
+    assert scaler(*command, "-h").stdout == told.stdout
+
+
+def test_the_version_is_that_of_the_installation(scaler: Scaler) -> None:
+    """Which is also in the metrics."""
+    assert scaler("--version").stdout == f"scaler {version('agent-scaler')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["unheard-of"], ["serve"], ["explain", "a/b", "--unheard-of"]])
+def test_a_slip_of_the_pen_is_bad_input(scaler: Scaler, arguments: list[str]) -> None:
+    """Exit code 2, with the usage."""
+    told = scaler(*arguments)
+    assert told.exit_code == 2
+    assert "Usage:" in told.stderr
+
+
+def test_the_bare_installation_says_which_extra_it_lacks() -> None:
+    """Without third-party packages the program still starts, and names what to install."""
+    bare = [sys.executable, "-S", "-m", "scaler", "serve", "pools.yaml"]
+    ran = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, check=False, env={})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "this needs typer: pip install 'agent-scaler[scaler]'\n"
+
+
+def test_a_missing_module_of_ours_is_no_missing_extra() -> None:
+    """No extra would bring it, so the traceback is not hidden."""
+    with pytest.raises(ModuleNotFoundError), needing("scaler"):
+        raise ModuleNotFoundError(name="scaler.absent")
+
+
+def test_a_command_without_its_extra_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    """The missing package and the extra that brings it are both named."""
+    with pytest.raises(SystemExit) as ended, needing("sim"):
+        raise ModuleNotFoundError(name="rich.live")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "this needs rich.live: pip install 'agent-scaler[sim]'\n"

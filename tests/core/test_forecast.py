@@ -1,0 +1,280 @@
+"""The forecast: used only where it has earned it, scored only on what came after it was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from scaler.core import forecast as forecasts
+from scaler.core.forecast import BUCKET, FADE, ForecastMemory, Question
+from scaler.core.policy import Pace, Policy
+from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
+from tests.core.pool import DAY, HOUR, NOW, TICK
+
+POLICY = Policy()
+HORIZON: Seconds = 60.0
+Q = 10 / 11
+RATE: dict[Signal, Sample] = {
+    Signal.ARRIVALS: Known(0.5, NOW),
+    Signal.SERVICE: Known(40.0, NOW),
+    Signal.COMPLETIONS: Known(1_000, NOW),
+}
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """A forecast that watches demand, one value each ``step`` seconds."""
+
+    policy: Policy = POLICY
+    horizon: Seconds = HORIZON
+    step: Seconds = TICK
+    now: Instant = NOW
+    signals: dict[Signal, Sample] = field(default_factory=dict)
+    memory: ForecastMemory = field(default_factory=ForecastMemory.none)
+
+    def see(self, demands: Iterable[float]) -> list[Forecast]:
+        """What is forecast at each of these values, each learnt before the next is seen."""
+        return [self._see(demand) for demand in demands]
+
+    def _see(self, demand: float) -> Forecast:
+        ask = Question(demand=demand, horizon=self.horizon, q=Q, now=self.now, signals=self.signals)
+        said = forecasts.points(self.memory, self.policy, ask)
+        self.memory = forecasts.learn(self.memory, self.policy, ask, said)
+        self.now += self.step
+        return forecasts.forecast(self.memory, self.policy, ask, said)
+
+
+def bursts(n: int, seed: int = 5) -> list[float]:
+    """Demand that rises at random by a few pods and falls back slowly."""
+    random, demand, seen = np.random.default_rng(seed), 2.0, []
+    for _ in range(n):
+        demand = demand + random.integers(2, 6) if random.random() < 0.06 else max(2.0, demand - 0.25)
+        seen.append(float(demand))
+    return seen
+
+
+def rises(demands: Sequence[float], bids: int) -> list[float]:
+    """How far demand rose above its value within the next horizon, for each of the first bids, by looking."""
+    ahead = int(HORIZON / TICK)
+    return [max(demands[i : i + ahead + 1]) - demands[i] for i in range(bids)]
+
+
+def empirical(values: Sequence[float], q: float) -> float:
+    """The smallest value that at least this share of the values does not exceed, by counting."""
+    return next(v for v in sorted(values) if sum(w <= v for w in values) >= q * len(values))
+
+
+def pinball(actual: float, said: float) -> float:
+    """What falls short costs q, what exceeds costs 1 - q."""
+    return Q * (actual - said) if actual > said else (1 - Q) * (said - actual)
+
+
+def pods(forecast: Forecast) -> float:
+    """The pods of a forecast that is in use."""
+    assert not isinstance(forecast.pods, Unknown), forecast
+    return forecast.pods
+
+
+def test_the_margin_is_the_empirical_quantile_of_the_rise() -> None:
+    """After each value, the forecast adds what demand rose by within a horizon, at q, over all horizons that ended."""
+    seen = bursts(300)
+    last = Watch().see(seen)[-1]
+    matured = len(seen) - int(HORIZON / TICK) - 1
+    assert pods(last) == pytest.approx(seen[-1] + empirical(rises(seen, matured + 1), Q))
+
+
+def test_skill_is_the_pinball_loss_beside_persistence() -> None:
+    """Every bid is priced when its horizon ends, with the margin it was made with; older prices fade."""
+    seen = bursts(200)
+    ahead = int(HORIZON / TICK)
+    own = persistence = 0.0
+    for bid in range(len(seen) - ahead):
+        known = rises(seen, max(0, bid - ahead + 1))  # the horizons that had ended when the bid was made
+        margin = empirical(known, Q) if len(known) >= forecasts.RESIDUALS_ENOUGH else 0.0
+        (peak,) = {seen[bid] + rises(seen, bid + 1)[bid]}
+        own = own * FADE + pinball(peak, seen[bid] + margin)
+        persistence = persistence * FADE + pinball(peak, seen[bid])
+    assert Watch().see(seen)[-1].skill == pytest.approx(own / persistence)
+
+
+def test_the_future_does_not_change_a_bid() -> None:
+    """Two futures after one past: all that was said before they part is the same."""
+    past = bursts(200)
+    calm, wild = Watch(), Watch()
+    same = calm.see(past), wild.see(past)
+    calm.see([2.0] * 100)
+    wild.see([50.0] * 100)
+    assert same[0] == same[1] == Watch().see([*past, 50.0, 2.0])[:200]
+
+
+def test_constant_demand_gives_nothing_to_foresee() -> None:
+    """Persistence is never wrong about it, so no forecast can beat it and none is given."""
+    last = Watch().see([7.0] * 500)[-1]
+    assert isinstance(last.pods, Unknown)
+    assert isinstance(last.skill, Unknown)
+
+
+@pytest.mark.parametrize(
+    ("gate", "used"),
+    [pytest.param(0.001, True, id="AtTheGateIsEarned"), pytest.param(-0.001, False, id="AboveTheGateIsNot")],
+)
+def test_a_forecast_is_used_only_below_its_gate(gate: float, used: bool) -> None:
+    """The gate is moved to a hair above and below the skill that the bursts give."""
+    skill = Watch().see(bursts(300))[-1].skill
+    assert not isinstance(skill, Unknown)
+    policy = replace(POLICY, pace=Pace(forecast_gate=skill + gate))
+    assert isinstance(Watch(policy=policy).see(bursts(300))[-1].pods, float) is used
+
+
+def test_the_gate_is_persistence_less_a_twentieth() -> None:
+    """A forecast that is hardly better than none is not worth its pods."""
+    assert Pace().forecast_gate == 0.95
+    assert Pace().forecast_trials == 50
+
+
+def test_fifty_trials_are_needed() -> None:
+    """The fiftieth bid to come due is the first after which a skill is shown."""
+    said = Watch().see(bursts(100))
+    first = next(i for i, f in enumerate(said) if not isinstance(f.skill, Unknown))
+    assert first == 49 + int(HORIZON / TICK)
+
+
+def test_a_forecast_that_stops_paying_is_dropped() -> None:
+    """Bursts have taught it to add pods; hours of calm make each of them a loss, and it falls silent."""
+    watch = Watch()
+    assert pods(watch.see(bursts(400))[-1]) > 2.0
+    assert isinstance(watch.see([2.0] * 1_500)[-1].pods, Unknown)
+
+
+def test_a_shorter_horizon_scores_each_bid_once_at_its_own_end() -> None:
+    """Startups turn out to be quick: bids made for two minutes stay open while newer, shorter ones come due."""
+    watch = Watch(horizon=120.0, step=10.0)
+    watch.see([1.0] * 6)
+    watch.horizon = 20.0
+    watch.see([1.0] * 40)
+    assert watch.memory.records[0].trials == 46 - len(watch.memory.bids)
+    assert all(bid.due > watch.now - watch.step for bid in watch.memory.bids)
+
+
+def test_bids_are_few_whatever_the_horizon() -> None:
+    """An hour's startup does not keep seven hundred bids open: a dozen are enough to learn from."""
+    watch = Watch(horizon=HOUR)
+    watch.see(bursts(2_000))
+    assert len(watch.memory.bids) <= forecasts.GRID_PART + 1
+
+
+def test_the_margin_is_learnt_over_the_last_residuals_only() -> None:
+    """What is older than the forecast's memory does not count: the bursts of this morning say nothing any more."""
+    policy = replace(POLICY, pace=Pace(forecast_memory=100))
+    watch = Watch(policy=policy)
+    watch.see(bursts(300))
+    assert watch.memory.records[0].margin > 0
+    watch.see([2.0] * 150)
+    assert (len(watch.memory.records[0].residuals), watch.memory.records[0].margin) == (100, 0.0)
+
+
+def daily(start: Instant, until: Instant, *, pulse: Callable[[Instant], float]) -> list[float]:
+    """Demand each half minute between two instants."""
+    return [pulse(start + 30.0 * i) for i in range(int((until - start) / 30.0))]
+
+
+def hourly(at: Instant) -> float:
+    """Two pods, and twenty for the ten minutes after half past each hour."""
+    return 20.0 if HOUR / 2 <= at % HOUR < HOUR / 2 + 600.0 else 2.0
+
+
+def test_what_came_yesterday_is_expected_today() -> None:
+    """Ten minutes in the hour are too rare for the rise to expect them; the season knows when they come."""
+    watch = Watch(step=30.0, horizon=120.0)
+    watch.see(daily(NOW, NOW + 2 * DAY + HOUR / 2 - 60.0, pulse=hourly))
+    (before,) = watch.see([2.0])
+    assert (before.candidate, before.pods) == ("yesterday", 20.0)
+
+
+def test_a_season_that_ended_is_not_followed() -> None:
+    """Yesterday's pulses do not come today: its bids lose, and the rise is back in its place before the day is over."""
+    watch = Watch(step=30.0, horizon=120.0)
+    watch.see(daily(NOW, NOW + DAY, pulse=hourly))
+    wild = bursts(1_500)
+    assert watch.see(wild)[-1].candidate == "rise"
+
+
+def test_a_day_with_a_hole_is_no_season() -> None:
+    """Where yesterday was not watched, nothing is expected from it; the hours around the hole are."""
+    watch = Watch(step=30.0)
+    watch.see(daily(NOW, NOW + DAY - HOUR, pulse=hourly))
+
+    def expected(at: Instant) -> float | None:
+        ask = Question(demand=2.0, horizon=600.0, q=Q, now=at, signals={})
+        return forecasts.points(watch.memory, POLICY, ask)[1]
+
+    assert expected(NOW + DAY + HOUR / 2 - 60.0) == 20.0
+    assert expected(NOW + DAY + 22 * HOUR) == 2.0
+    assert expected(NOW + DAY + 23 * HOUR) is None
+    assert expected(NOW + 2 * DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("signals", "point"),
+    [
+        pytest.param(RATE, 20.0, id="AThousandCompletionsAreEnough"),
+        pytest.param(RATE | {Signal.COMPLETIONS: Known(999, NOW)}, None, id="OneLessIsNot"),
+        pytest.param(RATE | {Signal.ARRIVALS: Unknown("timeout")}, None, id="ArrivalsMustBeKnown"),
+        pytest.param(RATE | {Signal.SERVICE: Unknown("timeout")}, None, id="ServiceTimeMustBeKnown"),
+        pytest.param(RATE | {Signal.COMPLETIONS: Unknown("timeout")}, None, id="CompletionsMustBeKnown"),
+        pytest.param({}, None, id="WithoutTheSignalsThereIsNoSuchCandidate"),
+    ],
+)
+def test_rate_times_service_time_is_a_candidate(signals: dict[Signal, Sample], point: float | None) -> None:
+    """Half a task a second for forty seconds each keep twenty slots taken (Little), once enough tasks have ended."""
+    ask = Question(demand=3.0, horizon=HORIZON, q=Q, now=NOW, signals=signals)
+    assert forecasts.points(ForecastMemory.none(), POLICY, ask)[2] == point
+
+
+def test_slots_divide_the_rate() -> None:
+    """Twenty tasks at once are five pods of four slots."""
+    ask = Question(demand=3.0, horizon=HORIZON, q=Q, now=NOW, signals=RATE)
+    assert forecasts.points(ForecastMemory.none(), replace(POLICY, slots_per_pod=4), ask)[2] == 5.0
+
+
+def sawtooth(n: int) -> list[float]:
+    """Demand that climbs to twenty and starts again."""
+    return [float(i % 21) for i in range(n)]
+
+
+def test_a_candidate_wins_only_where_it_beats_the_rise() -> None:
+    """The rate says twenty, which a sawtooth to twenty reaches each time; the same words about calm demand lose."""
+    right, wrong = Watch(signals=RATE, horizon=105.0), Watch(signals=RATE)
+    assert right.see(sawtooth(600))[-1].candidate == "rate"
+    assert wrong.see(bursts(600))[-1].candidate == "rise"
+
+
+def test_a_winner_that_falls_silent_gives_way() -> None:
+    """Once the rate is not measured any more, the rise speaks again."""
+    watch = Watch(signals=dict(RATE), horizon=105.0)
+    assert watch.see(sawtooth(600))[-1].candidate == "rate"
+    watch.signals.clear()
+    assert watch.see(sawtooth(1))[-1].candidate == "rise"
+
+
+def test_silence_says_why() -> None:
+    """Where nothing is known of demand there is no forecast, and no skill to show."""
+    why = Unknown("no signal says anything about demand")
+    ask = Question(demand=0.0, horizon=HORIZON, q=Q, now=NOW, signals={})
+    silent = forecasts.silent(ask, why)
+    assert (silent.pods, silent.skill, silent.horizon, silent.quantile) == (why, why, HORIZON, Q)
+
+
+def test_the_profile_keeps_the_highest_of_each_five_minutes() -> None:
+    """Two days overwrite each other bucket by bucket, and a lower value later in a bucket does not lower it."""
+    watch = Watch(step=BUCKET / 2)
+    watch.see([5.0, 9.0, 4.0, 3.0])
+    start = int(NOW // BUCKET) % forecasts.BUCKETS
+    assert watch.memory.profile[start : start + 2].tolist() == [9.0, 4.0]
+    watch.now = NOW + DAY
+    watch.see([1.0, 1.0])
+    assert math.isclose(watch.memory.profile[start], 1.0)
