@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,12 @@ def explain(
         as_json({row.key: {"value": row.value, "origin": row.origin} for row in found})
     else:
         _print_rows(found)
+
+
+@commands.command(epilog="Example: scaler config example > pools.yaml")
+def example() -> None:
+    """Print a file with every setting at its default, and what a class and a pool look like."""
+    typer.echo(files("scaler.config").joinpath("example.yaml").read_text(encoding="utf-8"), nl=False)
 
 
 def read(file: Path) -> str:

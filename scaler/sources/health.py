@@ -24,7 +24,6 @@ class Fault(enum.StrEnum):
     VALUE = "value"  # NaN, infinite or negative
     CONFLICT = "conflict"  # two pods claim one uid
     CROWDED = "crowded"  # more servers than are read at once
-    BUG = "bug"  # our own error
 
 
 @dataclass(frozen=True, slots=True)

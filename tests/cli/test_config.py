@@ -20,6 +20,7 @@ classes:
 pools:
   agents/coder: {class: coding, max: 50}
 """
+OFFICE = "schedule: [{name: office, days: [mon, fri], from: 08:00, to: 18:00, timezone: Europe/Berlin, replicas: 5}]"
 BAD = GOOD.replace("max: 50", "maxx: 50").replace("20s", "-1")
 
 
@@ -64,6 +65,12 @@ def test_findings_are_data_where_json_is_asked_for(scaler: Scaler, file: Path) -
     }
 
 
+def test_the_example_is_a_good_file(scaler: Scaler) -> None:
+    """What is printed can be served as it is, and filled in from there."""
+    told = scaler("config", "check", "-", stdin=scaler("config", "example").stdout)
+    assert (told.exit_code, told.stdout) == (0, "- is good: 0 pools, 0 classes\n")
+
+
 def test_a_file_may_come_from_standard_input(scaler: Scaler) -> None:
     """What a template engine prints can be checked before it is a file."""
     assert scaler("config", "check", "-", stdin=GOOD).exit_code == 0
@@ -95,6 +102,16 @@ def test_an_explanation_names_the_layer_that_decided_each_setting(scaler: Scaler
     assert rows["min"] == ("0", "default")
     told = scaler("config", "explain", file, "agents/coder", "--json")
     assert json.loads(told.stdout)["max"] == {"value": 50, "origin": "pool"}
+
+
+def test_sources_and_windows_are_told_as_they_will_be_used(scaler: Scaler, file: Path) -> None:
+    """Placeholders are filled, and a rule reads as a sentence."""
+    file.write_text(GOOD.replace("max: 50", f"max: 50, {OFFICE}, pods: {{activity: ['http://{{name}}:9001']}}"))
+    rows = json.loads(scaler("config", "explain", file, "agents/coder", "--json").stdout)
+    assert rows["schedule"]["value"] == ["office: 5 replicas on mon, fri from 08:00 to 18:00 Europe/Berlin"]
+    assert rows["pods"]["value"] == ["http://coder:9001/activity"]
+    queue = 'sum(queued{namespace="agents", pool="coder"}) at http://prometheus:9090'
+    assert rows["signals.queue"] == {"value": queue, "origin": "class coding"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ COMMANDS = [
     ["config"],
     ["config", "check"],
     ["config", "schema"],
+    ["config", "example"],
     ["config", "explain"],
 ]
 

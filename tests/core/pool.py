@@ -143,6 +143,15 @@ class Story:
         """The pod runs this many tasks from now on."""
         self.pods[uid] = replace(self.pods[uid], activity=Activity(inflight=tasks, at=self.now))
 
+    def dispatch(self) -> None:
+        """Every pod that takes work and is free takes a queued task, as consumers of a queue do."""
+        waiting = self.signals[Signal.QUEUE]
+        for uid, pod in self.pods.items():
+            if waiting and free(pod) and pod.phase is Phase.ACTIVE:
+                self.runs(uid, 1)
+                waiting -= 1
+        self.signals[Signal.QUEUE] = waiting
+
     def observation(self) -> Observation:
         """What is known now."""
         return observe(

@@ -75,7 +75,7 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     """An agent with five tasks queued and one running, Prometheus scraping it, and the scaler reading both."""
     async with AsyncExitStack() as stack:
         agent = Agent("coder-0")
-        agent.queue, agent.inflight, agent.token_rate = 5, 1, 215.0
+        agent.queue, agent.inflight, agent.token_rate = 5, 1, 120.0
         agent_url = await stack.enter_async_context(agent_at(agent))
         server = await stack.enter_async_context(prometheus(tmp_path, agent_url))
         config = tmp_path / "pools.yaml"
@@ -90,11 +90,11 @@ async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
 async def test_load_becomes_a_target_and_an_outage_holds_it(stand: Stand) -> None:
     """Queue and tokens each ask for their pods, the target follows the queue, and without Prometheus it stays."""
     await stand.target(QUEUED, 3)  # five queued and one running, two to a pod
-    await stand.target(SPENDER, 3)  # 215 tokens a second, 100 to a pod that is full at 85
+    await stand.target(SPENDER, 2)  # 120 tokens a second, 100 to a pod that is full at 85
     stand.agent.queue = 8
     await stand.target(QUEUED, 5)
     await stop(stand.prometheus.process)
     stand.agent.queue = 0
     await stand.explained("the connection failed")
     await stand.target(QUEUED, 5)
-    await stand.target(SPENDER, 3)
+    await stand.target(SPENDER, 2)

@@ -204,6 +204,32 @@ def changes(draw: st.DrawFn, pool: Pool) -> Pool:
     )
 
 
+@st.composite
+def busier(draw: st.DrawFn, pool: Pool) -> Pool:
+    """The same pool with more work in it, by whatever measure."""
+    more = st.sampled_from([0, 0, 1, 10])
+    demand = {Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS}
+    signals = {
+        name: (read[0] + draw(more) * (100 if name is Signal.TOKENS else 1), read[1]) if read and name in demand else read
+        for name, read in pool.signals.items()
+    }
+    lives = [replace(life, inflight=life.inflight + draw(more)) if life else None for life in pool.lives]
+    return replace(pool, lives=tuple(lives), signals=MappingProxyType(signals))
+
+
+def clear(pool: Pool) -> Pool:
+    """The same pool with nothing out of sight: every signal known and fresh, and every pod heard."""
+    signals = {name: (read[0] if read else LEVELS[name][0], 0.0) for name, read in pool.signals.items()}
+    lives = tuple(life and replace(life, heard=0.0) for life in pool.lives)
+    return replace(pool, lives=lives, signals=MappingProxyType(signals), surplus=pool.surplus or 0, seen=True)
+
+
+def without(pool: Pool, *lost: Signal) -> Pool:
+    """The same pool with these signals unknown."""
+    signals = {name: None if name in lost else read for name, read in pool.signals.items()}
+    return replace(pool, signals=MappingProxyType(signals))
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one tick is given but for the memory."""

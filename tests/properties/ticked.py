@@ -27,6 +27,12 @@ class Moment:
     observation: Observation
     now: Instant
 
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods that are seen; none while they cannot be."""
+        seen = self.observation.pods
+        return () if isinstance(seen, Unknown) else tuple(seen)
+
     def tick(self) -> Ticked:
         """The same with the answer."""
         return Ticked(self, tick(self.policy, self.memory, self.observation, self.now))
@@ -42,8 +48,7 @@ class Ticked:
     @property
     def pods(self) -> tuple[Pod, ...]:
         """The pods that were seen; none while they cannot be."""
-        seen = self.given.observation.pods
-        return () if isinstance(seen, Unknown) else tuple(seen)
+        return self.given.pods
 
     @property
     def blind(self) -> bool:
@@ -160,6 +165,11 @@ class Ticked:
         return json.dumps(record.to_json(self.outcome))
 
 
+def written(moment: Moment) -> str:
+    """What a tick is given, as JSON."""
+    return json.dumps([record.to_json(moment.memory), record.to_json(moment.observation)])
+
+
 def stays_in_bounds(t: Ticked) -> None:
     """Never below the floor, and above it never over the cap."""
     if t.decided:
@@ -272,6 +282,13 @@ def can_be_told(t: Ticked) -> None:
     assert all(explain.labels(t.outcome).values()) and all(explain.event(t.outcome))
 
 
+def calls_back_first(t: Ticked) -> None:
+    """Nothing is started for work while a pod that drains could take it."""
+    started = -t.gave(Reason.DEMAND, Reason.FORECAST, Reason.ANNOUNCED)
+    if started > 0 and t.given.policy.mode is Mode.AUTO:
+        assert {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING} == t.ordered(Verb.CANCEL)
+
+
 LAWS = (
     stays_in_bounds,
     chains,
@@ -281,6 +298,7 @@ LAWS = (
     marks_only_idle,
     gives_legal_orders,
     deletes_nothing_that_returns,
+    calls_back_first,
     rises_within_rate,
     has_no_negative_age,
     survives_json,

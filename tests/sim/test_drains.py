@@ -32,7 +32,7 @@ class Pool:
 
 
 def test_an_idle_pod_drains_and_goes(make_world: MakeWorld) -> None:
-    """Marked, closed, acknowledged, committed, deleted: each step is seen, and the replicas are lowered before the last."""
+    """Marked, closed and acknowledged, committed, deleted: each step can be seen."""
     pool = Pool(make_world, tasks())
     pod = pool.pod
     pool.tell(Verb.MARK, 1)

@@ -12,7 +12,8 @@ from scaler.sim.events import Agenda
 @given(st.lists(st.integers(0, 5)))
 def test_ties_go_by_the_order_of_scheduling(instants: list[int]) -> None:
     """The order is that of a stable sort, for nothing else is the same in every run."""
-    agenda, seen = Agenda(0.0), []
+    agenda = Agenda(0.0)
+    seen: list[tuple[int, int]] = []
     for turn, at in enumerate(instants):
         agenda.at(float(at), seen.append, (at, turn))
     agenda.run_until(5.0)
@@ -21,7 +22,8 @@ def test_ties_go_by_the_order_of_scheduling(instants: list[int]) -> None:
 
 def test_an_event_may_schedule_another_for_the_same_run() -> None:
     """What follows from an event and is due happens too, and at its own instant."""
-    agenda, seen = Agenda(0.0), []
+    agenda = Agenda(0.0)
+    seen: list[tuple[float, int]] = []
 
     def again(left: int) -> None:
         seen.append((agenda.now, left))

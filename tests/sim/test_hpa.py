@@ -81,8 +81,10 @@ def test_upstream_s_per_pod_external_metrics(value: float, target: float, status
 
 @pytest.mark.parametrize(
     ("current", "lowest", "highest"),
-    [*((n, n, n) for n in range(1, 10)), (10, 9, 11), (11, 10, 12), (15, 14, 16), (20, 18, 22), (45, 41, 49)]
-    + [(50, 45, 55), (100, 90, 110)],
+    [
+        *((n, n, n) for n in range(1, 10)),
+        *((10, 9, 11), (11, 10, 12), (15, 14, 16), (20, 18, 22), (45, 41, 49), (50, 45, 55), (100, 90, 110)),
+    ],
 )
 def test_reports_within_a_tenth_change_nothing(current: int, lowest: int, highest: int) -> None:
     """The dead band of a report against a target of 1; with tolerance 0 there is none."""

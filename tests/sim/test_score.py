@@ -28,7 +28,7 @@ def test_a_quick_reversal_is_a_fall_soon_after_a_rise(scaled: list[tuple[float, 
 
 
 def test_the_figures_of_a_run_that_was_cut_short(make_world: MakeWorld) -> None:
-    """One task served at once, one cut and still waiting at the end: both count, and so does each second in the queue."""
+    """One task served at once, one cut and still waiting at the end: both count, with every second in the queue."""
     world = make_world(Setting(guarded=False, startup=TEN_SECONDS), tasks((60.0, 20.0), (100.0, 500.0)))
     world.scale(1)
     world.run_until(T0 + 200)

@@ -231,12 +231,12 @@ async def test_no_more_pods_at_once_than_allowed() -> None:
 async def test_a_round_ends_although_pods_hang() -> None:
     """Whoever has not been heard when the round ends is unknown; the rest is as it said."""
     agents = Agents({f"p{i}": activity(f"u{i}") for i in range(6)}, held={"p1", "p2", "p3", "p4"})
-    limits = RoundLimits(pod=10.0, whole=0.3, at_once=2)
+    limits = RoundLimits(pod=10.0, whole=0.8, at_once=2)
     async with agents_at(agents) as url, open_activity(limits) as reader:
         there = endpoints(url, *agents.answers)
         pods = await reader.read(there, NOW)
         assert pods.known(NOW, 15).tolist() == [True] + [False] * 5
-        assert "no answer before the round ended after 0.3 s" in reader.unheard(there)[there.urls[5]].why
+        assert "no answer before the round ended after 0.8 s" in reader.unheard(there)[there.urls[5]].why
         assert reader.health().faults == {Fault.SLOW: 5}
 
 

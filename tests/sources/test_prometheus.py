@@ -171,7 +171,7 @@ async def test_headers_that_trickle_are_not_waited_for() -> None:
 
 async def test_a_trickle_gives_its_thread_back() -> None:
     """The only thread there is was held by a body without end; the next reading has it again."""
-    limits = replace(HASTY, calls=1)
+    limits = replace(HASTY, calls=1, silence=1.0, whole=1.0)
     api = QueryApi({QUERY: vector("1")})
     api.endless.add("endless")
     async with query_api(api) as url, Prometheus(limits) as reader:

@@ -11,7 +11,6 @@ from scaler.core.explain import lines, sentence
 from scaler.core.types import Unknown
 from tests.web.conftest import NOON, Scaler, spec
 
-
 ASKED = 'sum(queued{namespace="agents", pool="coder"}) at http://prometheus:9090'
 
 
@@ -110,7 +109,7 @@ async def test_an_outcome_grows_old_in_sight(scaler: Scaler, http: aiohttp.Clien
         ("POST", "/api/v1/pools", 405, "Method Not Allowed", "this page is read with GET, HEAD"),
     ],
 )
-async def test_every_error_is_a_problem_body(  # noqa: PLR0917 - the columns of a table
+async def test_every_error_is_a_problem_body(
     scaler: Scaler, http: aiohttp.ClientSession, method: str, path: str, status: int, title: str, detail: str
 ) -> None:
     """Programs read the same four fields, whatever went wrong, and people what to do."""

@@ -1,0 +1,365 @@
+"""Stories: one pool from end to end, tick by tick, in a cluster that obeys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from scaler.core.memory import Memory
+from scaler.core.pods import Activity, Phase
+from scaler.core.policy import Guarantee, Mode, Pace, Policy, Workload
+from scaler.core.reasons import Reason
+from scaler.core.types import Announcement, Seconds, Signal, Unknown
+from tests.core.pool import HOUR, NOW, TICK, Story, busy, drained, draining, idle, numbered, starting, told
+
+QUEUE = Signal.QUEUE
+POLICY = Policy(max_replicas=20)
+STATEFUL = replace(POLICY, workload=Workload.STATEFUL_SET)
+TIMER: Seconds = 375.0  # three break-evens of two minutes' startup and five seconds' drain
+
+
+# --- up ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_burst_wakes_an_empty_pool() -> None:
+    """Nine tasks arrive at nothing, and nine pods serve them within a minute."""
+    story = Story.of(POLICY)
+    story.expect(0, Reason.STEADY)  # nothing is asked of an empty pool
+    story.signals[QUEUE] = 9.0
+    story.expect(4, Reason.RATE_LIMIT)  # four at once from nothing: who errs by a burst errs by four
+    story.expect(4, Reason.RATE_LIMIT)  # the window remembers what it gave
+    story.expect(4, Reason.RATE_LIMIT)
+    story.expect(8, Reason.RATE_LIMIT)  # fifteen seconds later as many again
+    story.expect(8, Reason.RATE_LIMIT)
+    story.dispatch()  # the first four are ready, and take a task each
+    story.expect(8, Reason.RATE_LIMIT)
+    story.expect(9, Reason.DEMAND)  # work that runs is demand like work that waits, so the last pod is ordered
+    story.expect(9, Reason.STEADY)  # starting pods are supply: nothing is ordered twice
+    story.tick(30.0)
+    story.dispatch()
+    story.expect(9, Reason.STEADY)  # all nine are at work
+    assert story.signals[QUEUE] == 0.0
+
+
+def test_constant_load_settles_and_never_moves_again() -> None:
+    """Three tasks at once, for ever: two hours without a move or an order."""
+    story = Story.of(POLICY)
+    story.signals[QUEUE] = 3.0
+    story.tick()
+    story.tick(20.0)
+    story.dispatch()
+    story.expect_calm(2 * HOUR)
+
+
+def test_a_small_rise_waits_until_somebody_has_waited() -> None:
+    """One task queues before twenty busy pods: a pod may be free in a moment, and after 7.5 s one is started."""
+    story = Story.of(replace(POLICY, max_replicas=30), *(busy(str(n)) for n in range(20)))
+    story.signals[QUEUE] = 1.0
+    story.expect(20, Reason.TOLERANCE)
+    story.expect(20, Reason.TOLERANCE)
+    story.expect(21, Reason.DEMAND)  # ten seconds are more than a quarter of the wait target
+
+
+def test_draining_pods_are_called_back_before_new_ones_start() -> None:
+    """Two pods drain when three tasks arrive: both come back at once, and only the third needs a start."""
+    story = Story.of(POLICY, busy("a"), draining(idle("b")), draining(idle("c"), 4, 4))
+    story.signals[QUEUE] = 3.0
+    outcome = story.expect(4, Reason.UNDRAINED, "cancel b", "cancel c")  # acknowledged or not: nothing is committed
+    assert [(step.reason, step.after) for step in outcome.trail] == [(Reason.DEMAND, 4), (Reason.UNDRAINED, 4)]
+    assert {story.pods[uid].epoch for uid in "bc"} == {2, 5}  # under new epochs, so that no late word counts
+    story.dispatch()
+    story.expect(4, Reason.STEADY)
+
+
+def test_a_stuck_start_is_replaced_once() -> None:
+    """A pod hangs in its image pull. After twice the slowest start one more is ordered, and no second."""
+    story = Story.of(POLICY, busy("a"), starting("stuck"))
+    story.startup = 10 * HOUR
+    story.signals[QUEUE] = 1.0
+    story.expect_calm(235.0)  # it is on its way
+    story.tick()
+    story.expect(3, Reason.DEMAND)  # older than twice two minutes
+    story.expect_calm(240.0)
+    story.expect_calm(HOUR)  # the replacement hangs too, so the fault is elsewhere and more orders would not help
+
+
+def test_an_evicted_pod_keeps_the_target() -> None:
+    """A node is drained under an idle pod: its controller replaces it by itself, and that is not our fall."""
+    story = Story.of(POLICY, busy("a"), idle("b"))
+    del story.pods["b"]
+    story.expect(2, Reason.IDLE_TIMER)
+    assert sorted(story.pods) == ["a", "new-1"]
+    story.expect_calm(60.0)
+
+
+def test_the_money_caps_the_pool_and_draining_pods_count() -> None:
+    """Six pods are paid for. Thirty tasks get six, and a pod that still drains takes its share of the money."""
+    story = Story.of(replace(POLICY, budget_per_hour=12.0, pod_price_per_hour=2.0))
+    story.signals[QUEUE] = 30.0
+    story.expect(4, Reason.RATE_LIMIT)
+    story.expect(6, Reason.BUDGET, after=15.0)
+    story.expect(6, Reason.BUDGET, after=60.0)
+    story.pods["new-1"] = draining(busy("new-1"))  # marked by hand
+    story.expect(6, Reason.UNDRAINED, "cancel new-1")  # its capacity is wanted, and a seventh pod is not paid for
+
+
+def test_the_schedule_has_pods_ready_when_work_begins() -> None:
+    """Four pods from the tenth minute to the twentieth: ordered one startup ahead, and let go afterwards."""
+    story = Story.of(POLICY)
+    story.announced = (Announcement(name="opening", pods=4, start=NOW + 600.0, end=NOW + 1_200.0, added=False),)
+    story.expect_calm(475.0)
+    story.expect(4, Reason.ANNOUNCED)  # two minutes ahead
+    story.expect_calm(715.0)  # idle for the whole window, and kept
+    story.expect(4, Reason.IDLE_TIMER)  # from here on nothing asks for them, and they have been idle for long enough,
+    story.expect(4, Reason.IDLE_TIMER)  # but are named three times before they drain
+    story.expect(4, Reason.DRAINING, *(f"mark new-{n}" for n in (1, 2, 3, 4)))
+
+
+# --- down -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_decline_to_the_last_pod_and_to_zero() -> None:
+    """Three pods finish one after the other. Each drains, is released, lowers the target by one, and is deleted."""
+    story = Story.of(POLICY, busy("a"), busy("b"), busy("c"))
+    left = 3
+    for uid in "bca":
+        story.runs(uid, 0)
+        story.expect_calm(TIMER + 2 * TICK)  # its timer runs, and it is named three times
+        story.expect(left, Reason.DRAINING, f"mark {uid}")
+        story.expect(left, Reason.STEADY, f"close {uid}")  # the agent closes its gate, and is idle
+        story.expect(left, Reason.STEADY, f"commit {uid}")  # so its release is committed, which cannot be taken back
+        left -= 1
+        story.expect(left, Reason.DRAINED)  # the target falls by exactly that pod, and only now
+        story.expect(left, Reason.STEADY, f"delete {uid}")  # the replicas are lower: nobody is born in its place
+        story.expect(left, Reason.STEADY)
+    assert story.pods == {}
+    assert story.tick().active is False  # only now may KEDA go to zero
+
+
+def test_a_pod_that_takes_work_while_it_drains_finishes_it() -> None:
+    """A task arrived between the mark and the closing of the gate. The drain waits, for as long as it takes."""
+    story = Story.of(POLICY, busy("a"), idle("b"))
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(2, Reason.DRAINING, "mark b")
+    story.runs("b", 1)
+    for _ in range(200):
+        story.expect(2, Reason.STEADY, "close b")  # it is asked again and again, and the target counts it
+    story.runs("b", 0)
+    story.expect(2, Reason.STEADY, "close b")
+    story.expect(2, Reason.STEADY, "commit b")
+    story.expect(1, Reason.DRAINED)
+
+
+def test_a_held_session_keeps_its_pod() -> None:
+    """A conversation pauses for an hour between two tasks. Its state lives in the pod, which is no spare."""
+    story = Story.of(POLICY, busy("a"))
+    story.pods["a"] = replace(story.pods["a"], activity=Activity(inflight=0, sessions=1, at=NOW))
+    story.expect_calm(HOUR)
+
+
+def test_work_that_returns_within_the_timer_finds_its_pod() -> None:
+    """Five minutes of silence between two tasks, hour after hour: no pod leaves and none is started."""
+    story = Story.of(POLICY, busy("a"))
+    for _ in range(12):
+        story.runs("a", 0)
+        story.expect_calm(300.0)
+        story.runs("a", 1)
+        story.expect_calm(30.0)
+
+
+def test_a_drained_last_pod_does_not_hold_the_only_replica() -> None:
+    """Work arrives after the last pod was released: it is deleted at once, and its replica gets a pod that serves."""
+    story = Story.of(POLICY, drained(idle("a")))
+    story.signals[QUEUE] = 1.0
+    outcome = story.expect(1, Reason.DEMAND, "delete a")
+    assert [(step.reason, step.after) for step in outcome.trail] == [(Reason.DRAINED, 0), (Reason.DEMAND, 1)]
+    assert list(story.pods) == ["new-1"]
+    story.expect(1, Reason.STEADY)
+
+
+def test_a_drained_pod_stays_until_the_replicas_are_lower() -> None:
+    """KEDA has not polled yet: to delete the pod now would have its controller start another."""
+    story = Story.of(POLICY, busy("a"), drained(idle("b")))
+    story.expect(1, Reason.DRAINED)
+    for _ in range(10):
+        story.replicas = 2  # what the HPA still says
+        story.expect(1, Reason.STEADY)
+    story.expect(1, Reason.STEADY, "delete b")
+
+
+def test_a_stateful_set_is_blocked_by_its_top_ordinal() -> None:
+    """Two of three are idle for hours, but the third is above them: nobody can leave, and the reason is told."""
+    story = Story.of(replace(STATEFUL, ordinals_start=5), *numbered([idle("a"), idle("b"), busy("c")], start=5))
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(3, Reason.ORDINAL)
+    story.expect_calm(HOUR)
+    story.runs("c", 0)  # it is done, and first in line to leave, but its own timer has to run
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(3, Reason.DRAINING, "mark c", "mark b", "mark a")
+    story.runs("b", 1)  # too late to stop, too early for its gate: b works on
+    story.expect(3, Reason.UNDRAINED, "cancel a", "close c", "close b")  # and its work asks for one pod: the lowest
+    story.expect(3, Reason.STEADY, "commit c", "close b")
+    story.expect(2, Reason.DRAINED, "close b")
+
+
+def test_the_flap_budget_holds_falls_and_never_rises() -> None:
+    """A pool with an impatient timer follows short bursts up and down six times in an hour. Then falls wait."""
+    hasty = replace(POLICY, pace=Pace(timer_prior=0.2, forecast_gate=0.0))  # 25 s, far below the two minutes of a start
+    story = Story.of(hasty)
+    story.startup = 5.0
+    for _ in range(6):
+        story.signals[QUEUE] = 2.0
+        story.expect(2, Reason.DEMAND)
+        story.signals[QUEUE] = 0.0
+        while story.memory.target:
+            story.tick()
+    assert story.tick().evidence.reversals == 6
+    story.signals[QUEUE] = 2.0
+    story.expect(2, Reason.DEMAND)  # a rise is never held
+    story.signals[QUEUE] = 0.0
+    story.expect_calm(235.0)  # four minutes long a fall would be a seventh reversal
+    while story.memory.target:
+        outcome = story.tick()
+    assert outcome.evidence.reversals == 6  # afterwards it is none
+
+
+# --- not knowing ------------------------------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_metrics_neither_removes_nor_adds() -> None:
+    """Queue and pods go dark for twenty minutes, with work queued and a pod long idle, and come back."""
+    story = Story.of(POLICY, busy("a"), idle("b"))
+    story.expect_calm(300.0)
+    story.signals[QUEUE] = Unknown("connection refused")
+    story.unseen = Unknown("forbidden")
+    story.expect_calm(20 * 60.0)
+    story.expect(2, Reason.NO_SIGNAL)
+    story.signals[QUEUE] = 0.0
+    story.unseen = None
+    story.expect_calm(TIMER + 2 * TICK)  # nobody watched the idle pod, so its timer begins anew
+    story.expect(2, Reason.DRAINING, "mark b")
+
+
+def test_an_outage_of_the_queue_alone_still_lets_the_pods_ask() -> None:
+    """What runs is seen: a pool under load grows with it, and does not shrink."""
+    story = Story.of(replace(POLICY, slots_per_pod=2), busy("a"), idle("b"))
+    story.signals[QUEUE] = Unknown("timeout")
+    story.expect_calm(TIMER + HOUR)
+    story.expect(2, Reason.STALE)
+    story.runs("a", 5)  # more than its slots
+    story.expect(3, Reason.DEMAND)
+
+
+def test_a_signal_that_blinks_teaches_nothing() -> None:
+    """Ten tasks stand in the queue for an hour, and every tenth read fails: ten pods, and not one more."""
+    story = Story.of(POLICY)
+    story.startup = 10 * HOUR
+    for n in range(720):
+        story.signals[QUEUE] = Unknown("timeout") if n % 10 == 8 else 10.0
+        assert (story.tick().report or 0) <= 10
+    assert story.memory.target == 10
+
+
+def test_a_drain_waits_for_the_light_to_return() -> None:
+    """During an outage an acknowledged pod is not released: that could not be taken back, a drain can."""
+    story = Story.of(POLICY, busy("a"), draining(idle("b"), 1, 1))
+    story.signals[QUEUE] = Unknown("timeout")
+    for _ in range(100):
+        story.expect(2, Reason.STEADY, "close b")
+    story.signals[QUEUE] = 0.0
+    story.expect(2, Reason.STEADY, "commit b")
+
+
+# --- new leaders and new policies -------------------------------------------------------------------------------------
+
+
+def test_a_new_leader_takes_over_in_the_middle_of_a_drain() -> None:
+    """One pod drains, one is drained, when the process dies. Its successor knows nothing and reads the labels."""
+    story = Story.of(POLICY, busy("a"), draining(idle("b"), 3, 3), drained(idle("c")))
+    story.memory = Memory.fresh(story.now)
+    for _ in range(int(TIMER / TICK) - 1):
+        story.expect(3, Reason.NEWCOMER, "close b")  # for one timer it lowers nothing, and commits nothing
+    story.expect(2, Reason.DRAINED, "commit b")
+    story.expect(1, Reason.DRAINED, "delete c")
+    story.expect(1, Reason.STEADY, "delete b")
+    story.expect_calm(60.0)
+
+
+def test_a_new_leader_adds_at_once() -> None:
+    """Holding back is for falls: who waits in a queue does not care who leads."""
+    story = Story.of(POLICY, busy("a"))
+    story.memory = Memory.fresh(story.now)
+    story.signals[QUEUE] = 3.0
+    story.expect(4, Reason.DEMAND)
+
+
+def test_a_new_leader_repairs_an_undercut() -> None:
+    """Somebody lowered the replicas to one while nobody led. Three pods work, and all three are asked for again."""
+    story = Story.of(POLICY, busy("a"), busy("b"), busy("c"))
+    story.memory = Memory.fresh(story.now)
+    story.replicas = 1
+    story.expect(3, Reason.STEADY)
+
+
+def test_the_kill_switch_in_the_middle_of_a_drain() -> None:
+    """Switched off, nothing is ordered and the live replicas are answered; switched on, the drain goes on."""
+    story = Story.of(POLICY, busy("a"), draining(idle("b")))
+    story.expect(2, Reason.STEADY, "close b")
+    story.policy = replace(POLICY, mode=Mode.OFF)
+    story.signals[QUEUE] = 7.0
+    for _ in range(50):
+        story.expect(2, Reason.OFF)  # however much is queued
+    story.replicas = 5  # an operator takes over by hand
+    story.pods |= {uid: idle(uid) for uid in "cde"}
+    story.expect(5, Reason.OFF)
+    story.signals[QUEUE] = 0.0
+    story.policy = POLICY
+    story.expect(5, Reason.IDLE_TIMER, "commit b")  # the replicas that the operator left are where it starts
+    story.expect(4, Reason.DRAINED)
+
+
+def test_a_pause_of_falls_keeps_what_there_is_and_lets_rises_pass() -> None:
+    """Paused downwards for an incident: nothing drains however idle, and a burst is still served."""
+    story = Story.of(replace(POLICY, pause_down=True), idle("a"), idle("b"))
+    story.expect_calm(2 * HOUR)
+    story.signals[QUEUE] = 3.0
+    story.expect(3, Reason.DEMAND)
+    story.policy = POLICY
+    story.signals[QUEUE] = 0.0
+    story.expect_calm(60.0)  # nothing falls the moment it is lifted: the last minute still needed three
+
+
+def test_a_pool_that_stops_protecting_opens_every_gate() -> None:
+    """The drain protocol is switched off while pods drain: they come back, wanted or not, and drained ones go."""
+    story = Story.of(POLICY, busy("a"), draining(busy("b")), draining(idle("c"), 2, 2))
+    story.policy = replace(POLICY, guarantee=Guarantee.BEST_EFFORT)
+    outcome = story.tick()
+    assert told(outcome) == ["cancel b", "cancel c"]
+    assert {pod.phase for pod in story.pods.values()} == {Phase.ACTIVE}
+    story.expect_calm(60.0)
+
+
+def test_a_rollout_does_not_run_away() -> None:
+    """A Deployment surges by a quarter while guarded old pods stay: the target does not follow its own shadow."""
+    story = Story.of(replace(POLICY, max_replicas=40), *(busy(f"old-{n}") for n in range(8)))
+    for _ in range(120):
+        surge = story.replicas + story.replicas // 4 - len(story.pods)
+        story.pods |= {f"surge-{len(story.pods) + n}": idle(f"surge-{len(story.pods) + n}") for n in range(surge)}
+        story.tick()
+    assert (story.replicas, len(story.pods)) == (8, 10)
+
+
+@pytest.mark.parametrize("lowered", [3, 5])
+def test_a_lower_maximum_drains_the_idle_and_waits_for_the_rest(lowered: int) -> None:
+    """The maximum is lowered under eight pods, six of them at work: nobody's work is cut, however long it takes."""
+    story = Story.of(POLICY, *(busy(str(n)) for n in range(6)), idle("x"), idle("y"))
+    story.policy = replace(POLICY, max_replicas=lowered)
+    for _ in range(90):
+        outcome = story.tick()
+    assert (outcome.report, outcome.trail[-1].reason) == (6, Reason.BUSY)
+    assert sorted(story.pods) == [str(n) for n in range(6)]
+    story.runs("0", 0)
+    for _ in range(90):
+        outcome = story.tick()
+    assert outcome.report == 5

@@ -1,0 +1,186 @@
+"""Laws of a pool over time: a cluster follows the target, and the target answers what the cluster does.
+
+The bursts are drawn; the policy stays as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.core.memory import Memory
+from scaler.core.pods import Activity, Phase
+from scaler.core.policy import Guarantee, Pace, Policy, Workload
+from scaler.core.reasons import Reason
+from scaler.core.types import Known, Seconds, Signal, Verb
+from tests.properties.cluster import Cluster
+from tests.properties.drawn import HASTY
+from tests.properties.effort import tries
+from tests.properties.scripts import ACTS, SCRIPTS, Act, clusters, play
+from tests.properties.ticked import Ticked
+
+HOUR: Seconds = 3600.0
+
+
+@tries(40, long=True)
+@given(clusters(), SCRIPTS)
+def test_nobody_is_killed(cluster: Cluster, script: Sequence[Act]) -> None:
+    """The controller, free to take any pod above the target, never finds one that is not drained."""
+    play(cluster, script)
+    assert cluster.killed == []
+
+
+@tries(25, long=True)
+@given(clusters(Guarantee.BEST_EFFORT), SCRIPTS)
+def test_a_best_effort_pool_gives_up_idle_pods_only(cluster: Cluster, script: Sequence[Act]) -> None:
+    """Where the controller learns the target at once and takes idle pods first, a busy one is never taken."""
+    cluster.poll, cluster.policy = 1, replace(cluster.policy, workload=Workload.REPLICA_SET)
+    play(cluster, script)
+    assert cluster.killed == []
+
+
+@tries(15, long=True)
+@given(clusters(), SCRIPTS, st.sampled_from([0, 3, 11, 45]))
+def test_constant_load_settles_and_never_moves_again(cluster: Cluster, script: Sequence[Act], load: int) -> None:
+    """After any bursts, under a load that stays, the target comes to rest, all work is served and nobody drains."""
+    play(cluster, script)
+    cluster.load, cluster.turnover, cluster.spread = load, 2, False
+    cluster.run(500, 20.0)
+    last = cluster.ticks[-150:]
+    assert len({t.target for t in last}) == 1
+    assert not any(t.outcome.orders for t in last)
+    assert cluster.running == min(load, cluster.policy.max_replicas * cluster.policy.slots_per_pod)
+
+
+@tries(10, long=True)
+@given(clusters(), SCRIPTS, st.sampled_from([0, 3, 11]))
+def test_a_settled_pool_is_as_large_as_its_work(cluster: Cluster, script: Sequence[Act], load: int) -> None:
+    """One task a pod, counted: it comes to rest at exactly as many pods as there are tasks, within its bounds."""
+    cluster.signals = cluster.signals - {Signal.TOKENS}
+    cluster.policy = policy = replace(cluster.policy, slots_per_pod=1)
+    play(cluster, script)
+    cluster.load, cluster.turnover, cluster.spread = load, 2, False
+    cluster.run(500, 20.0)
+    assert cluster.replicas == len(cluster.agents) == max(policy.min_replicas, min(policy.max_replicas, load))
+
+
+@tries(40, long=True)
+@given(clusters(), SCRIPTS)
+def test_no_fall_below_what_was_needed(cluster: Cluster, script: Sequence[Act]) -> None:
+    """Whoever leaves, what is left serves the larger of the demand's means over 60 s and over 6 s."""
+    play(cluster, script)
+    pace = cluster.policy.pace
+    for i, t in enumerate(cluster.ticks):
+        leaving = len(t.ordered(Verb.MARK)) + t.gave(Reason.WITHDRAWN)
+        if leaving:
+            past = cluster.ticks[: i + 1]
+            needed = max(mean(past, pace.slow_window), mean(past, pace.fast_window))
+            assert t.outcome.evidence.supply.wanted - leaving >= min(t.cap, math.ceil(needed - 1e-9))
+
+
+def mean(ticks: Sequence[Ticked], window: Seconds) -> float:
+    """The demand's mean over the window before the last of these ticks; a demand holds until the next is seen."""
+    end = ticks[-1].given.now
+    start = max(end - window, ticks[0].given.now)
+    held = [(max(a.given.now, start), b.given.now, demanded(a)) for a, b in zip(ticks, ticks[1:], strict=False)]
+    area = sum((until - since) * demand for since, until, demand in held if until > since)
+    return area / (end - start) if end > start else demanded(ticks[-1])
+
+
+def demanded(t: Ticked) -> float:
+    """Pods that the tasks of the pool fill: those that run in pods that take more, and those that wait."""
+    signals = {name: sample.value for name, sample in t.given.observation.signals.items() if isinstance(sample, Known)}
+    heard = [pod.activity for pod in t.pods if pod.phase is Phase.ACTIVE and isinstance(pod.activity, Activity)]
+    running = max(sum(act.inflight for act in heard), signals.get(Signal.INFLIGHT, 0.0))
+    tasks = max(signals.get(Signal.QUEUE, 0.0) + running, signals.get(Signal.PENDING, 0.0))
+    return tasks / t.given.policy.slots_per_pod
+
+
+@tries(40, long=True)
+@given(clusters(), SCRIPTS)
+def test_every_decrement_is_a_drained_pod(cluster: Cluster, script: Sequence[Act]) -> None:
+    """The target falls by the pods that became drained, each once, and by orders that never became pods."""
+    play(cluster, script)
+    counted: set[str] = set()
+    for t in cluster.ticks:
+        drained = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINED}
+        if not t.gave(Reason.FLAP_BUDGET, Reason.NEWCOMER):
+            assert t.gave(Reason.DRAINED) == len(drained - counted)
+            counted |= drained
+        assert t.was - t.target <= t.gave(Reason.DRAINED, Reason.WITHDRAWN)
+
+
+@tries(6, long=True)
+@given(
+    st.lists(ACTS, min_size=2, max_size=4),
+    st.sampled_from(Guarantee),
+    st.sampled_from([replace(HASTY, timer_prior=0.1), replace(HASTY, timer_prior=0.5, flap_budget=2)]),
+)
+def test_the_flap_budget_holds(rhythm: Sequence[Act], guarantee: Guarantee, pace: Pace) -> None:
+    """However the load beats, an up is followed by a quick down no more than six times in any hour."""
+    policy = Policy(max_replicas=40, guarantee=guarantee, pace=pace)
+    cluster = Cluster(policy=policy, startup=10.0)
+    while cluster.now < cluster.ticks[0].given.now + 1.5 * HOUR if cluster.ticks else True:
+        play(cluster, rhythm)
+    turns = reversals(cluster.ticks)
+    assert all(sum(at <= other < at + HOUR for other in turns) <= pace.flap_budget for at in turns)
+
+
+def reversals(ticks: Sequence[Ticked]) -> list[float]:
+    """When the target fell, its last move having been a rise at most two startups before."""
+    turns: list[float] = []
+    rose: float | None = None
+    for t in ticks:
+        if t.target > t.was:
+            rose = t.given.now
+        elif t.target < t.was:
+            if rose is not None and t.given.now - rose <= 2 * t.outcome.evidence.learnt.startup_p90:
+                turns.append(t.given.now)
+            rose = None
+    return turns
+
+
+@tries(40, long=True)
+@given(clusters(), SCRIPTS)
+def test_the_rate_limit_holds_over_every_window(cluster: Cluster, script: Sequence[Act]) -> None:
+    """Whenever one begins, fifteen seconds bring four pods at most, or as many as there were."""
+    play(cluster, script)
+    pace, ticks = cluster.policy.pace, cluster.ticks
+    for i, first in enumerate(ticks):
+        window = [t for t in ticks[i : i + 20] if t.given.now < first.given.now + pace.rise_window]
+        rises = sum(max(0, t.target - t.was) for t in window)
+        assert rises <= max(pace.rise_pods, math.floor(pace.rise_ratio * first.was))
+
+
+@tries(25, long=True)
+@given(clusters(), SCRIPTS)
+def test_a_resumed_run_equals_an_unbroken_one(cluster: Cluster, script: Sequence[Act]) -> None:
+    """A process that ends after every tick and goes on from its memory's JSON gives the same outcomes, bit for bit."""
+    resumed = replace(cluster)
+    play(cluster, script)
+    for load, steps, seconds in script:
+        resumed.load = load
+        for _ in range(steps):
+            resumed.step(seconds)
+            resumed.restart()
+    assert [t.text for t in resumed.ticks] == [t.text for t in cluster.ticks]
+
+
+@tries(25, long=True)
+@given(clusters(), SCRIPTS, SCRIPTS)
+def test_a_new_leader_without_a_memory_kills_nobody(
+    cluster: Cluster, before: Sequence[Act], after: Sequence[Act]
+) -> None:
+    """It takes up the drains it finds from the labels, and lowers nothing before one idle timer has passed."""
+    play(cluster, before)
+    cluster.restart(remembered=False)
+    began = len(cluster.ticks)
+    play(cluster, after)
+    timer = cluster.ticks[began].outcome.evidence.learnt.idle_timer
+    young = [t for t in cluster.ticks[began:] if t.given.now - cluster.ticks[began - 1].given.now < timer]
+    assert all(t.target >= t.was and not t.ordered(Verb.MARK) for t in young)
+    assert cluster.killed == []

@@ -1,0 +1,49 @@
+"""The sources as the operator sets them up: both kinds behind one door, as patient and as eager as the file says."""
+
+from __future__ import annotations
+
+from scaler.config.pool import ActivityEndpoints, PrometheusQuery
+from scaler.config.settings import parse_settings
+from scaler.core.types import Known, Unknown
+from scaler.sources.health import Fault
+from scaler.sources.reader import open_sources
+from tests.support.pods import Agents, activity, agents_at
+from tests.support.prometheus import AT, QueryApi, query_api, vector
+
+NOW = 1_760_000_000.0
+CONFIG = """\
+sources:
+  prometheus: {url: "http://prometheus:9090", timeout: 0.3s, concurrency: 1}
+  activity: {timeout: 0.6s, concurrency: 2}
+"""
+
+
+async def test_signals_and_pods_come_through_one_door() -> None:
+    """Each is read where its source says, and every source that was read has its counters."""
+    wanted, agents = parse_settings(CONFIG).sources, Agents({"a": activity("a-1", 1)})
+    async with (
+        query_api(QueryApi({"queue": vector("3")})) as server,
+        agents_at(agents) as pods,
+        open_sources(wanted) as sources,
+    ):
+        assert await sources.signal(PrometheusQuery(query="queue", url=server), NOW) == Known(3.0, AT)
+        (pod,) = await sources.pods(ActivityEndpoints(urls=(f"{pods}/a",)), NOW)
+        assert pod.uid == "a-1"
+        counted = [(health.source, health.reads) for health in sources.health()]
+        assert counted == [(f"prometheus {server}", 1), ("activity", 1)]
+
+
+async def test_patience_is_the_operators() -> None:
+    """A server and a pod that hang cost the time that the file allows, and the rest of the round is not lost."""
+    agents = Agents({f"p{i}": activity(f"u{i}") for i in range(6)}, held={"p0"})
+    api = QueryApi({"queue": vector("3")}, held={"queue"})
+    wanted = parse_settings(CONFIG).sources
+    async with query_api(api) as server, agents_at(agents) as pods, open_sources(wanted) as sources:
+        sample = await sources.signal(PrometheusQuery(query="queue", url=server), NOW)
+        assert isinstance(sample, Unknown)
+        assert "0.3 s" in sample.why
+        there = ActivityEndpoints(urls=tuple(f"{pods}/{pod}" for pod in agents.answers))
+        heard = (await sources.pods(there, NOW)).known(NOW, 15)
+        assert heard.tolist() == [False] + [True] * 5
+        assert agents.at_once <= 2
+        assert [dict(health.faults) for health in sources.health()] == [{Fault.SLOW: 1}] * 2
