@@ -5,8 +5,6 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/installed
-PYTEST := $(BIN)/pytest --quiet --numprocesses auto --maxprocesses 4 --dist worksteal
-CORE_TESTS := $(wildcard tests/core tests/properties)
 STAGE := @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
@@ -24,7 +22,7 @@ check: lint types contracts ## only what needs no run: lint, format, types, depe
 
 lint: $(STAMP)
 	$(STAGE) 'lint and format'
-	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff check --quiet --output-format concise
 	@$(BIN)/ruff format --check --quiet
 
 types: $(STAMP)
@@ -37,9 +35,9 @@ contracts: $(STAMP)
 
 tests: $(STAMP)
 	$(STAGE) 'tests of the core, with branch coverage'
-	@$(PYTEST) --cov $(CORE_TESTS)
+	@$(BIN)/pytest --quiet tests/core --cov
 	$(STAGE) 'all other tests'
-	@$(PYTEST) $(CORE_TESTS:%=--ignore=%)
+	@$(BIN)/pytest --quiet --ignore=tests/core
 
 fix: $(STAMP) ## what lint and format can mend by themselves
 	@$(BIN)/ruff check --quiet --fix-only

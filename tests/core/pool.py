@@ -146,6 +146,7 @@ class Story:
     def dispatch(self) -> None:
         """Every pod that takes work and is free takes a queued task, as consumers of a queue do."""
         waiting = self.signals[Signal.QUEUE]
+        assert isinstance(waiting, float), "the queue must be known to be dispatched from"
         for uid, pod in self.pods.items():
             if waiting and free(pod) and pod.phase is Phase.ACTIVE:
                 self.runs(uid, 1)

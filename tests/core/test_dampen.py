@@ -10,7 +10,7 @@ import pytest
 from scaler.core import dampen
 from scaler.core.dampen import RULES, Rule, Scene, Veto
 from scaler.core.memory import Moves, Rise
-from scaler.core.policy import Policy
+from scaler.core.policy import Pace, Policy
 from scaler.core.reasons import Reason
 from scaler.core.types import Demand, Forecast, Known, Seconds, Supply, Unknown
 from tests.core.pool import HOUR, NOW
@@ -81,6 +81,7 @@ def risen(*rises: tuple[Seconds, int], scene: Scene = CALM) -> Scene:
 WIDE = Policy(max_replicas=100)
 FULL = under(Policy(max_replicas=10))
 POOR = under(Policy(max_replicas=100, budget_per_hour=24.0, pod_price_per_hour=2.0))
+HALF = under(Policy(max_replicas=100, pace=Pace(rise_ratio=0.5)))
 UNAFFECTED = None
 ONE_CALLED_BACK = replace(asking(CALM, 12), called_back=1, supply=replace(SUPPLY, draining=1))
 OVERASKED = replace(CALM, standing=10, supply=replace(SUPPLY, wanted=8, overdue=3))
@@ -165,6 +166,7 @@ ROWS: tuple[Row, ...] = (
     (dampen.limit_rate, EMPTY, 9, (Reason.RATE_LIMIT, 4), "FromNothingFour"),
     (dampen.limit_rate, CALM, 30, (Reason.RATE_LIMIT, 20), "FromTenTenMore"),
     (dampen.limit_rate, CALM, 20, UNAFFECTED, "WhatTheLimitAllowsPasses"),
+    (dampen.limit_rate, HALF, 30, (Reason.RATE_LIMIT, 15), "TheRatioIsOfWhatTheWindowBeganWith"),
     (dampen.limit_rate, risen((14.9, 5)), 12, (Reason.RATE_LIMIT, 10), "TheWindowRemembersWhatItGave"),
     (dampen.limit_rate, risen((15.0, 5)), 20, UNAFFECTED, "AfterFifteenSecondsItForgets"),
     (dampen.limit_rate, risen((9.0, 3), (3.0, 2)), 14, (Reason.RATE_LIMIT, 10), "SeveralRisesAddUp"),

@@ -127,12 +127,32 @@ def test_orders_never_seen_are_withdrawn_after_one_timer() -> None:
 
 
 def test_only_what_was_spare_all_the_time_is_withdrawn() -> None:
-    """One order has been spare throughout, the second only since a moment ago."""
+    """One order has been spare throughout, the second for half of the time."""
     story = short_of_quota(Policy())
     for n in range(int(TIMER / 5) + 1):
-        story.pods = {"a": busy("a", 2 if n < 70 else 1)}
+        story.pods = {"a": busy("a", 2 if n < 40 else 1)}
         outcome = story.tick()
     assert (outcome.report, outcome.trail[0].reason) == (2, Reason.WITHDRAWN)
+
+
+def test_an_order_is_found_spare_in_three_ticks() -> None:
+    """However far apart they are: a pool that is looked at every seven minutes gives nothing up on two looks."""
+    story = short_of_quota(Policy())
+    for report in (3, 3, 1):
+        story.pods = {"a": busy("a")}
+        assert story.tick(420.0).report == report
+
+
+def test_orders_are_given_up_before_pods() -> None:
+    """One pod is spare, and one order has not been seen: the idle pod that is there stays, however long it is idle."""
+    story = Story.of(Policy(), busy("a"), idle("b"))
+    story.memory = seasoned(target=3)
+    story.signals[QUEUE] = 1.0
+    for _ in range(int(TIMER / 5)):
+        story.pods = {"a": busy("a"), "b": idle("b")}
+        story.expect(3, Reason.IDLE_TIMER)
+    story.pods = {"a": busy("a"), "b": idle("b")}
+    story.expect(2, Reason.WITHDRAWN)
 
 
 def test_an_order_that_is_needed_again_begins_anew() -> None:

@@ -159,8 +159,8 @@ def test_a_held_session_keeps_its_pod() -> None:
 
 
 def test_work_that_returns_within_the_timer_finds_its_pod() -> None:
-    """Five minutes of silence between two tasks, hour after hour: no pod leaves and none is started."""
-    story = Story.of(POLICY, busy("a"))
+    """Five minutes of silence between two tasks, hour after hour: the one pod of the pool never leaves."""
+    story = Story.of(replace(POLICY, max_replicas=1), busy("a"))
     for _ in range(12):
         story.runs("a", 0)
         story.expect_calm(300.0)
@@ -197,10 +197,23 @@ def test_a_stateful_set_is_blocked_by_its_top_ordinal() -> None:
     story.runs("c", 0)  # it is done, and first in line to leave, but its own timer has to run
     story.expect_calm(TIMER + 2 * TICK)
     story.expect(3, Reason.DRAINING, "mark c", "mark b", "mark a")
-    story.runs("b", 1)  # too late to stop, too early for its gate: b works on
-    story.expect(3, Reason.UNDRAINED, "cancel a", "close c", "close b")  # and its work asks for one pod: the lowest
-    story.expect(3, Reason.STEADY, "commit c", "close b")
-    story.expect(2, Reason.DRAINED, "close b")
+
+
+def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:
+    """All three drain, and the middle one took a task before its gate closed: only the top can go."""
+    pods = [draining(idle("a")), draining(busy("b")), draining(idle("c"))]
+    story = Story.of(STATEFUL, *numbered(pods))
+    story.expect(3, Reason.STEADY, "close a", "close b", "close c")
+    story.expect(3, Reason.STEADY, "commit a", "close b", "commit c")
+    story.expect(2, Reason.FLOOR, "close b")  # two are drained, but the busy one has the second ordinal
+    story.expect(2, Reason.FLOOR, "close b", "delete c")
+    for _ in range(100):
+        story.expect(2, Reason.FLOOR, "close b")  # a stays where it is: deleted, it would only be born again
+    story.runs("b", 0)
+    story.expect(2, Reason.FLOOR, "close b")
+    story.expect(2, Reason.FLOOR, "commit b")
+    story.expect(0, Reason.DRAINED)
+    story.expect(0, Reason.STEADY, "delete b", "delete a")
 
 
 def test_the_flap_budget_holds_falls_and_never_rises() -> None:
@@ -212,7 +225,7 @@ def test_the_flap_budget_holds_falls_and_never_rises() -> None:
         story.signals[QUEUE] = 2.0
         story.expect(2, Reason.DEMAND)
         story.signals[QUEUE] = 0.0
-        while story.memory.target:
+        while story.pods:
             story.tick()
     assert story.tick().evidence.reversals == 6
     story.signals[QUEUE] = 2.0
@@ -254,11 +267,11 @@ def test_an_outage_of_the_queue_alone_still_lets_the_pods_ask() -> None:
 def test_a_signal_that_blinks_teaches_nothing() -> None:
     """Ten tasks stand in the queue for an hour, and every tenth read fails: ten pods, and not one more."""
     story = Story.of(POLICY)
-    story.startup = 10 * HOUR
     for n in range(720):
         story.signals[QUEUE] = Unknown("timeout") if n % 10 == 8 else 10.0
-        assert (story.tick().report or 0) <= 10
-    assert story.memory.target == 10
+        story.tick()
+        assert story.replicas <= 10
+    assert story.replicas == 10
 
 
 def test_a_drain_waits_for_the_light_to_return() -> None:
@@ -281,8 +294,8 @@ def test_a_new_leader_takes_over_in_the_middle_of_a_drain() -> None:
     for _ in range(int(TIMER / TICK) - 1):
         story.expect(3, Reason.NEWCOMER, "close b")  # for one timer it lowers nothing, and commits nothing
     story.expect(2, Reason.DRAINED, "commit b")
-    story.expect(1, Reason.DRAINED, "delete c")
-    story.expect(1, Reason.STEADY, "delete b")
+    story.expect(1, Reason.DRAINED, "delete b")
+    story.expect(1, Reason.STEADY, "delete c")
     story.expect_calm(60.0)
 
 
@@ -314,8 +327,10 @@ def test_the_kill_switch_in_the_middle_of_a_drain() -> None:
     story.pods |= {uid: idle(uid) for uid in "cde"}
     story.expect(5, Reason.OFF)
     story.signals[QUEUE] = 0.0
+    story.expect(5, Reason.OFF)
+    story.expect(5, Reason.OFF)
     story.policy = POLICY
-    story.expect(5, Reason.IDLE_TIMER, "commit b")  # the replicas that the operator left are where it starts
+    story.expect(5, Reason.STEADY, "commit b")  # the replicas that the operator left are where it starts
     story.expect(4, Reason.DRAINED)
 
 
@@ -327,7 +342,10 @@ def test_a_pause_of_falls_keeps_what_there_is_and_lets_rises_pass() -> None:
     story.expect(3, Reason.DEMAND)
     story.policy = POLICY
     story.signals[QUEUE] = 0.0
-    story.expect_calm(60.0)  # nothing falls the moment it is lifted: the last minute still needed three
+    story.expect(3, Reason.STEADY)  # the pause is lifted, and the last seconds still needed three
+    story.expect(3, Reason.IDLE_TIMER)  # then who has been idle for hours is named at once,
+    story.expect(3, Reason.IDLE_TIMER)
+    story.expect(3, Reason.DRAINING, "mark a", "mark b")  # but for the one that the last minute still needed
 
 
 def test_a_pool_that_stops_protecting_opens_every_gate() -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from scaler.core.pods import Pod
 from scaler.core.policy import Guarantee, Policy, Workload
+from scaler.core.reasons import Reason
 from scaler.core.supply import Footing, count
-from scaler.core.types import Signal, Unknown
+from scaler.core.types import Signal, Supply, Unknown
 from tests.core.pool import (
     NOTHING,
     NOW,
     Levels,
+    Story,
     busy,
     drained,
     draining,
@@ -122,7 +124,9 @@ def test_pods_that_cannot_be_seen(policy: Policy, signals: Levels, floor: int) -
 def test_unseen_pods_are_ordered_until_the_replicas_show_them() -> None:
     """Two live replicas of five asked for: three are on their way, whoever can see them."""
     found = footing(PROTECTED, Unknown("no pod source"), 5, replicas=2)
-    assert (found.supply.ready, found.supply.ordered, found.supply.wanted) == (2, 3, 5)
+    assert found.supply == Supply(
+        ready=2, starting=0, ordered=3, overdue=0, draining=0, drained=0, idle=0, unknown=2, wanted=5
+    )
     silent = count(given(PROTECTED, observe(Unknown("no pod source"))), 5)
     assert (silent.supply.ready, silent.supply.ordered) == (5, 0)
 
@@ -130,6 +134,16 @@ def test_unseen_pods_are_ordered_until_the_replicas_show_them() -> None:
 def test_the_parts_of_supply_are_shown() -> None:
     """What the figure is made of, for whoever asks why no pod was added."""
     pods = [A, C, unheard("u"), starting("s"), STUCK[0], draining(busy("d")), drained(idle("e"))]
-    supply = footing(PROTECTED, pods, 8).supply
-    assert (supply.ready, supply.starting, supply.ordered, supply.overdue) == (3, 1, 1, 1)
-    assert (supply.draining, supply.drained, supply.idle, supply.unknown, supply.wanted) == (1, 1, 1, 1, 5)
+    assert footing(PROTECTED, pods, 8).supply == Supply(
+        ready=3, starting=1, ordered=1, overdue=1, draining=1, drained=1, idle=1, unknown=1, wanted=5
+    )
+
+
+def test_a_drained_pod_is_subtracted_once() -> None:
+    """Work arrives in an outage: the drained pod's place is filled, and while it lingers nobody is counted twice."""
+    story = Story.of(Policy(max_replicas=20), A, drained(C))
+    story.signals |= {Signal.QUEUE: 3.0, Signal.PENDING: Unknown("timeout")}
+    story.expect(4, Reason.DEMAND, "delete c")
+    story.pods = {"a": A, "c": drained(C), "s": starting("s", story.now)}  # it terminates, and two are still to come
+    outcome = story.expect(4, Reason.STEADY, "delete c")
+    assert (outcome.evidence.supply.ordered, outcome.evidence.supply.wanted) == (2, 4)

@@ -12,7 +12,7 @@ from scaler.core.pods import Pod
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.tick import tick
-from scaler.core.types import Announcement, Hold, Observation, ScaleTo, Signal, Unknown
+from scaler.core.types import Announcement, Hold, Observation, ScaleTo, Signal, Step, Unknown
 from tests.core.pool import (
     NOW,
     TICK,
@@ -44,14 +44,15 @@ TEN_QUEUED = observe([busy("a"), draining(idle("b"), 1, 1), drained(idle("c"))],
     ("mode", "decided", "reason"),
     [
         pytest.param(OFF, Hold(3, Reason.OFF, "mode is off"), Reason.OFF, id="OffDecidesNothing"),
-        pytest.param(RECOMMEND, ScaleTo(6), Reason.RECOMMEND, id="RecommendDecidesAndChangesNothing"),
+        pytest.param(RECOMMEND, ScaleTo(7), Reason.RECOMMEND, id="RecommendDecidesAndChangesNothing"),
     ],
 )
 def test_whatever_happens_only_auto_changes_anything(mode: Policy, decided: Hold | ScaleTo, reason: Reason) -> None:
-    """Ten tasks queue, one pod drains and one is drained: KEDA is told the three live replicas, and no order goes out."""
+    """Ten tasks queue, one pod drains, one is drained: KEDA is told the three live replicas, and no order goes out."""
     outcome = tick(mode, seasoned(7), TEN_QUEUED, NOW)
     assert (outcome.report, outcome.orders, outcome.memory.target) == (3, (), None)
     assert (outcome.decision, explain.reason(outcome)) == (decided, reason)
+    assert outcome.memory.moves == Moves()  # what was not followed is no rise
 
 
 @pytest.mark.parametrize("policy", [OFF, RECOMMEND], ids=["off", "recommend"])
@@ -62,6 +63,7 @@ def test_without_live_replicas_there_is_nothing_to_answer(policy: Policy) -> Non
     assert outcome.report == 1
     assert (unheard.report, unheard.active) == (SILENT, SILENT)
     assert unheard.decision == Hold(SILENT, Reason.NO_REPLICAS, "timeout")
+    assert unheard.trail == (Step(Reason.NO_REPLICAS, 0, 0, "timeout"),)
 
 
 @pytest.mark.parametrize("policy", [OFF, RECOMMEND], ids=["off", "recommend"])
@@ -135,7 +137,7 @@ class Scenario:
     replicas: int | None = None
     target: int | None = None
     announced: tuple[Announcement, ...] = ()
-    moves: Moves = Moves()
+    moves: Moves = field(default_factory=Moves)
     born: float = NOW - 86_400.0
     idle_ticks: int = 0
 

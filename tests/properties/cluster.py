@@ -7,9 +7,9 @@ pods first; whom else it takes while they are not drained is written down in ``k
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from hypothesis.vendor.pretty import RepresentationPrinter
@@ -38,22 +38,23 @@ from tests.properties.ticked import Moment, Ticked
 
 @dataclass(slots=True, kw_only=True)
 class Agent:
-    """A pod and the agent in it; ``shut`` is the epoch its gate is closed for."""
+    """A pod and the agent in it, ready after ``startup`` more seconds; ``shut`` is the epoch its gate is closed for."""
 
     pod: Pod
-    ready_at: Instant
+    startup: Seconds
     tasks: int = 0
     shut: int | None = None
-    heard: Activity | Unknown = SILENT
 
-    def takes_work(self, now: Instant) -> bool:
-        """Whether a task could start here."""
-        return now >= self.ready_at and self.shut is None
+    @property
+    def ready(self) -> bool:
+        """Whether it is up."""
+        return self.pod.stage is Stage.READY
 
-    def seen(self, now: Instant) -> Pod:
-        """The pod as a watcher sees it."""
-        stage, since = (Stage.READY, self.ready_at) if now >= self.ready_at else (Stage.STARTING, self.pod.created_at)
-        return replace(self.pod, stage=stage, since=since, activity=self.heard)
+    def grow(self, seconds: Seconds, clock: Instant) -> None:
+        """Come closer to being ready."""
+        self.startup -= seconds
+        if self.startup <= 0 and not self.ready:
+            self.pod = replace(self.pod, stage=Stage.READY, since=clock)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,9 +66,11 @@ class Cluster:
         spread: tasks start on any agent with a free slot, otherwise on the first.
         signals: what the pool is measured by.
         startup: seconds from creation to ready.
-        deaf: agents that are not heard any more; ``mute`` agents never acknowledge.
-        lost: signals that fail; ``blind``, the pods cannot be listed.
+        clock: what every stamp is read from; it may be set.
         poll: the controller learns the target in every so many steps.
+        late: orders are carried out one step late, and those that have become illegal not at all.
+        deaf: agents that are not heard any more; ``mute`` agents never acknowledge.
+        lost: signals that fail; ``blind``, the pods cannot be listed; ``unread``, nor the replicas.
         killed: pods that were taken before they were drained.
     """
 
@@ -75,14 +78,16 @@ class Cluster:
     signals: frozenset[Signal] = frozenset({Signal.QUEUE})
     startup: Seconds = 30.0
     seed: int = 0
-    now: Instant = START
+    clock: Instant = START
     load: int = 0
     turnover: int = 0
     spread: bool = True
     tokens_per_task: float = 50.0
     replicas: int = 0
     poll: int = 1
+    late: bool = False
     blind: bool = False
+    unread: bool = False
     deaf: set[PodUid] = field(default_factory=set)
     mute: set[PodUid] = field(default_factory=set)
     lost: set[Signal] = field(default_factory=set)
@@ -91,16 +96,17 @@ class Cluster:
     killed: list[PodUid] = field(default_factory=list, init=False)
     ticks: list[Ticked] = field(default_factory=list, init=False)
     memory: Memory = field(init=False)
+    mail: tuple[Order, ...] = field(default=(), init=False)
     born: int = field(default=0, init=False)
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing remembered, and with the pods that the replicas ask for."""
-        self.memory = Memory.fresh(self.now, self.policy.pace)
+        self.memory = Memory.fresh(self.clock, self.policy.pace)
         self.random = random.Random(self.seed)
         self.control()
         for agent in self.agents.values():
-            agent.ready_at = self.now
+            agent.grow(self.startup, self.clock)
 
     def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
         printer.text(told(self))
@@ -112,12 +118,12 @@ class Cluster:
 
     def step(self, seconds: Seconds = 5.0) -> Ticked:
         """One step, and its tick."""
-        self.now += seconds
-        self.work()
-        ticked = Moment(self.policy, self.memory, self.observe(), self.now).tick()
+        self.clock += seconds
+        self.work(seconds)
+        ticked = Moment(self.policy, self.memory, self.observe(), self.clock).tick()
         self.ticks.append(ticked)
         self.memory = ticked.outcome.memory
-        self.carry(ticked.outcome.orders)
+        self.post(ticked.outcome.orders)
         if len(self.ticks) % self.poll == 0 and isinstance(ticked.outcome.report, int):
             self.replicas = ticked.outcome.report
         self.control()
@@ -126,7 +132,7 @@ class Cluster:
     def restart(self, *, remembered: bool = True) -> None:
         """Another process goes on, from the memory's JSON or from nothing."""
         text = json.dumps(record.to_json(self.memory))
-        fresh = Memory.fresh(self.now, self.policy.pace)
+        fresh = Memory.fresh(self.clock, self.policy.pace)
         self.memory = record.from_json(Memory, json.loads(text)) if remembered else fresh
 
     # ------------------------------------------------------------------------------------------------------- the agents
@@ -136,30 +142,36 @@ class Cluster:
         """Tasks that run."""
         return sum(agent.tasks for agent in self.agents.values())
 
-    def work(self) -> None:
+    def work(self, seconds: Seconds) -> None:
         """End the tasks there are too many of, start others where there is room, and say who is idle."""
         agents, room = list(self.agents.values()), self.policy.slots_per_pod
+        for agent in agents:
+            agent.grow(seconds, self.clock)
         over, taken = self.running - self.load, [agent for agent in agents for _ in range(agent.tasks)]
         for agent in self.random.sample(taken, min(len(taken), max(over, self.turnover))):
             agent.tasks -= 1
-        free = [a for a in agents if a.takes_work(self.now) for _ in range(room - a.tasks)]
+        free = [a for a in agents if a.ready and a.shut is None for _ in range(room - a.tasks)]
         if self.spread:
             self.random.shuffle(free)
         for agent in free[: max(0, self.load - self.running)]:
             agent.tasks += 1
+        self.speak()
+
+    def speak(self) -> None:
+        """Have every agent say what it does, and acknowledge its drain once it is idle with its gate closed."""
         for uid, agent in self.agents.items():
             if agent.shut is not None and not agent.tasks and uid not in self.mute:
                 agent.pod = drain.acknowledge(agent.pod, agent.shut)
-            if self.now >= agent.ready_at and uid not in self.deaf:
-                agent.heard = Activity(inflight=agent.tasks, at=self.now)
+            if agent.ready and uid not in self.deaf:
+                agent.pod = replace(agent.pod, activity=Activity(inflight=agent.tasks, at=self.clock))
 
     # ------------------------------------------------------------------------------------------------------- the watcher
 
     def observe(self) -> Observation:
         """The pool as it can be seen."""
-        pods = Pods.of(agent.seen(self.now) for agent in self.agents.values())
+        pods = Pods.of(agent.pod for agent in self.agents.values())
         return Observation(
-            replicas=Known(float(self.replicas), self.now),
+            replicas=SILENT if self.unread else Known(float(self.replicas), self.clock),
             pods=SILENT if self.blind else pods,
             signals={signal: self._read(signal) for signal in sorted(self.signals)},
             announced=self.announced,
@@ -172,20 +184,29 @@ class Cluster:
             Signal.INFLIGHT: self.running,
             Signal.TOKENS: self.load * self.tokens_per_task,
         }
-        return SILENT if signal in self.lost else Known(float(values[signal]), self.now)
+        return SILENT if signal in self.lost else Known(float(values[signal]), self.clock)
 
     # ---------------------------------------------------------------------------------------------------- the controller
 
-    def carry(self, orders: Iterable[Order]) -> None:
-        """Carry the orders out; an illegal one raises."""
-        for order in orders:
-            agent = self.agents[order.uid]
-            pod = drain.carry(agent.pod, order)
-            if pod is None:
-                del self.agents[order.uid]
-                continue
-            agent.pod = pod
-            agent.shut = {Verb.CLOSE: order.epoch, Verb.CANCEL: None}.get(order.verb, agent.shut)
+    def post(self, orders: tuple[Order, ...]) -> None:
+        """Have orders carried out: these, where an illegal one raises, or those of the last step."""
+        due, self.mail = (self.mail, orders) if self.late else (orders, ())
+        for order in due:
+            if self.late:
+                with contextlib.suppress(KeyError, drain.IllegalOrderError):
+                    self.carry(order)
+            else:
+                self.carry(order)
+
+    def carry(self, order: Order) -> None:
+        """Carry one order out."""
+        agent = self.agents[order.uid]
+        pod = drain.carry(agent.pod, order)
+        if pod is None:
+            del self.agents[order.uid]
+            return
+        agent.pod = pod
+        agent.shut = {Verb.CLOSE: order.epoch, Verb.CANCEL: None}.get(order.verb, agent.shut)
 
     def control(self) -> None:
         """Make the pods match the replicas."""
@@ -209,8 +230,9 @@ class Cluster:
     def _start(self, ordinal: int) -> None:
         self.born += 1
         uid = f"agent-{self.born}"
-        pod = Pod(uid=uid, created_at=self.now, since=self.now, stage=Stage.PENDING, activity=SILENT, ordinal=ordinal)
-        self.agents[uid] = Agent(pod=pod, ready_at=self.now + self.startup)
+        stamp = self.clock
+        pod = Pod(uid=uid, created_at=stamp, since=stamp, stage=Stage.STARTING, activity=SILENT, ordinal=ordinal)
+        self.agents[uid] = Agent(pod=pod, startup=self.startup)
 
     def _take(self, agent: Agent) -> None:
         safe = agent.pod.phase is Phase.DRAINED
