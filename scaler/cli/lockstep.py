@@ -23,7 +23,7 @@ from scaler.external.desk import Desk
 from scaler.external.listener import listening
 from scaler.external.server import ExternalScaler
 from scaler.live.board import Board
-from scaler.live.clock import VirtualClock
+from scaler.live.clock import Clock, VirtualClock
 from scaler.live.loop import Loop
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
@@ -76,10 +76,10 @@ class Moment:
 
 
 class Bridge:
-    """The world as the loop reads it and gives it orders. The world comes along to whatever time it is read at."""
+    """The world as the loop reads it and gives it orders. The world comes along to the clock's time each time."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world, self._clock = world, clock
         self._sight, self._drains = Sight(world), Drains(world)
 
     async def signal(self, source: SignalSource, now: Instant) -> Sample:
@@ -94,13 +94,14 @@ class Bridge:
 
     def carry_out(self, _: PoolKey, orders: tuple[Order, ...]) -> None:
         """Hand the orders to the world's controller."""
+        self._world.run_until(self._clock.now())
         self._drains.carry(orders)
 
 
 @asynccontextmanager
 async def _scaler(world: World, clock: VirtualClock) -> AsyncIterator[tuple[Client, Board, Loop]]:
     """The scaler at work on the world, and a client of its door."""
-    bridge, board, registry = Bridge(world), Board(), Registry()
+    bridge, board, registry = Bridge(world, clock), Board(), Registry()
     keeper = Keeper(checked(CONFIG), registry, clock)
     loop = Loop(registry, bridge, Ticker(board, bridge), clock)
     door = ExternalScaler(board, Desk(keeper), clock)
@@ -136,7 +137,7 @@ async def play(world: World, end: Instant) -> AsyncGenerator[Moment]:
         await clock.advance_to(end)
         world.run_until(end)
         if loop.counts.failures:
-            raise LockstepError(f"{loop.counts.failures} ticks or readings failed; the log says why")
+            raise LockstepError(f"ticks or readings that failed: {loop.counts.failures}; the log says why")
 
 
 async def _ask(client: Client) -> Answer:

@@ -48,7 +48,9 @@ def measure(given: Given, memory: Memory) -> View:
     queue_since = demands.waiting_since(given, memory.queue_since)
     work = demands.measure(given, known, lessons.tokens)
     readings = demands.read(given, memory.readings, work)
-    hints = announced.levels(given, memory.hints, readings[-1].up if readings else 0.0)
+    startup = known.startups.p90
+    stood = readings[-1].up if readings else 0.0
+    hints = announced.levels(given, memory.hints, demand=stood, startup=startup)
     past, forecast = _foresee(given, memory.forecast, known, work)
     return View(
         given=given,
@@ -61,7 +63,7 @@ def measure(given: Given, memory: Memory) -> View:
         work=work,
         demand=demands.dampen(given, readings, work, demands.oldest_wait(given, queue_since)),
         forecast=forecast,
-        ahead=announced.ahead(given.observation.announced, hints, startup=known.startups.p90, now=given.now),
+        ahead=announced.ahead(given, hints, startup=startup),
     )
 
 

@@ -90,17 +90,17 @@ class Ours:
         self._world, self._policy, self._signals = world, policy, signals
         self._sight, self._drains = Sight(world), Drains(world)
         self._memory = Memory.fresh(world.now, policy.pace)
+        self._scaled = ScaledObject(low=policy.min_replicas, high=policy.max_replicas, behavior=FOLLOW)
 
     def run(self, end: Instant) -> None:
         """Run until ``end``, under the ScaledObject that we ship."""
         world = self._world
-        scaled = ScaledObject(low=self._policy.min_replicas, high=self._policy.max_replicas, behavior=FOLLOW)
         for at, beat in beats(world.now, end, *Beat):
             world.run_until(at)
             if beat is Beat.TICK:
                 self._tick(at)
             else:
-                scale(world, scaled, beat, self._answer())
+                scale(world, self._scaled, beat, self._answer())
         world.run_until(end)
 
     def _tick(self, now: Instant) -> None:

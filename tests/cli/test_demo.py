@@ -129,7 +129,7 @@ async def test_a_tick_that_fails_is_no_figure() -> None:
 
     stage = world(300.0)
     stage.agenda.at(T0 + 100.5, explode, stage)
-    with pytest.raises(LockstepError, match="1 ticks or readings failed"):
+    with pytest.raises(LockstepError, match="readings that failed: 1;"):
         await moments(stage, 300.0)
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from scaler.config.metadata import TriggerMetadata
+from scaler.config.pool import PoolKey, PoolSpec
 from scaler.core.policy import Mode
 from scaler.core.tick import tick
 from scaler.core.types import Signal
 from scaler.external.client import CallError, Metric, Poll, Trigger
 from scaler.external.proto import externalscaler_pb2 as pb
-from tests.contract.door import CODER, TRIGGER, WIDE, Door, at_work, unheard_of
+from tests.contract.door import CODER, TRIGGER, WIDE, Door, Keeper, at_work, opened, unheard_of
 from tests.core.pool import NOW, busy, observe, seasoned
 
 REPLICAS = Metric("agent-replicas", 1.0)
@@ -158,9 +160,21 @@ async def test_a_pool_that_is_switched_off_keeps_its_replicas(door: Door, mode: 
         assert (poll.value, poll.active) == (live, live > 0)
 
 
-async def test_a_failed_poll_is_tried_once_more(door: Door) -> None:
-    """Row retry: KEDA asks again at once, so a failure is seen twice and a success after it counts."""
-    with pytest.raises(CallError, match="GetMetrics answered UNAVAILABLE: agents/coder"):
-        await door.client.poll(TRIGGER)
-    door.board.publish(CODER, at_work(1))
-    assert (await door.client.poll(TRIGGER)).value == 1.0
+class Forgiving(Keeper):
+    """Refuses a pool once."""
+
+    def admit(self, key: PoolKey, metadata: TriggerMetadata) -> PoolSpec:
+        """Take the pool, from the second time on."""
+        try:
+            return super().admit(key, metadata)
+        finally:
+            self.refused.discard(key)
+
+
+async def test_a_failed_poll_is_tried_once_more() -> None:
+    """Row retry: KEDA asks again at once, so one failure is no failure and two are."""
+    async with opened(Forgiving(refused={CODER})) as door:
+        door.board.publish(CODER, at_work(1))
+        assert (await door.client.poll(TRIGGER)).value == 1.0
+        with pytest.raises(CallError, match="GetMetrics answered UNAVAILABLE: agents/other"):
+            await door.client.poll(Trigger("agents", "other"))

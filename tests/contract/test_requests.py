@@ -117,7 +117,7 @@ async def test_a_place_is_given_up_after_an_hour_of_silence() -> None:
     """Preview environments come and go: the pool silent for longest makes room, once it is silent for an hour."""
     async with opened(most_pools=2) as door:
         gone, stays, new = (Trigger("others", name) for name in ("gone", "stays", "new"))
-        for trigger in (gone, stays):
+        for trigger in (stays, gone):
             await door.refusal("GetMetrics", trigger)
         await door.clock.advance_to(NOW + HOUR)
         await door.refusal("GetMetrics", stays)

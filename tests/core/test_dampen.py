@@ -155,6 +155,7 @@ ROWS: tuple[Row, ...] = (
     (dampen.pause, under(Policy(pause_up=True)), 13, (Reason.PAUSED, 10), "WhilePausedNothingIsAdded"),
     (dampen.pause, under(WIDE), 13, UNAFFECTED, "WithoutAPauseARisePasses"),
     (dampen.pause, under(Policy(pause_up=True)), 8, UNAFFECTED, "APauseOfRisesStopsNoFall"),
+    (dampen.pause, under(Policy(pause_up=True)), 10, UNAFFECTED, "WhatDoesNotRiseIsNotPaused"),
     (
         dampen.pause,
         under(Policy(pause_up=True), replace(CALM, standing=12)),

@@ -48,6 +48,7 @@ def ready(pod: Pod, at: Instant) -> Pod:
 
 
 HOLDING = replace(idle("a"), activity=Activity(inflight=0, sessions=1, at=NOW))
+TALKING = replace(idle("a"), activity=Activity(inflight=1, sessions=1, at=NOW))
 UNREADY = replace(idle("a"), stage=Stage.UNREADY)
 SILENT = replace(idle("a"), activity=Activity(inflight=0, at=NOW - STALE_AFTER - 0.1))
 
@@ -58,6 +59,7 @@ SILENT = replace(idle("a"), activity=Activity(inflight=0, at=NOW - STALE_AFTER -
         pytest.param(idle("a"), True, id="NothingRunsAndNothingIsHeld"),
         pytest.param(busy("a"), False, id="ATaskRuns"),
         pytest.param(HOLDING, False, id="ASessionIsHeld"),
+        pytest.param(TALKING, False, id="ATaskOfAHeldSessionRuns"),
         pytest.param(UNREADY, False, id="NotReadyIsNoProofOfIdleness"),
         pytest.param(starting("a"), False, id="StillStarting"),
         pytest.param(unheard("a"), False, id="NeverHeard"),

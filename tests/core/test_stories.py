@@ -84,6 +84,14 @@ def test_a_stuck_start_is_replaced_once() -> None:
     story.expect_calm(HOUR)  # the replacement hangs too, so the fault is elsewhere and more orders would not help
 
 
+def test_pods_that_never_start_keep_their_place() -> None:
+    """Nothing is queued any more, and the two that hang are not idle pods: they stay, and are told as what they are."""
+    story = Story.of(POLICY, starting("a"), starting("b"))
+    story.startup = 10 * HOUR
+    story.expect_calm(2 * HOUR)
+    assert story.expect(2, Reason.BUSY).evidence.supply.overdue == 2
+
+
 def test_an_evicted_pod_keeps_the_target() -> None:
     """A node is drained under an idle pod: its controller replaces it by itself, and that is not our fall."""
     story = Story.of(POLICY, busy("a"), idle("b"))

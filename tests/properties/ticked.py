@@ -283,9 +283,8 @@ def can_be_told(t: Ticked) -> None:
 
 
 def calls_back_first(t: Ticked) -> None:
-    """Nothing is started for work while a pod that drains could take it."""
-    started = -t.gave(Reason.DEMAND, Reason.FORECAST, Reason.ANNOUNCED)
-    if started > 0 and t.given.policy.mode is Mode.AUTO:
+    """Nothing is started while a pod that drains could take the work."""
+    if t.given.policy.mode is Mode.AUTO and t.decided and t.target > max(t.was, t.floor):
         assert {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING} == t.ordered(Verb.CANCEL)
 
 
