@@ -141,17 +141,28 @@ def _means(readings: tuple[Reading, ...], window: Seconds, now: Instant) -> tupl
 
 
 def waiting_since(given: Given, since: Instant | None) -> Instant | None:
-    """Since when the queue has not been empty, as far as is known."""
-    queue = given.senses.usable.get(Signal.QUEUE)
-    if queue is None:
+    """Since when tasks have waited without a break, as far as is known."""
+    tasks = _waiting(given)
+    if tasks is None:
         return since
-    if queue.value <= 0:
+    if tasks <= 0:
         return None
     return given.now if since is None else since
 
 
+def _waiting(given: Given) -> float | None:
+    """Tasks that wait, None while that is unknown: the queue, or where there is none what is pending and not running."""
+    usable, fleet = given.senses.usable, given.fleet
+    if Signal.QUEUE in given.observation.signals or Signal.PENDING not in usable:
+        queue = usable.get(Signal.QUEUE)
+        return None if queue is None else queue.value
+    running = usable.get(Signal.INFLIGHT)
+    inflight = running.value if running else 0.0
+    return usable[Signal.PENDING].value - max(inflight, 0 if isinstance(fleet, Unknown) else fleet.inflight)
+
+
 def oldest_wait(given: Given, since: Instant | None) -> Seconds:
-    """Seconds the oldest task has waited; in a pool without that signal, how long the queue has not been empty."""
+    """Seconds the oldest task has waited; in a pool without that signal, how long tasks have waited."""
     oldest = given.senses.usable.get(Signal.OLDEST_WAIT)
     if oldest is not None:
         return oldest.value

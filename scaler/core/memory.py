@@ -79,6 +79,7 @@ class Memory:
         at: the last tick.
         born: when this process first saw the pool; falls wait one idle timer from then.
         target: the last target, None before the first.
+        live: the live replicas when they were last known.
         readings: demand over the slow window, oldest first.
         queue_since: since when the queue has not been empty.
         hints: by name, the demand in pods that a hint raises to.
@@ -91,6 +92,7 @@ class Memory:
     lessons: Lessons
     forecast: ForecastMemory
     target: int | None = None
+    live: int | None = None
     readings: tuple[Reading, ...] = ()
     queue_since: Instant | None = None
     hints: tuple[tuple[str, float], ...] = ()

@@ -2,7 +2,7 @@
 
 The dataclasses are the schema: a record is an object of their fields, in their order. ``Known`` is ``[value, at]`` and
 ``Unknown`` is ``{"unknown": why}``, so that the union can be told apart; NaN in a column is null. Floats survive as
-Python writes them, which is exactly.
+Python writes them, which is exactly; those that JSON has no number for are the words "nan", "inf" and "-inf".
 """
 
 from __future__ import annotations
@@ -35,16 +35,42 @@ class RecordError(ValueError):
 
 def to_json(value: object) -> Json:
     """The JSON value of anything in the core's vocabulary."""
-    if is_dataclass(value) and type(value) not in _WRITERS:
-        return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
-    writer = next((w for kind, w in _WRITERS.items() if isinstance(value, kind)), None)
-    return value if writer is None else writer(value)
+    kind: Kind = type(value)
+    return _writer(kind)(value)
 
 
-_WRITERS: dict[type, Callable[[Json], Json]] = {
-    Known: lambda v: [v.value, v.at],
+Writer: TypeAlias = Callable[[Json], Json]
+
+
+@cache
+def _writer(kind: Kind) -> Writer:
+    """How a value of this very type is written."""
+    found = next((writer for base, writer in _WRITERS.items() if issubclass(kind, base)), None)
+    if found is None:
+        return _fields_of(kind) if is_dataclass(kind) else lambda v: v
+    return found
+
+
+def _fields_of(kind: Kind) -> Writer:
+    names = tuple(f.name for f in fields(kind))
+    return lambda value: {name: to_json(getattr(value, name)) for name in names}
+
+
+def _number(value: float) -> Json:
+    return value if math.isfinite(value) else str(value)
+
+
+def _column(values: Json) -> Json:
+    if values.dtype.kind != "f":
+        return values.tolist()
+    return [None if math.isnan(x) else _number(x) for x in values.tolist()]
+
+
+_WRITERS: dict[type, Writer] = {
+    Known: lambda v: [_number(v.value), _number(v.at)],
     Unknown: lambda v: {"unknown": v.why},
-    np.ndarray: lambda v: [None if math.isnan(x) else x for x in v.tolist()],
+    float: _number,
+    np.ndarray: _column,
     enum.Enum: lambda v: v.value,
     tuple: lambda v: [to_json(x) for x in v],
     Mapping: lambda v: {str(k): to_json(x) for k, x in v.items()},
@@ -66,6 +92,7 @@ def from_json(kind: type[T], value: Json) -> T:
 
 
 Reader: TypeAlias = Callable[[Json], Json]
+_WORDS = ("nan", "inf", "-inf")  # numbers that JSON cannot write
 
 
 @cache
@@ -85,7 +112,7 @@ def _of(kind: type, value: Json) -> Json:
 
 
 def _float(value: Json) -> float:
-    if type(value) not in (int, float):
+    if type(value) not in (int, float) and value not in _WORDS:
         raise TypeError(f"expected a number, found {value!r:.80}")
     return float(value)
 
@@ -136,6 +163,7 @@ def _tuple(kinds: tuple[Kind, ...]) -> Reader:
     return lambda value: tuple(r(v) for r, v in zip(readers, _of(list, value), strict=True))
 
 
+_GAPS: dict[Json, float] = {None: math.nan, "inf": math.inf, "-inf": -math.inf}
 _ARRAYS: dict[str, tuple[type, ...]] = {"f": (int, float), "i": (int,), "b": (bool,)}
 
 
@@ -143,13 +171,18 @@ def _array(kinds: tuple[Kind, ...]) -> Reader:
     dtype = np.dtype(get_args(kinds[1])[0])
 
     def read(value: Json) -> Json:
-        gaps = [np.nan if v is None and dtype.kind == "f" else v for v in _of(list, value)]
+        gaps = [_gap(v) if dtype.kind == "f" else v for v in _of(list, value)]
         allowed = _ARRAYS[dtype.kind]
         if any(type(v) not in allowed for v in gaps):
             raise TypeError(f"expected {dtype.name} numbers, found {value!r:.80}")
         return np.array(gaps, dtype=dtype)
 
     return read
+
+
+def _gap(value: Json) -> Json:
+    """The number that JSON has none for, where this stands for one."""
+    return _GAPS.get(value, value) if value is None or type(value) is str else value
 
 
 def _mapping(kinds: tuple[Kind, ...]) -> Reader:

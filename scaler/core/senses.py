@@ -35,13 +35,17 @@ class Senses:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Given:
-    """Everything a tick is decided from, but its memory."""
+    """Everything a tick is decided from, but its memory.
+
+    ``raised`` is the live replicas where somebody else has raised them above our target since the last tick, else 0.
+    """
 
     policy: Policy
     observation: Observation
     now: Instant
     senses: Senses
     fleet: Fleet | Unknown
+    raised: int
 
 
 def take(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Given:
@@ -52,7 +56,15 @@ def take(policy: Policy, memory: Memory, observation: Observation, now: Instant)
         now=now,
         senses=sense(policy, observation.signals, now),
         fleet=_look(policy, memory, observation, now),
+        raised=_raised(memory, observation.replicas),
     )
+
+
+def _raised(memory: Memory, live: Sample) -> int:
+    """What somebody else asks for. Our own target reaches the live replicas and never passes it."""
+    if memory.target is None or memory.live is None or not isinstance(live, Known):
+        return 0
+    return int(live.value) if live.value > max(memory.target, memory.live) else 0
 
 
 def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Senses:

@@ -46,9 +46,10 @@ def count(given: Given, base: int) -> Footing:
         wanted=max(0, fleet.ready + fleet.starting + max(0, fleet.overdue - 1) + ordered - going),
     )
     if policy.guarantee is Guarantee.BEST_EFFORT:
-        return Footing(supply=supply, standing=base, floor=min(base, fleet.not_drained - idle))
+        kept = max(base, given.raised)
+        return Footing(supply=supply, standing=kept, floor=min(kept, fleet.not_drained - idle))
     asked = _asked(given, fleet, base)
-    standing = min(fleet.not_drained + ordered, asked)
+    standing = max(given.raised, min(fleet.not_drained + ordered, asked))
     return Footing(supply=supply, standing=standing, floor=min(drain.floor(fleet, policy), asked))
 
 
@@ -65,7 +66,7 @@ def _asked(given: Given, fleet: Fleet, base: int) -> int:
 def _unseen(given: Given, base: int) -> Footing:
     """Pods that cannot be seen are all supply and all busy, but as far as the pool's own in-flight count says less."""
     policy, replicas = given.policy, given.observation.replicas
-    there = int(replicas.value) if isinstance(replicas, Known) else base
+    there, kept = int(replicas.value) if isinstance(replicas, Known) else base, max(base, given.raised)
     supply = Supply(
         ready=there,
         starting=0,
@@ -75,9 +76,9 @@ def _unseen(given: Given, base: int) -> Footing:
         drained=0,
         idle=0,
         unknown=there,
-        wanted=base,
+        wanted=kept,
     )
     running = given.senses.usable.get(Signal.INFLIGHT)
     if policy.guarantee is Guarantee.PROTECTED or running is None:
-        return Footing(supply=supply, standing=base, floor=base)
-    return Footing(supply=supply, standing=base, floor=min(base, whole(running.value / policy.slots_per_pod)))
+        return Footing(supply=supply, standing=kept, floor=kept)
+    return Footing(supply=supply, standing=kept, floor=min(kept, whole(running.value / policy.slots_per_pod)))

@@ -100,12 +100,19 @@ def _remember(view: View, plan: plans.Plan, target: int | None) -> Memory:
         lessons=view.lessons,
         forecast=view.past,
         target=target,
+        live=_live(view),
         readings=view.readings,
         queue_since=view.queue_since,
         hints=view.hints,
         moves=moved(view.memory.moves, given.policy, change=change, startup=startup, now=given.now),
         spare=plan.removal.spare,
     )
+
+
+def _live(view: View) -> int | None:
+    """The live replicas, those last known where they are unknown now."""
+    replicas = view.given.observation.replicas
+    return int(replicas.value) if isinstance(replicas, Known) else view.memory.live
 
 
 def _evidence(view: View, supply: Supply, reversals: int) -> Evidence:
@@ -146,6 +153,7 @@ def _held(view: View, hold: Hold, base: int) -> Outcome:
             pods=keep_pods(given, memory, None),
             lessons=view.lessons,
             forecast=view.past,
+            live=_live(view),
             readings=view.readings,
             queue_since=view.queue_since,
             hints=view.hints,

@@ -16,7 +16,7 @@ from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import PoolKey
 from scaler.config.problems import ConfigError
 from scaler.config.reading import LARGEST, read_yaml
-from scaler.config.settings import ActivitySection, PrometheusSection, Settings, parse_settings
+from scaler.config.settings import ActivitySection, HttpSection, PrometheusSection, Settings, parse_settings
 from tests.config.material import KEY, QUERY, READ, READABLE, Section, as_yaml, layers, parsed
 
 EXAMPLE = files("scaler.config").joinpath("example.yaml").read_text()
@@ -39,6 +39,7 @@ def test_the_example_shows_every_default_and_nothing_else() -> None:
         "defaults": Layer,
         "sources.prometheus": PrometheusSection,
         "sources.activity": ActivitySection,
+        "sources.http": HttpSection,
     }
     for path, model in sections.items():
         section = document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -102,6 +103,13 @@ async def test_a_pool_that_is_switched_off_gets_no_jobs(door: Door, mode: Mode) 
     for trigger in (DEFAULT, ACCURATE):
         poll = await door.client.poll(trigger)
         assert (poll.value, poll.active) == (0.0, False)
+
+
+async def test_a_push_trigger_of_jobs_does_no_harm(door: Door) -> None:
+    """Row ScaledJob and external-push: KEDA opens the stream and ignores it; it tells what IsActive would."""
+    door.board.publish(CODER, jobs(0, {Signal.QUEUE: 2.0}))
+    async with aclosing(door.client.pushes(ACCURATE)) as pushes:
+        assert await anext(pushes)
 
 
 async def test_activity_of_jobs_outlives_their_figures(door: Door) -> None:

@@ -140,6 +140,13 @@ async def test_two_polls_of_one_outcome_agree(door: Door) -> None:
     assert polls[0] == polls[1]
 
 
+async def test_a_call_without_a_deadline_is_answered(door: Door) -> None:
+    """Row no deadline: KEDA would wait for ever, so there is nothing here that could."""
+    door.board.publish(CODER, at_work(3))
+    assert [value.metricValue for value in (await door.metrics()).metricValues] == [3]
+    assert (await door.ask("IsActive", TRIGGER.ref(), pb.IsActiveResponse)).result
+
+
 async def test_many_objects_share_one_connection(door: Door) -> None:
     """Row connection pool: KEDA asks for all its objects at once over one connection, and each gets its own answer."""
     triggers = [Trigger("agents", f"pool-{i}") for i in range(50)]

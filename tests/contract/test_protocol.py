@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import DescriptorProto
 
 from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.external.proto.generate import PROTO, ROOT, generate
@@ -39,6 +40,13 @@ def test_every_field_has_its_number() -> None:
     assert {
         m.name: {f.name: f.number for f in m.fields} for m in pb.DESCRIPTOR.message_types_by_name.values()
     } == FIELDS
+
+
+def test_field_four_of_a_metric_stays_free() -> None:
+    """KEDA's own test servers use it for something else."""
+    described = DescriptorProto()
+    pb.MetricSpec.DESCRIPTOR.CopyToProto(described)
+    assert [(kept.start, kept.end) for kept in described.reserved_range] == [(4, 5)]
 
 
 def test_a_message_is_on_the_wire_as_keda_writes_it() -> None:

@@ -36,8 +36,9 @@ async def test_a_key_from_the_environment_is_read_as_the_key(door: Door) -> None
         ({"maxx": "8"}, ["maxx", "unknown key", "max"]),
         ({"mode": "fast"}, ["mode", "'fast'", "off, recommend or auto"]),
         ({"max": "0", "minn": "1"}, ["max = 0", "minn"]),
+        ({"caCert": "/etc/ca.crt"}, ["caCert", "TriggerAuthentication"]),
     ],
-    ids=["out of range", "unknown", "not a choice", "two at once"],
+    ids=["out of range", "unknown", "not a choice", "two at once", "ignored by KEDA"],
 )
 async def test_a_mistake_is_told_with_key_value_and_range(
     door: Door, rpc: str, metadata: dict[str, str], told: list[str]

@@ -90,6 +90,7 @@ def test_pods_that_cannot_be_seen_show_it() -> None:
     assert found.by_signal["sessions"] == UNSEEN
     assert found.by_signal["work"] == Unknown("neither the queue nor the pods are seen")
     assert found.bound == Unknown("no signal says anything about demand")
+    assert (found.need_up, found.need_down) == (0, 0)
 
 
 # --- means over time --------------------------------------------------------------------------------------------------

@@ -166,6 +166,7 @@ SILENT_BUSY = replace(SILENT, uid="d", activity=Activity(inflight=4, at=NOW - ST
     ("pods", "full"),
     [
         pytest.param([busy("a", 2), busy("b", 2)], True, id="EverySlotIsTaken"),
+        pytest.param([TALKING, busy("b", 2)], True, id="AHeldSessionTakesASlotToo"),
         pytest.param([busy("a", 2), busy("b", 1)], False, id="OneIsFree"),
         pytest.param([busy("a", 2), unheard("b")], False, id="OneIsNotHeard"),
         pytest.param([busy("a", 2), starting("b")], True, id="AStartingPodHasNoSlotYet"),

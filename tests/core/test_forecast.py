@@ -203,19 +203,29 @@ def test_a_season_that_ended_is_not_followed() -> None:
     assert watch.see(wild)[-1].candidate == "rise"
 
 
+def yesterday(watch: Watch, at: Instant, horizon: Seconds = 600.0) -> float | None:
+    """What the season expects at an instant within this horizon, in a pool that needs two pods now."""
+    ask = Question(demand=2.0, horizon=horizon, q=Q, now=at, signals={})
+    return forecasts.points(watch.memory, POLICY, ask)[1]
+
+
+def test_the_season_is_asked_for_the_whole_horizon() -> None:
+    """Ten minutes ahead of a pulse it is expected, eleven minutes ahead it is not; and a day is all that is known."""
+    watch = Watch(step=30.0)
+    watch.see(daily(NOW, NOW + DAY, pulse=hourly))
+    pulse = NOW + DAY + HOUR / 2
+    assert yesterday(watch, pulse - 560.0) == 20.0
+    assert yesterday(watch, pulse - 660.0) == 2.0
+    assert yesterday(watch, NOW + DAY, horizon=3 * DAY) == 20.0
+
+
 def test_a_day_with_a_hole_is_no_season() -> None:
     """Where yesterday was not watched, nothing is expected from it; the hours around the hole are."""
     watch = Watch(step=30.0)
     watch.see(daily(NOW, NOW + DAY - HOUR, pulse=hourly))
-
-    def expected(at: Instant) -> float | None:
-        ask = Question(demand=2.0, horizon=600.0, q=Q, now=at, signals={})
-        return forecasts.points(watch.memory, POLICY, ask)[1]
-
-    assert expected(NOW + DAY + HOUR / 2 - 60.0) == 20.0
-    assert expected(NOW + DAY + 22 * HOUR) == 2.0
-    assert expected(NOW + DAY + 23 * HOUR) is None
-    assert expected(NOW + 2 * DAY) is None
+    assert yesterday(watch, NOW + DAY + 22 * HOUR) == 2.0
+    assert yesterday(watch, NOW + DAY + 23 * HOUR) is None
+    assert yesterday(watch, NOW + 2 * DAY) is None
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,18 @@ def test_a_clock_set_back_changes_nothing(back: Seconds) -> None:
         assert told_alike(steady.tick(after)) == told_alike(moved.tick(after)), n
 
 
+def test_what_is_seldom_asked_goes_back_too() -> None:
+    """The birth of the process, and when gaps, timer, price and capacity were last seen to: as long ago as before."""
+    memory = eventful().memory
+    moved = memory.at_or_before(memory.at - HOUR)
+    assert moved.born == memory.born - HOUR
+    assert moved.lessons.priced_at == memory.lessons.priced_at - HOUR
+    assert moved.lessons.gaps.at == memory.lessons.gaps.at - HOUR
+    assert moved.lessons.gaps.timer_at == memory.lessons.gaps.timer_at - HOUR
+    assert [c.at for c in moved.lessons.capacity] == [c.at - HOUR for c in memory.lessons.capacity]
+    assert memory.lessons.capacity
+
+
 def set_back(story: Story, by: Seconds) -> Story:
     """The story, as if all clocks but our memory had been set back."""
     story.now -= by

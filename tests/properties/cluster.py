@@ -28,7 +28,6 @@ from scaler.core.types import (
     Sample,
     Seconds,
     Signal,
-    Unknown,
     Verb,
 )
 from tests.properties.drawn import SILENT, START
@@ -135,7 +134,7 @@ class Cluster:
         fresh = Memory.fresh(self.clock, self.policy.pace)
         self.memory = record.from_json(Memory, json.loads(text)) if remembered else fresh
 
-    # ------------------------------------------------------------------------------------------------------- the agents
+    # the agents
 
     @property
     def running(self) -> int:
@@ -165,7 +164,7 @@ class Cluster:
             if agent.ready and uid not in self.deaf:
                 agent.pod = replace(agent.pod, activity=Activity(inflight=agent.tasks, at=self.clock))
 
-    # ------------------------------------------------------------------------------------------------------- the watcher
+    # the watcher
 
     def observe(self) -> Observation:
         """The pool as it can be seen."""
@@ -186,7 +185,7 @@ class Cluster:
         }
         return SILENT if signal in self.lost else Known(float(values[signal]), self.clock)
 
-    # ---------------------------------------------------------------------------------------------------- the controller
+    # the controller
 
     def post(self, orders: tuple[Order, ...]) -> None:
         """Have orders carried out: these, where an illegal one raises, or those of the last step."""

@@ -208,10 +208,9 @@ def changes(draw: st.DrawFn, pool: Pool) -> Pool:
 def busier(draw: st.DrawFn, pool: Pool) -> Pool:
     """The same pool with more work in it, by whatever measure."""
     more = st.sampled_from([0, 0, 1, 10])
-    demand = {Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS}
+    part = {Signal.QUEUE: 1, Signal.PENDING: 1, Signal.INFLIGHT: 1, Signal.TOKENS: 100}
     signals = {
-        name: (read[0] + draw(more) * (100 if name is Signal.TOKENS else 1), read[1]) if read and name in demand else read
-        for name, read in pool.signals.items()
+        name: read and (read[0] + draw(more) * part.get(name, 0), read[1]) for name, read in pool.signals.items()
     }
     lives = [replace(life, inflight=life.inflight + draw(more)) if life else None for life in pool.lives]
     return replace(pool, lives=tuple(lives), signals=MappingProxyType(signals))

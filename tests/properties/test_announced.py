@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace, Policy
-from scaler.core.types import Announcement, Instant, Known, Observation, Outcome, Signal
 from scaler.core.tick import tick
+from scaler.core.types import Announcement, Instant, Known, Observation, Outcome, Signal
 from tests.properties.drawn import HINTS, SILENT, START, Hint
 from tests.properties.effort import tries
 
@@ -23,7 +23,10 @@ def at(memory: Memory, now: Instant, tasks: float, announced: Sequence[Announcem
     """One tick of a pool that is known by its queue alone."""
     queue = Known(tasks, now)
     seen = Observation(
-        replicas=SILENT, pods=SILENT, signals={Signal.QUEUE: queue}, announced=tuple(a for a in announced if now < a.end)
+        replicas=SILENT,
+        pods=SILENT,
+        signals={Signal.QUEUE: queue},
+        announced=tuple(a for a in announced if now < a.end),
     )
     return tick(OPEN, replace(memory, target=memory.target or 0), seen, now)
 

@@ -48,9 +48,7 @@ def test_work_is_served_whatever_the_clock_did(cluster: Cluster, script: Sequenc
 
 @tries(25, long=True)
 @given(clusters(), SCRIPTS, st.lists(policies(), min_size=1, max_size=4))
-def test_work_is_served_after_any_reloads(
-    cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy]
-) -> None:
+def test_work_is_served_after_any_reloads(cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy]) -> None:
     """Whatever was in force between, under the first policy again all the work is served."""
     first = cluster.policy
     play(cluster, script)

@@ -31,7 +31,7 @@ SEEN = Pod(uid="agent", created_at=0.0, since=0.0, stage=Stage.READY, activity=U
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A word on its way: to the agent ``close`` or ``open`` its gate, or from it that it is idle behind a closed one."""
+    """A word on its way: to the agent ``close`` or ``open`` its gate, from it that it is idle behind a closed one."""
 
     word: str
     epoch: int

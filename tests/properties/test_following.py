@@ -6,21 +6,20 @@ The bursts are drawn; the policy stays as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise, takewhile
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.core.memory import Memory
 from scaler.core.pods import Activity, Phase
 from scaler.core.policy import Guarantee, Pace, Policy, Workload
 from scaler.core.reasons import Reason
-from scaler.core.types import Known, Seconds, Signal, Verb
+from scaler.core.types import Known, PodUid, Seconds, Signal, Verb
 from tests.properties.cluster import Cluster
-from tests.properties.drawn import HASTY
 from tests.properties.effort import tries
-from tests.properties.scripts import ACTS, SCRIPTS, Act, clusters, play
+from tests.properties.scripts import SCRIPTS, Act, clusters, play
 from tests.properties.ticked import Ticked
 
 HOUR: Seconds = 3600.0
@@ -86,7 +85,7 @@ def mean(ticks: Sequence[Ticked], window: Seconds) -> float:
     """The demand's mean over the window before the last of these ticks; a demand holds until the next is seen."""
     end = ticks[-1].given.now
     start = max(end - window, ticks[0].given.now)
-    held = [(max(a.given.now, start), b.given.now, demanded(a)) for a, b in zip(ticks, ticks[1:], strict=False)]
+    held = [(max(a.given.now, start), b.given.now, demanded(a)) for a, b in pairwise(ticks)]
     area = sum((until - since) * demand for since, until, demand in held if until > since)
     return area / (end - start) if end > start else demanded(ticks[-1])
 
@@ -98,6 +97,27 @@ def demanded(t: Ticked) -> float:
     running = max(sum(act.inflight for act in heard), signals.get(Signal.INFLIGHT, 0.0))
     tasks = max(signals.get(Signal.QUEUE, 0.0) + running, signals.get(Signal.PENDING, 0.0))
     return tasks / t.given.policy.slots_per_pod
+
+
+@tries(40, long=True)
+@given(clusters(), SCRIPTS, st.frozensets(st.integers(0, 40), max_size=4))
+def test_who_leaves_was_idle_all_along(cluster: Cluster, script: Sequence[Act], dark: frozenset[int]) -> None:
+    """A pod is marked after it was seen idle in as many ticks running as it must be named, and for its timer."""
+    for load, steps, seconds in script:
+        cluster.load = load
+        for _ in range(steps):
+            cluster.blind = len(cluster.ticks) % 41 in dark
+            cluster.step(seconds)
+    for i, t in enumerate(cluster.ticks):
+        for uid in t.ordered(Verb.MARK):
+            idle = idle_ticks(cluster.ticks[: i + 1], uid)
+            assert len(idle) >= cluster.policy.pace.namings
+            assert t.given.now - idle[-1].given.now >= t.outcome.evidence.learnt.idle_timer
+
+
+def idle_ticks(ticks: Sequence[Ticked], uid: PodUid) -> list[Ticked]:
+    """The ticks at the end of these in which this pod was seen idle without a break, latest first."""
+    return list(takewhile(lambda t: any(pod.uid == uid and t.idle(pod) for pod in t.pods), reversed(ticks)))
 
 
 @tries(40, long=True)
@@ -165,7 +185,7 @@ def test_the_rate_limit_holds_over_every_window(cluster: Cluster, script: Sequen
         assert rises <= max(pace.rise_pods, math.floor(pace.rise_ratio * first.was))
 
 
-@tries(25, long=True)
+@tries(10, long=True)
 @given(clusters(), SCRIPTS)
 def test_a_resumed_run_equals_an_unbroken_one(cluster: Cluster, script: Sequence[Act]) -> None:
     """A process that ends after every tick and goes on from its memory's JSON gives the same outcomes, bit for bit."""

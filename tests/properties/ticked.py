@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scaler.core import drain, explain, record
 from scaler.core.memory import Memory
@@ -137,7 +138,8 @@ class Ticked:
 
     def fresh(self, sample: Sample) -> bool:
         """Whether a sample lets anything fall."""
-        return self.usable(sample) and isinstance(sample, Known) and self.age(sample.at) <= self.given.policy.stale_after
+        soon = self.given.policy.stale_after
+        return self.usable(sample) and isinstance(sample, Known) and self.age(sample.at) <= soon
 
     def idle(self, pod: Pod) -> bool:
         """Whether a pod is active, ready, heard of late, and does and holds nothing."""
@@ -180,7 +182,7 @@ def chains(t: Ticked) -> None:
     """Each step starts where the one before it ended; the first at the last target, the last at the decision."""
     trail, replicas = t.outcome.trail, t.outcome.decision.replicas
     assert trail
-    assert all(a.after == b.before for a, b in zip(trail, trail[1:], strict=False))
+    assert all(a.after == b.before for a, b in pairwise(trail))
     if isinstance(replicas, int):
         assert trail[0].before == t.last
         assert trail[-1].after == replicas
@@ -278,8 +280,9 @@ def survives_json(t: Ticked) -> None:
 
 def can_be_told(t: Ticked) -> None:
     """Whatever was decided has a sentence, lines, labels and an Event, all of them in words."""
-    assert all(explain.lines(t.outcome)) and explain.sentence(t.outcome) in explain.lines(t.outcome)
-    assert all(explain.labels(t.outcome).values()) and all(explain.event(t.outcome))
+    assert all(explain.lines(t.outcome))
+    assert explain.sentence(t.outcome) in explain.lines(t.outcome)
+    assert all((*explain.labels(t.outcome).values(), *explain.event(t.outcome)))
 
 
 def calls_back_first(t: Ticked) -> None:

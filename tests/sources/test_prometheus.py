@@ -62,10 +62,11 @@ async def test_zero_is_a_value(reader: Prometheus) -> None:
 
 
 USELESS = {
-    "nan": (vector("NaN"), Fault.VALUE, "the value is NaN; a finite number >= 0 is needed"),
+    "nan": (vector("NaN"), Fault.VALUE, "the value is NaN; a finite number from 0 to 1e+15 is needed"),
     "infinite": (vector("+Inf"), Fault.VALUE, "the value is +Inf"),
     "minus infinite": (vector("-Inf"), Fault.VALUE, "the value is -Inf"),
-    "negative": (vector("-3"), Fault.VALUE, "the value is -3; a finite number >= 0 is needed"),
+    "negative": (vector("-3"), Fault.VALUE, "the value is -3; a finite number from 0 to 1e+15 is needed"),
+    "absurd": (vector("1e308"), Fault.VALUE, "the value is 1e308; a finite number from 0 to 1e+15 is needed"),
     "empty": (vector(), Fault.EMPTY, "no series matches"),
     "several": (vector("1", "2"), Fault.SEVERAL, '2 series match ({pod="a-0"}, {pod="a-1"}); one number is needed'),
     "many": (vector(*"12345"), Fault.SEVERAL, '{pod="a-2"}, …)'),

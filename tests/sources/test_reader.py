@@ -30,7 +30,7 @@ async def test_signals_and_pods_come_through_one_door() -> None:
         (pod,) = await sources.pods(ActivityEndpoints(urls=(f"{pods}/a",)), NOW)
         assert pod.uid == "a-1"
         counted = [(health.source, health.reads) for health in sources.health()]
-        assert counted == [(f"prometheus {server}", 1), ("activity", 1)]
+        assert counted == [(f"prometheus {server}", 1), ("activity", 1), ("http", 1)]
 
 
 async def test_patience_is_the_operators() -> None:

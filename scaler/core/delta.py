@@ -1,0 +1,235 @@
+"""What changed between two observations of one pool, as a small JSON value, and back without losing a bit.
+
+A tick sees what the one before it saw, a little later. So a change holds only what is not the same, and instants as
+seconds from one that is known already: the sample's former instant, or the tick's own. Its keys are
+
+- ``r``: the replicas; ``s``: the signals, in their order, or by name where other signals are listed than before. Each
+  is 0 where nothing changed, seconds where only the instant did, ``[value, seconds]`` or ``{"unknown": why}``.
+- ``p``: the pods: ``{"unknown": why}``, ``{"all": columns}``, or what changed: under ``uids`` the new order, as runs
+  ``[from, to]`` of former rows and uids of new pods; under a column's name its new values by row, where ``*`` is the
+  instant that every row came to which had one. A new pod begins with zeros, and with no instants.
+- ``a``: what is announced, whole.
+
+Where a sum of floats cannot give an instant back, it stands as ``[instant]`` in the place of seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from scaler.core.pods import Ints, Pods
+from scaler.core.record import Json, RecordError, from_json, to_json
+from scaler.core.types import Announcement, Instant, Known, Observation, PodUid, Sample, Signal, Unknown
+
+Change: TypeAlias = dict[str, Json]
+Column: TypeAlias = npt.NDArray[Any]  # Floats or Ints
+_NOT_SEEN = Unknown("not seen")
+NOTHING = Observation(replicas=_NOT_SEEN, pods=_NOT_SEEN)  # what the first change of a pool is one of
+COLUMNS = tuple(f.name for f in fields(Pods) if f.name != "uids")
+INSTANTS = frozenset({"created_at", "since", "seen_at"})
+DIGITS = 7  # tenths of a microsecond: finer than a float tells two instants of this century apart
+
+
+def change(was: Observation, now: Observation, at: Instant) -> Change:
+    """What must be known beside ``was`` (``NOTHING`` before the first) to have ``now``, observed at ``at``."""
+    found = {
+        "r": _sample_change(was.replicas, now.replicas, at),
+        "s": _signals_change(was.signals, now.signals, at),
+        "p": _pods_change(was.pods, now.pods, at),
+        "a": None if was.announced == now.announced else to_json(now.announced),
+    }
+    return {key: value for key, value in found.items() if value not in (0, None)}
+
+
+def changed(was: Observation, found: Change, at: Instant) -> Observation:
+    """The observation that ``change`` was made from.
+
+    Raises:
+        RecordError: this is no change, or not one of this observation.
+    """
+    try:
+        return Observation(
+            replicas=_sample(was.replicas, found.get("r", 0), at),
+            pods=_pods(was.pods, found["p"], at) if "p" in found else was.pods,
+            signals=_signals(was.signals, found.get("s", 0), at),
+            announced=from_json(tuple[Announcement, ...], found["a"]) if "a" in found else was.announced,
+        )
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        raise RecordError(f"not a change of this observation: {error!r:.200}") from error
+
+
+def span(instant: Instant, since: Instant) -> Json:
+    """How far an instant is from another: as few digits as bring it back with ``after``."""
+    exact = instant - since
+    for seconds in (round(exact, DIGITS), exact):
+        if since + seconds == instant != 0 and math.isfinite(instant):
+            return seconds or 0
+    return [to_json(instant)]
+
+
+def after(seconds: Json, since: Instant) -> Instant:
+    """The instant that ``span`` was told of.
+
+    Raises:
+        ValueError: this is no span (a RecordError, or a list of another length).
+    """
+    if isinstance(seconds, list):
+        (seconds,), since = seconds, 0.0
+        return from_json(float, seconds)
+    return since + from_json(float, seconds)
+
+
+def _sample_change(was: Sample, now: Sample, at: Instant) -> Json:
+    if now is was or (isinstance(now, Unknown) and now == was):
+        return 0
+    if isinstance(now, Unknown):
+        return to_json(now)
+    if not isinstance(was, Known):
+        return [to_json(now.value), span(now.at, at)]
+    later = span(now.at, was.at)
+    same = repr(was.value) == repr(now.value) and not isinstance(later, list)  # tells -0.0 from 0.0, and NaN is NaN
+    return later if same else [to_json(now.value), later]
+
+
+def _sample(was: Sample, found: Json, at: Instant) -> Sample:
+    if isinstance(found, dict):
+        return from_json(Unknown, found)
+    if isinstance(found, list):
+        value, later = found
+        return Known(from_json(float, value), after(later, was.at if isinstance(was, Known) else at))
+    if found == 0:
+        return was
+    if isinstance(was, Unknown):
+        raise TypeError(f"{found!r:.80} moves a sample that there was not")
+    return Known(was.value, after(found, was.at))
+
+
+def _signals_change(was: Mapping[Signal, Sample], now: Mapping[Signal, Sample], at: Instant) -> Json:
+    if list(was) != list(now):
+        return {str(name): _sample_change(_NOT_SEEN, sample, at) for name, sample in now.items()}
+    found = [_sample_change(was[name], sample, at) for name, sample in now.items()]
+    return found if any(f != 0 for f in found) else 0
+
+
+def _signals(was: Mapping[Signal, Sample], found: Json, at: Instant) -> Mapping[Signal, Sample]:
+    if isinstance(found, dict):
+        return {Signal(name): _sample(_NOT_SEEN, sample, at) for name, sample in found.items()}
+    if found == 0:
+        return was
+    return {name: _sample(sample, moved, at) for (name, sample), moved in zip(was.items(), found, strict=True)}
+
+
+def _pods_change(was: Pods | Unknown, now: Pods | Unknown, at: Instant) -> Json:
+    if isinstance(now, Unknown):
+        return None if now == was else to_json(now)
+    if not isinstance(was, Pods):
+        return {"all": to_json(now)}
+    found: Change = {}
+    if was.uids != now.uids:
+        found["uids"] = _order(was.uids, now.uids)
+        was = _ordered(was, found["uids"])
+    for name in COLUMNS:
+        column = _column_change(getattr(was, name), getattr(now, name), at if name in INSTANTS else None)
+        if column:
+            found[name] = column
+    return found or None
+
+
+def _pods(was: Pods | Unknown, found: Change, at: Instant) -> Pods | Unknown:
+    if "unknown" in found:
+        return from_json(Unknown, found)
+    if "all" in found:
+        return from_json(Pods, found["all"])
+    if not isinstance(was, Pods):
+        raise TypeError("pods that changed, and none before them")
+    before = _ordered(was, found["uids"]) if "uids" in found else was
+    if unheard_of := found.keys() - {"uids", *COLUMNS}:
+        raise KeyError(*unheard_of)
+    columns = {
+        name: _column(getattr(before, name), found.get(name), at if name in INSTANTS else None) for name in COLUMNS
+    }
+    return Pods(uids=before.uids, **columns)
+
+
+def _order(was: tuple[PodUid, ...], now: tuple[PodUid, ...]) -> list[Json]:
+    """The rows of ``now`` as runs of rows of ``was``, and uids that were not there."""
+    where = {uid: row for row, uid in enumerate(was)}
+    runs: list[Json] = []
+    for uid in now:
+        row = where.get(uid)
+        if row is None:
+            runs.append(uid)
+        elif runs and isinstance(runs[-1], list) and runs[-1][1] == row:
+            runs[-1][1] = row + 1
+        else:
+            runs.append([row, row + 1])
+    return runs
+
+
+def _ordered(was: Pods, runs: list[Json]) -> Pods:
+    """The pods in this order; what is not known of new ones is zero, or no instant."""
+    rows: list[int] = []
+    uids: list[PodUid] = []
+    for run in runs:
+        if isinstance(run, str):
+            rows.append(-1)
+            uids.append(run)
+        else:
+            first, last = run
+            taken = range(len(was))[first:last]
+            rows += taken
+            uids += (was.uids[row] for row in taken)
+    place = np.array(rows, dtype=np.int64)
+    columns = {name: _taken(getattr(was, name), place) for name in COLUMNS}
+    return Pods(uids=tuple(uids), **columns)
+
+
+def _taken(column: Column, rows: Ints) -> Column:
+    """The entries of these rows; nothing for the row -1."""
+    nothing = np.nan if column.dtype.kind == "f" else 0
+    return np.append(column, np.array([nothing], dtype=column.dtype))[rows]
+
+
+def _differing(was: Column, now: Column) -> list[int]:
+    """The rows in which two columns have not the same bits."""
+    rows: list[int] = np.flatnonzero(was.view(np.int64) != now.view(np.int64)).tolist()
+    return rows
+
+
+def _column_change(was: Column, now: Column, at: Instant | None) -> Change:
+    """The rows that are others, as instants where ``at`` is given."""
+    rows = [] if now is was else _differing(was, now)
+    if not rows or at is None:
+        return {str(row): int(now[row]) for row in rows}
+    together: Change = {}
+    if len(rows) > 1 and not np.isnan(now).all():
+        last = float(np.nanmax(now))
+        rest = _differing(_moved(was, last), now)
+        if len(rest) < len(rows):
+            rows, together = rest, {"*": span(last, at)}
+    return together | {str(row): None if np.isnan(now[row]) else span(float(now[row]), at) for row in rows}
+
+
+def _column(was: Column, found: Json, at: Instant | None) -> Column:
+    if found is None:
+        return was
+    now = was.copy() if at is None or "*" not in found else _moved(was, after(found["*"], at))
+    for row, value in found.items():
+        if row != "*":
+            now[range(len(now))[int(row)]] = from_json(int, value) if at is None else _when(value, at)
+    return now
+
+
+def _when(found: Json, at: Instant) -> Instant:
+    return np.nan if found is None else after(found, at)
+
+
+def _moved(was: Column, to: Instant) -> Column:
+    """The column with every instant that there is moved to one."""
+    return np.where(np.isnan(was), np.nan, to)
