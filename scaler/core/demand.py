@@ -151,7 +151,7 @@ def waiting_since(given: Given, since: Instant | None) -> Instant | None:
 
 
 def _waiting(given: Given) -> float | None:
-    """Tasks that wait, None while that is unknown: the queue, or where there is none what is pending and not running."""
+    """Tasks that wait, None while unknown: the queue, or where there is none what is pending and not running."""
     usable, fleet = given.senses.usable, given.fleet
     if Signal.QUEUE in given.observation.signals or Signal.PENDING not in usable:
         queue = usable.get(Signal.QUEUE)

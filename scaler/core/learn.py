@@ -62,7 +62,7 @@ def keep_pods(given: Given, memory: Memory, traces: Traces | None) -> PodMemory:
         named=np.zeros(len(fleet.pods), dtype=np.int64) if traces is None else traces.named,
         stage=fleet.pods.stage,
         heard=fleet.heard,
-        settled=fleet.settled if traces is None else traces.settled,
+        settled=np.zeros(len(fleet.pods), dtype=np.bool_) if traces is None else traces.settled,
         coming=fleet.starting + fleet.overdue,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from scaler.core import drain, removal
 from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
@@ -115,5 +117,8 @@ def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:
     """What this tick did to single pods, where it could see them."""
     if isinstance(given.fleet, Unknown) or plan.removal.choice is None:
         return None
-    gone = settled(given.policy, plan, given.fleet, plan.base if target is None else target)
+    if target is None:  # not followed, so the live replicas still count every drained pod
+        gone: Mask = np.zeros(len(given.fleet.pods), dtype=np.bool_)
+    else:
+        gone = settled(given.policy, plan, given.fleet, target)
     return Traces(named=plan.removal.choice.named, settled=gone)
