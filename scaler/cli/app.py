@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from scaler.cli.config import commands as config_commands
 from scaler.cli.demo import demo
 from scaler.cli.extras import needing
+from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.version import own_version
 
 app = typer.Typer(
@@ -42,7 +44,7 @@ def _scaler(
 
 
 @app.command(epilog="Example: scaler serve pools.yaml --keda 0.0.0.0:6000 --http 0.0.0.0:8080")
-def serve(
+def serve(  # noqa: PLR0913 (as many as there are options)
     config: Annotated[Path, typer.Argument(help="The configuration; read again when it changes.")],
     *,
     keda: Annotated[
@@ -51,15 +53,46 @@ def serve(
     http: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where health, metrics and the API are. Port 0 takes a free one.")
     ] = "127.0.0.1:8080",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision, not only changes.")] = False,
+    memory: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where what pools have learnt outlives the process.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where every decision is written down, for scaler replay.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How log lines look; auto is console on a terminal and JSON elsewhere.")
+    ] = LogFormat.AUTO,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="The least that is told; debug has every decision, not only changes.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Answer KEDA, from the pools of a file and those that triggers bring.
 
-    Logs go to stderr, as JSON unless that is a terminal. SIGTERM ends streams with OK, lets calls finish and exits 0.
+    Logs go to stderr. SIGTERM and SIGINT end streams with OK, let calls finish and exit 0 within 5 seconds; a second
+    one ends the process at once, with 128 and the signal's number.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it adds plain lines of its own, one for each failed handshake
     with needing("scaler"):
-        from scaler.cli.serve import Places, run
-    run(config, Places(keda=keda, http=http), verbose=verbose)
+        from scaler.cli.disk import Folders
+        from scaler.cli.doors import Places
+        from scaler.cli.serve import run
+    run(config, Places(keda=keda, http=http), Folders(memory, journal), log_format, log_level)
+
+
+@app.command(epilog="Example: scaler replay /var/lib/scaler/journal --policy changed.yaml --pool agents/coder")
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file of the journal, or its directory.")],
+    *,
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A configuration: print what it would have decided instead.")
+    ] = None,
+    pool: Annotated[str | None, typer.Option(metavar="NAMESPACE/NAME", help="This pool alone.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Decide again on what the journal holds, and exit 1 at the first outcome that is another than the recorded one."""
+    with needing("scaler"):
+        from scaler.cli.replay import run
+    run(file, policy=policy, pool=pool, json=json)
 
 
 @app.command(epilog="Example: scaler explain agents/coder --url http://scaler.keda:8080")
@@ -69,9 +102,15 @@ def explain(
     url: Annotated[
         str, typer.Option(envvar="SCALER_URL", help="Where the running scaler's pages are.")
     ] = "http://127.0.0.1:8080",
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Authorities to trust beside the system's, as PEM.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Our own certificate and its key, as one PEM file.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: trail, evidence and origins included.")] = False,
 ) -> None:
     """Say why a pool has the target it has, step by step, as the running scaler decided it."""
     with needing("scaler"):
-        from scaler.cli.explain import print_explanation
-    print_explanation(pool, url, json=json)
+        from scaler.cli.explain import Trust, print_explanation
+    print_explanation(pool, url, Trust(ca, certificate), json=json)

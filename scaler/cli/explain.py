@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json as json_
+import ssl
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import typer
 
@@ -16,7 +20,30 @@ from scaler.core.types import Seconds
 PATIENCE: Final[Seconds] = 5.0
 
 
-def print_explanation(pool: str, url: str, *, json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificates are trusted beside those of the system's authorities, and what we are known by there."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """What a connection is made with."""
+        context = ssl.create_default_context()
+        for option, file, load in (
+            ("--ca", self.ca, context.load_verify_locations),
+            ("--certificate", self.certificate, partial(context.load_cert_chain, password="")),
+        ):
+            try:
+                if file is not None:
+                    load(file)
+            except OSError as error:
+                why = (error.strerror or "unreadable") if not isinstance(error, ssl.SSLError) else "no whole PEM"
+                refuse(f"{option} {file} cannot be used: {why}")
+        return context
+
+
+def print_explanation(pool: str, url: str, trust: Trust, *, json: bool) -> None:
     """Print why the pool has its target."""
     namespace, slash, name = pool.partition("/")
     if not (slash and is_namespace(namespace) and is_name(name)):
@@ -24,15 +51,15 @@ def print_explanation(pool: str, url: str, *, json: bool) -> None:
     if not url.startswith(("http://", "https://")):
         refuse(f"--url {url!r} is no address: write http://HOST:PORT")
     page = f"{url.rstrip('/')}/api/v1/pools/{pool}/explain"
-    answer = _read(page, "application/json" if json else "text/plain")
+    answer = _read(page, "application/json" if json else "text/plain", trust.context())
     typer.echo(json_.dumps(json_.loads(answer), indent=2) if json else answer.rstrip("\n"))
 
 
-def _read(page: str, accept: str) -> str:
+def _read(page: str, accept: str, context: ssl.SSLContext) -> str:
     """The page's text. A scaler is reached directly, whatever the environment says of proxies."""
     request = Request(page, headers={"Accept": accept})  # noqa: S310 - http or https, as was checked
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
+        with build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(request, timeout=PATIENCE) as answer:
             return str(answer.read().decode())
     except HTTPError as error:
         fail(_detail(error))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from scaler.config.check import keys
 from scaler.config.metadata import TriggerMetadata
@@ -16,6 +18,7 @@ from scaler.live.registry import Registry
 
 LOG = logging.getLogger(__name__)
 SILENT = TriggerMetadata()
+Resolved: TypeAlias = PoolSpec | ConfigError
 
 
 class Keeper:
@@ -24,7 +27,12 @@ class Keeper:
     def __init__(self, settings: Settings, registry: Registry, clock: Clock) -> None:
         self._settings, self._registry, self._clock = settings, registry, clock
         self._triggers: dict[PoolKey, TriggerMetadata] = {}
-        registry.replace(self._specs(), clock.now())
+        registry.replace(self._specs(_resolved(settings, {})), clock.now())
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
 
     def find(self, key: PoolKey) -> PoolSpec | None:
         """What the pool is asked to be, None where nobody knows it."""
@@ -49,18 +57,47 @@ class Keeper:
         else:
             self._registry.remove(key)
 
-    def reload(self, settings: Settings) -> None:
-        """Let new settings hold from the next tick on. Pools keep what they have learnt."""
-        self._settings = settings
-        self._registry.replace(self._specs(), self._clock.now())
+    async def reload(self, settings: Settings) -> None:
+        """Let new settings hold from the next tick on. Pools keep what they have learnt.
 
-    def _specs(self) -> Iterator[PoolSpec]:
-        """Every pool as the settings and its trigger have it now."""
-        for key in dict.fromkeys((*keys(self._settings), *self._triggers)):
-            try:
-                yield resolve(self._settings, key, self._triggers.get(key, SILENT))
-            except ConfigError as error:
-                LOG.warning("pool %s keeps its former settings, the new ones contradict its trigger: %s", key, error)
-                former = self.find(key)
-                if former is not None:
-                    yield former
+        The pools are resolved in a thread, for thousands of them take a second and calls must not wait.
+        """
+        triggers = dict(self._triggers)
+        found = await asyncio.to_thread(_resolved, settings, triggers)
+        for key in triggers.keys() | self._triggers.keys():
+            if triggers.get(key) is not self._triggers.get(key):  # the trigger came, went or changed in the meantime
+                found.pop(key, None)
+        self._settings = settings
+        self._registry.replace(self._specs(found), self._clock.now())
+
+    def _specs(self, found: Mapping[PoolKey, Resolved]) -> list[PoolSpec]:
+        """Every pool as the settings and its trigger have it now; ``found`` are those that are resolved already."""
+        wanted = dict.fromkeys((*keys(self._settings), *self._triggers))
+        specs = (self._spec(key, found.get(key) or self._anew(key)) for key in wanted)
+        return [spec for spec in specs if spec is not None]
+
+    def _anew(self, key: PoolKey) -> Resolved:
+        return _resolve(self._settings, key, self._triggers.get(key, SILENT))
+
+    def _spec(self, key: PoolKey, resolved: Resolved) -> PoolSpec | None:
+        """The pool as it is wanted, or as it was where that contradicts its trigger."""
+        if isinstance(resolved, PoolSpec):
+            return resolved
+        LOG.warning(
+            "a pool keeps its former settings, for the new ones contradict its trigger",
+            extra={"pool": str(key), "why": str(resolved)},
+        )
+        return self.find(key)
+
+
+def _resolved(settings: Settings, triggers: Mapping[PoolKey, TriggerMetadata]) -> dict[PoolKey, Resolved]:
+    """Every pool of the file and of these triggers."""
+    wanted = dict.fromkeys((*keys(settings), *triggers))
+    return {key: _resolve(settings, key, triggers.get(key, SILENT)) for key in wanted}
+
+
+def _resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> Resolved:
+    try:
+        return resolve(settings, key, metadata)
+    except ConfigError as error:
+        return error

@@ -15,7 +15,7 @@ from typing import Final
 
 from scaler.cli.keeper import Keeper
 from scaler.config.check import checked
-from scaler.config.pool import PodSource, PoolKey, SignalSource
+from scaler.config.pool import JsonNumber, PodSource, PoolKey, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Order, Outcome, Sample, Seconds, Signal, Unknown
 from scaler.external.client import CallError, Client, Trigger, connected
@@ -84,6 +84,8 @@ class Bridge:
 
     async def signal(self, source: SignalSource, now: Instant) -> Sample:
         """What Prometheus answers: figures of its last scrape, the replicas as they stand."""
+        if isinstance(source, JsonNumber):
+            return Unknown("the world has no JSON documents")
         self._world.run_until(now)
         return self._sight.replicas() if source.query == REPLICAS else self._sight.signal(QUERIES[source.query])
 

@@ -1,37 +1,54 @@
-"""The log: one line for each decision that changes something, on stderr, in one format whoever wrote it."""
+"""The log: one line for each decision that changes something, on stderr, in one format whoever wrote it.
+
+What an event is called is a constant, and what is particular to it is in its keys; ``docs/operations.md`` lists both.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Final
 
 import structlog
 
+from scaler.cli.forms import LogFormat, LogLevel
+from scaler.cli.sparing import Sparing
 from scaler.config.pool import PoolKey
 from scaler.core.explain import labels, sentence
-from scaler.core.types import Outcome, Unknown
-from scaler.live.board import Board, Posted
+from scaler.core.types import Hold, Outcome, Unknown
+from scaler.live.board import Board
+from scaler.live.history import History
+
+DECISIONS: Final = "scaler.decisions"  # the logger of decisions
+MOVED: Final = "the target moved"
+
+_SECRET: Final = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://)[^/\s@]+(?=@)|(\bbearer\s+)[\w.~+/=-]+")
+_KEYS: Final = re.compile(r"(?i)token|password|secret|authorization")
 
 
-def set_up(*, verbose: bool) -> None:
-    """Send every log line to stderr: as JSON, or in colour where that is a terminal."""
+def set_up(form: LogFormat, level: LogLevel) -> Sparing:
+    """Send every log line to stderr: as JSON, or in colour where that is a terminal. Returns what is left out."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        without_secrets,
     ]
-    terminal = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(sys.stderr)
+    console = form is LogFormat.CONSOLE or (form is LogFormat.AUTO and sys.stderr.isatty())
+    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    handler, sparing = logging.StreamHandler(sys.stderr), Sparing(MOVED)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(sparing)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("scaler").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("scaler").setLevel(level.upper())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -41,34 +58,77 @@ def set_up(*, verbose: bool) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+    return sparing
+
+
+def without_secrets(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The line without users and passwords in addresses, bearer tokens, and what is called a secret."""
+    for key, value in line.items():
+        if _KEYS.search(key):
+            line[key] = "***"
+        elif isinstance(value, str):
+            line[key] = _SECRET.sub(r"\1\2***", value)
+    return line
 
 
 class LoggedBoard(Board):
-    """A board that logs what is put on it: what changed as information, what did not for those who want all."""
+    """A board that counts and logs what is put on it: moves and new reasons to everybody, the rest to who wants all."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("scaler.decisions")
+        self.history = History()
+        self._log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(DECISIONS)
 
     def publish(self, key: PoolKey, outcome: Outcome) -> None:
-        """Put the outcome in the place of the one before it, and log it."""
+        """Put the outcome in the place of the one before it, count it and log it."""
         before = self.get(key)
         super().publish(key, outcome)
-        log = self._log.info if _changed(before, outcome) else self._log.debug
-        target, report = outcome.decision.replicas, outcome.report
-        log(
-            sentence(outcome),
+        self.history.note(key, outcome)
+        if _moved(None if before is None else before.outcome, outcome):
+            self._line(key, outcome).info(MOVED)
+        elif before is None or _standing(before.outcome) != _standing(outcome):
+            self._line(key, outcome).info("the target stands for another reason")
+        elif logging.getLogger(DECISIONS).isEnabledFor(logging.DEBUG):
+            self._line(key, outcome).debug("the target stands")
+
+    def forget(self, key: PoolKey) -> None:
+        """Take a pool off that is no longer evaluated."""
+        super().forget(key)
+        self.history.forget(key)
+
+    def _line(self, key: PoolKey, outcome: Outcome) -> structlog.stdlib.BoundLogger:
+        """A logger with the outcome's keys."""
+        decision, evidence, told = outcome.decision, outcome.evidence, labels(outcome)
+        return self._log.bind(
             pool=str(key),
-            target=None if isinstance(target, Unknown) else target,
-            report=None if isinstance(report, Unknown) else report,
-            **labels(outcome),
+            before=outcome.trail[0].before,
+            after=_plain(decision.replicas),
+            report=_plain(outcome.report),
+            decision=told["decision"],
+            reason=told["reason"],
+            note=decision.why if isinstance(decision, Hold) else outcome.trail[-1].note,
+            bound=told["bound"],
+            demand=round(evidence.demand.now, 3),
+            needed=evidence.demand.need_up,
+            supply=evidence.supply.wanted,
+            draining=evidence.supply.draining,
+            sentence=sentence(outcome),
         )
 
 
-def _changed(before: Posted | None, outcome: Outcome) -> bool:
-    """Whether the outcome says something that the one before it did not: another target, report or reason."""
+def _moved(before: Outcome | None, outcome: Outcome) -> bool:
+    """Whether the target or what KEDA is told is another number than before."""
     if before is None:
-        return True
-    was = before.outcome
-    kept = was.decision.replicas == outcome.decision.replicas and was.report == outcome.report
-    return not (kept and labels(was)["reason"] == labels(outcome)["reason"])
+        return _plain(outcome.decision.replicas) not in {None, outcome.trail[0].before}
+    pairs = ((before.decision.replicas, outcome.decision.replicas), (before.report, outcome.report))
+    return any(a != b for a, b in pairs if not isinstance(a, Unknown) and not isinstance(b, Unknown))
+
+
+def _standing(outcome: Outcome) -> tuple[str, str, bool]:
+    """Why the target stands: the kind of decision, its reason, and whether KEDA is told a number."""
+    told = labels(outcome)
+    return told["decision"], told["reason"], isinstance(outcome.report, Unknown)
+
+
+def _plain(value: int | Unknown) -> int | None:
+    return None if isinstance(value, Unknown) else value

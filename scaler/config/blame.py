@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast, get_args, get_origin
 
@@ -24,6 +25,7 @@ _TYPES: Final = {
     "missing": ("is required", "add it"),
     "too_short": ("must not be empty", "add an item or leave the key out"),
 }
+_MARK: Final = re.compile(r"\[\w+\]")
 _BOUNDS: Final = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
 
 
@@ -51,7 +53,7 @@ def _follows(error: ErrorDetails, errors: Iterable[ErrorDetails]) -> bool:
 
 
 def _problem(error: ErrorDetails, model: type[BaseModel], lines: Mapping[Path, int]) -> Problem:
-    path = tuple(p for p in error["loc"] if p != "[key]")
+    path = tuple(p for p in error["loc"] if not _is_mark(p))
     allowed, way_out = _told(error, model)
     absent = error["type"] in {"missing", "extra_forbidden"} and isinstance(error["input"], dict)
     return Problem(
@@ -87,17 +89,23 @@ def _bound(kind: str, context: Mapping[str, object]) -> tuple[str, str]:
     return f"must be {_BOUNDS[kind]} {limit}", f"set it to a value {_BOUNDS[kind]} {limit}"
 
 
+def _is_mark(part: str | int) -> bool:
+    """A part of pydantic's path that stands for no key: that a key is meant, or which of several sections."""
+    return isinstance(part, str) and _MARK.fullmatch(part) is not None
+
+
 def _known(model: type[BaseModel], path: Path) -> list[str]:
     """The keys that the section at ``path`` takes."""
     parts = iter(path)
     for part in parts:
         step = next((f for name, f in _fields(model) if name == part), None)
-        inner = None if step is None else next(_models(step), None)
-        if step is None or inner is None:
+        inner = [] if step is None else list(_models(step))
+        if step is None or not inner:
             return []
-        model = inner
         if _is_container(step):
             next(parts, None)  # the key or place within it
+        mark = next(parts, None) if len(inner) > 1 else None
+        model = next((m for m in inner if mark == f"[{m.__name__}]"), inner[0])
     return [name for name, _ in _fields(model)]
 
 

@@ -120,13 +120,26 @@ def _url(text: str) -> str:
 
 
 def _is_base_url(text: str) -> bool:
+    return _is_page(text) and "?" not in text
+
+
+def _page(text: str) -> str:
+    if not _is_page(fill(_template(text), namespace="x", name="x")):
+        raise refusal(
+            "must be http://HOST[:PORT][/PATH][?QUERY] or https://..., without credentials or fragment",
+            "write the page's URL",
+        )
+    return text
+
+
+def _is_page(text: str) -> bool:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return False
     whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
-    bare = not (parts.query or parts.fragment or "@" in parts.netloc)
+    bare = not ("#" in text or "@" in parts.netloc)
     return whole and bare and not re.search(r"\s", text)
 
 
@@ -148,5 +161,6 @@ def _zone(text: str) -> str:
 
 Template = Annotated[str, Field(strict=True), AfterValidator(_template)]
 Url = Annotated[str, Field(strict=True), AfterValidator(_url)]
+Page = Annotated[str, Field(strict=True), AfterValidator(_page)]
 WallTime = Annotated[str, Field(strict=True, examples=["08:00"]), AfterValidator(_wall_time)]
 Zone = Annotated[str, Field(strict=True, examples=["Europe/Berlin"]), AfterValidator(_zone)]

@@ -6,11 +6,13 @@ The defaults are the core's own, read from ``Policy()``, so that there is one pl
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from scaler.config.fields import PODS_MOST, Duration, Name, Template, Url, WallTime, Zone, refusal
+from scaler.config.fields import PODS_MOST, Duration, Name, Page, Template, Url, WallTime, Zone, is_scoped, refusal
+from scaler.config.path import JsonPath
 from scaler.config.pool import JobStrategy
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.types import Signal
@@ -82,14 +84,55 @@ class Query(Section):
     )
 
 
-def _as_query(value: object) -> object:
+class Endpoint(Section):
+    """One number of the JSON document that an HTTP GET answers. Pools and signals that name the same URL share a GET.
+
+    What is taken is a number, finite and not negative; a string, ``true`` or ``null`` is none.
+    """
+
+    url: Page = Field(
+        description="URL of the document; {namespace} and {name} become the pool's. No redirect is followed."
+    )
+    path: JsonPath = Field(
+        description="The way to the number, as in queues[0].depth; a key that holds anything but letters, digits, _ "
+        'and - is quoted, as in pools["{namespace}/{name}"].queued. A placeholder stays within its step.',
+        examples=["stats.queued", "queues[0].depth"],
+    )
+    token_file: Template | None = Field(
+        default=None, description="File with a bearer token for the page, read again for each GET; null sends none."
+    )
+
+    @model_validator(mode="after")
+    def _keep_the_token(self) -> Self:
+        """A host that the pool's namespace chooses must not be sent a token that is not the namespace's own."""
+        host, token_file = urlsplit(self.url).netloc, self.token_file
+        if token_file is not None and "{" in host and not is_scoped(token_file):
+            allowed = "the pool chooses the host of url, and so who is sent token_file"
+            raise refusal(allowed, "put {namespace} into token_file, or take the placeholder out of the host")
+        return self
+
+
+def _as_source(value: object) -> object:
     """A plain string is the expression."""
-    if not isinstance(value, str | dict | Query):
-        raise refusal("must be a PromQL expression, or a section with query and url", "write the expression")
+    if not isinstance(value, str | dict | Query | Endpoint):
+        allowed = "must be a PromQL expression, a section with query and url, or one with url and path"
+        raise refusal(allowed, "write the expression")
     return {"query": value} if isinstance(value, str) else value
 
 
-QueryOrText = Annotated[Query, BeforeValidator(_as_query, json_schema_input_type=str | Query)]
+def _kind(value: object) -> str:
+    """Which of the two sections is meant: the key ``path`` tells."""
+    if isinstance(value, dict):
+        return "[Endpoint]" if "path" in value and "query" not in value else "[Query]"
+    return f"[{type(value).__name__}]"
+
+
+Source: TypeAlias = Query | Endpoint
+SourceOrText = Annotated[
+    Annotated[Query, Tag("[Query]")] | Annotated[Endpoint, Tag("[Endpoint]")],
+    Discriminator(_kind),
+    BeforeValidator(_as_source, json_schema_input_type=str | Query | Endpoint),
+]
 
 
 class PodsSection(Section):
@@ -136,13 +179,13 @@ class Layer(Knobs):
         default=DEFAULTS.pod_price_per_hour,
         description="Price of one pod for an hour. Set together with budget_per_hour.",
     )
-    signals: dict[Signal, QueryOrText | None] = Field(
+    signals: dict[Signal, SourceOrText | None] = Field(
         default={}, description="Where each signal is read. Layers add to one another; null takes a signal away."
     )
     pods: PodsSection | None = Field(
         default=None, description="How the pods are asked one by one; null where they cannot be."
     )
-    replicas: QueryOrText | None = Field(
+    replicas: SourceOrText | None = Field(
         default=None,
         description="Where the live spec.replicas is read; null counts the pods that are asked one by one.",
     )

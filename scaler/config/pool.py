@@ -12,6 +12,7 @@ from datetime import time
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
+from scaler.config.path import Step
 from scaler.core.policy import Policy
 from scaler.core.types import Signal
 
@@ -46,13 +47,25 @@ class PrometheusQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonNumber:
+    """One number of the JSON document that a GET of ``url`` answers; ``path`` leads to it (see ``config.path``).
+
+    ``token_file`` holds the bearer token the page asks for, if it does.
+    """
+
+    url: str
+    path: tuple[Step, ...]
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityEndpoints:
     """Base URLs, one for each pod of the pool; ``GET <url>/activity`` answers what runs there."""
 
     urls: tuple[str, ...]
 
 
-SignalSource: TypeAlias = PrometheusQuery
+SignalSource: TypeAlias = PrometheusQuery | JsonNumber
 PodSource: TypeAlias = ActivityEndpoints
 
 

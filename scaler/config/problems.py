@@ -30,7 +30,7 @@ class Problem:
     def __str__(self) -> str:
         at = "" if self.line is None else f"line {self.line}: "
         value = "" if self.value is None else f" = {self.value}"
-        return f"{at}{self.path}{value}: {self.allowed}; {self.way_out}"
+        return f"{at}{printable(self.path)}{value}: {self.allowed}; {self.way_out}"
 
 
 class ConfigError(ValueError):
@@ -62,6 +62,14 @@ def shown(value: object) -> str:
     """A value as it may stand in a message: quoted where it is text, cut where it is long."""
     text = repr(value)
     return text if len(text) <= VALUE_SHOWN else f"{text[:VALUE_SHOWN]}..."
+
+
+def printable(text: str) -> str:
+    """The text with \ufffd for each character that cannot be printed.
+
+    So no terminal takes orders from it, and half a surrogate pair, which JSON and YAML can hold, meets no encoder.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str) -> str:

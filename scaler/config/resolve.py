@@ -10,9 +10,18 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from scaler.config.fields import fill
-from scaler.config.knobs import DEFAULTS, Day, Knobs, Layer, PoolLayer, Query, Window
+from scaler.config.knobs import DEFAULTS, Day, Endpoint, Knobs, Layer, PoolLayer, Query, Source, Window
 from scaler.config.metadata import TriggerMetadata
-from scaler.config.pool import ActivityEndpoints, PoolKey, PoolSpec, PrometheusQuery, ScheduleRule
+from scaler.config.path import filled, steps
+from scaler.config.pool import (
+    ActivityEndpoints,
+    JsonNumber,
+    PoolKey,
+    PoolSpec,
+    PrometheusQuery,
+    ScheduleRule,
+    SignalSource,
+)
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.config.settings import Settings
 from scaler.core.policy import Mode, Policy, PolicyError
@@ -37,7 +46,7 @@ def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> Pool
     reader = _Reader(settings.sources.prometheus.url, key)
     policy, found = _policy(settings, layered)
     signals = reader.signals(layered.layer.signals)
-    replicas = reader.query("replicas", layered.layer.replicas)
+    replicas = reader.source("replicas", layered.layer.replicas)
     found += (*reader.problems, *_blind(layered.layer))
     if found:
         raise ConfigError(found)
@@ -98,14 +107,14 @@ def _layers(
 def _merge(layers: Iterator[tuple[str, Knobs]]) -> _Layered:
     """What the strongest layer that sets a key says; signals are told apart one by one."""
     values: dict[str, object] = {}
-    signals: dict[Signal, Query | None] = {}
+    signals: dict[Signal, Source | None] = {}
     origin: dict[str, str] = {}
     for name, layer in layers:
         for field in layer.model_fields_set - _NOT_KNOBS - {"signals"}:
             values[field] = getattr(layer, field)
             origin[field] = name
-        for signal, query in (layer.signals if isinstance(layer, Layer) else {}).items():
-            signals[signal] = query
+        for signal, source in (layer.signals if isinstance(layer, Layer) else {}).items():
+            signals[signal] = source
             origin[f"signals.{signal}"] = name
     return _Layered(Layer.model_validate({**values, "signals": signals}), origin)
 
@@ -182,13 +191,23 @@ class _Reader:
     def fill(self, template: str) -> str:
         return fill(template, namespace=self._key.namespace, name=self._key.name)
 
-    def signals(self, queries: Mapping[Signal, Query | None]) -> dict[Signal, PrometheusQuery]:
-        read = {signal: self.query(f"signals.{signal}", query) for signal, query in queries.items()}
+    def signals(self, wanted: Mapping[Signal, Source | None]) -> dict[Signal, SignalSource]:
+        read = {signal: self.source(f"signals.{signal}", source) for signal, source in wanted.items()}
         return {signal: source for signal, source in read.items() if source is not None}
 
-    def query(self, path: str, query: Query | None) -> PrometheusQuery | None:
-        if query is None:
+    def source(self, path: str, wanted: Source | None) -> SignalSource | None:
+        if wanted is None:
             return None
+        return self._endpoint(wanted) if isinstance(wanted, Endpoint) else self._query(path, wanted)
+
+    def _endpoint(self, wanted: Endpoint) -> JsonNumber:
+        return JsonNumber(
+            url=self.fill(wanted.url),
+            path=filled(steps(wanted.path) or (), namespace=self._key.namespace, name=self._key.name),
+            token_file=None if wanted.token_file is None else self.fill(wanted.token_file),
+        )
+
+    def _query(self, path: str, query: Query) -> PrometheusQuery | None:
         url = query.url or self._url
         if url is None:
             allowed, way_out = "no Prometheus is named to ask", "set sources.prometheus.url, or url beside the query"

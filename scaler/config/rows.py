@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from scaler.config.knobs import Day
-from scaler.config.pool import PodSource, PoolSpec, ScheduleRule, SignalSource
+from scaler.config.path import written
+from scaler.config.pool import PodSource, PoolSpec, PrometheusQuery, ScheduleRule, SignalSource
 
 Value: TypeAlias = "str | int | float | bool | list[str] | None"
 
@@ -59,7 +60,10 @@ def _values(spec: PoolSpec) -> Iterator[tuple[str, Value]]:
 
 
 def _source(source: SignalSource | None) -> str | None:
-    return None if source is None else f"{source.query} at {source.url}"
+    if source is None:
+        return None
+    what = source.query if isinstance(source, PrometheusQuery) else written(source.path)
+    return f"{what} at {source.url}"
 
 
 def _pods(source: PodSource | None) -> list[str] | None:

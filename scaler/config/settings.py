@@ -14,9 +14,11 @@ from pydantic import Field, ValidationError
 from scaler.config import blame
 from scaler.config.blame import Path, dotted, line_of
 from scaler.config.fields import Duration, Name, PoolName, Url, is_scoped
-from scaler.config.knobs import DEFAULTS, Layer, PoolLayer, Query, Section
+from scaler.config.hints import HintsSection
+from scaler.config.knobs import DEFAULTS, Layer, PoolLayer, Query, Section, Source
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.config.reading import Document, read_yaml
+from scaler.config.tls import TlsSection
 from scaler.core.policy import Mode
 
 Patience = Annotated[Duration, Field(le=4)]  # a tick comes every 5 s, and by then the sources must have answered
@@ -49,11 +51,21 @@ class ActivitySection(Section):
     concurrency: Many = Field(default=64, description="Pods of one pool asked at once.")
 
 
+class HttpSection(Section):
+    """JSON documents over HTTP."""
+
+    timeout: Patience = Field(
+        default=4.0, description="Longest that one GET may take, at most 4 s. A duration; a number is seconds."
+    )
+    concurrency: Many = Field(default=4, description="GETs under way at once on one server.")
+
+
 class Sources(Section):
     """What is read, by kind of source."""
 
     prometheus: PrometheusSection = Field(default=PrometheusSection(), description="How Prometheus is asked.")
     activity: ActivitySection = Field(default=ActivitySection(), description="How the pods' own endpoints are asked.")
+    http: HttpSection = Field(default=HttpSection(), description="How JSON documents are fetched.")
 
 
 class Settings(Section):
@@ -66,6 +78,8 @@ class Settings(Section):
     sources: Sources = Field(
         default=Sources(), description="Where signals come from, and how patiently they are asked."
     )
+    tls: TlsSection = Field(default=TlsSection(), description="Certificates of the two doors, and of their clients.")
+    hints: HintsSection = Field(default=HintsSection(), description="Who may announce work before it is queued.")
     defaults: Layer = Field(default=Layer(), description="What holds for every pool that does not say otherwise.")
     classes: dict[Name, Layer] = Field(default={}, description="Policies that many pools share, by name.")
     pools: dict[PoolName, PoolLayer] = Field(default={}, description="Pools, by NAMESPACE/NAME of their ScaledObject.")
@@ -131,10 +145,12 @@ def _unscoped(settings: Settings, document: Document) -> Iterator[Problem]:
 
 def _templates(layer: Layer) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Everything in a layer that says where something is read, each with all its texts."""
-    queries: list[tuple[Path, Query | None]] = [(("signals", str(s)), q) for s, q in layer.signals.items()]
-    for path, query in [*queries, (("replicas",), layer.replicas)]:
-        if query is not None:
-            yield path, (query.query, query.url or "")
+    sources: list[tuple[Path, Source | None]] = [(("signals", str(s)), source) for s, source in layer.signals.items()]
+    for path, source in [*sources, (("replicas",), layer.replicas)]:
+        if isinstance(source, Query):
+            yield path, (source.query, source.url or "")
+        elif source is not None:
+            yield path, (source.url, source.path)
     for i, url in enumerate(layer.pods.activity if layer.pods else ()):
         yield ("pods", "activity", i), (url,)
 

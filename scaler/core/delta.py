@@ -198,7 +198,9 @@ def _taken(column: Column, rows: Ints) -> Column:
 
 def _differing(was: Column, now: Column) -> list[int]:
     """The rows in which two columns have not the same bits."""
-    rows: list[int] = np.flatnonzero(was.view(np.int64) != now.view(np.int64)).tolist()
+    if was.tobytes() == now.tobytes():
+        return []
+    rows: list[int] = (was.view(np.int64) != now.view(np.int64)).nonzero()[0].tolist()
     return rows
 
 

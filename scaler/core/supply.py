@@ -31,8 +31,8 @@ def count(given: Given, base: int) -> Footing:
     if isinstance(fleet, Unknown):
         return _unseen(given, base)
     leaving = fleet.drained - int(fleet.settled.sum())  # drained pods that the last target still counted
-    ordered = max(0, base - fleet.not_drained - leaving)
-    going = max(0, fleet.not_drained - base) if policy.guarantee is Guarantee.BEST_EFFORT else 0
+    ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
+    going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle = int(fleet.idle.sum())
     supply = Supply(
         ready=fleet.ready,
@@ -46,7 +46,6 @@ def count(given: Given, base: int) -> Footing:
         wanted=max(0, fleet.ready + fleet.starting + max(0, fleet.overdue - 1) + ordered - going),
     )
     if policy.guarantee is Guarantee.BEST_EFFORT:
-        kept = max(base, given.raised)
         return Footing(supply=supply, standing=kept, floor=min(kept, fleet.not_drained - idle))
     asked = _asked(given, fleet, base)
     standing = max(given.raised, min(fleet.not_drained + ordered, asked))

@@ -125,10 +125,18 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(address: str, *, deadline: Seconds = DEADLINE) -> AsyncIterator[Client]:
-    """A client of the scaler at ``host:port``."""
-    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+async def connected(
+    address: str, *, credentials: grpc.ChannelCredentials | None = None, deadline: Seconds = DEADLINE
+) -> AsyncIterator[Client]:
+    """A client of the scaler at ``host:port``, in plaintext where there are no credentials (see ``authentication``)."""
+    async with _channel(address, credentials) as channel:
         yield Client(channel, deadline=deadline)
+
+
+def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
 
 
 def _unary(

@@ -109,7 +109,7 @@ class Desk:
                 used, RESOURCE_EXHAUSTED where there is no place for another pool.
         """
         try:
-            asked = self._read(ref.namespace, ref.name, frozenset(ref.scalerMetadata.items()))
+            asked = self._read(ref.SerializeToString(deterministic=True))
             visit = self._visit(asked, now)
         except ForeignPoolError as error:
             raise RefusedError(grpc.StatusCode.PERMISSION_DENIED, str(error)) from None
@@ -143,7 +143,8 @@ class Desk:
         self._pools.dismiss(oldest.key)
 
 
-def _read(namespace: str, name: str, metadata: frozenset[tuple[str, str]]) -> _Asked:
-    """Read a request. Only what can be used is remembered, so a refusal is worked out anew each time."""
-    parsed = parse_metadata(dict(metadata))
-    return _Asked(pool_key(parsed, namespace, name), parsed)
+def _read(request: bytes) -> _Asked:
+    """Read a request, by its bytes with the metadata in order. Only one that can be used is remembered."""
+    ref = pb.ScaledObjectRef.FromString(request)
+    metadata = parse_metadata(ref.scalerMetadata)
+    return _Asked(pool_key(metadata, ref.namespace, ref.name), metadata)

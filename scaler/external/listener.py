@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from scaler.core.types import Seconds
 from scaler.external.server import ExternalScaler
 from scaler.external.wire import SERVICE
+from scaler.live.certificates import Certificates, Pair
 
 GRACE: Seconds = 5.0  # a unary call takes microseconds and streams end at once, so this is only for clients that hang
 
@@ -55,8 +56,8 @@ class Listener:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
-    async def open(self, address: str) -> int:
-        """Listen on ``host:port``; port 0 takes a free one.
+    async def open(self, address: str, certificates: Certificates | None = None) -> int:
+        """Listen on ``host:port``, in plaintext where there are no certificates; port 0 takes a free one.
 
         Returns:
             The port.
@@ -65,7 +66,10 @@ class Listener:
             ListenError: the address is taken or not ours.
         """
         try:
-            port = self._server.add_insecure_port(address)
+            if certificates is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, _credentials(certificates))
         except RuntimeError:
             raise ListenError(address) from None
         await self._server.start()
@@ -86,15 +90,41 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(scaler: ExternalScaler, address: str, *, grace: Seconds = GRACE) -> AsyncIterator[int]:
-    """Listen on the address inside the block; the value is the port.
+async def listening(
+    scaler: ExternalScaler, address: str, *, certificates: Certificates | None = None, grace: Seconds = GRACE
+) -> AsyncIterator[int]:
+    """Listen on the address inside the block, in plaintext where there are no certificates; the value is the port.
 
     Raises:
         ListenError: the address is taken or not ours.
     """
     listener = Listener(scaler)
-    port = await listener.open(address)
+    port = await listener.open(address, certificates)
     try:
         yield port
     finally:
         await listener.close(grace)
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Credentials that go with the certificates. gRPC asks before each handshake; streams that are open stay."""
+    given = certificates.pair
+
+    def newest() -> grpc.ServerCertificateConfiguration | None:
+        """The pair in force, None where gRPC has it."""
+        nonlocal given
+        pair = certificates.pair
+        if pair is given:
+            return None
+        given = pair
+        return _configuration(pair)
+
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(given),
+        newest,  # type: ignore[arg-type]  # the stubs do not know that it may say None
+        require_client_authentication=given.client_ca is not None,
+    )
+
+
+def _configuration(pair: Pair) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], pair.client_ca)

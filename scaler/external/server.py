@@ -19,21 +19,25 @@ from typing import TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from scaler.config.pool import PoolKey
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.external import wire
 from scaler.external.desk import Desk, RefusedError, Visit
+from scaler.external.guard import Guard
 from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.live.board import Board, Posted
+from scaler.live.calls import Calls
 from scaler.live.clock import Clock
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 Write: TypeAlias = Callable[[Response], Awaitable[None]]
+_OK, _FAILED, _LEFT = (code.name for code in (grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED))
 Handler: TypeAlias = "grpc.GenericRpcHandler[Message, Message]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Request, Response]"
+OPEN = Guard(lambda: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +57,14 @@ class Streams:
 class ExternalScaler:
     """The RPCs. Belongs to one event loop."""
 
-    def __init__(self, board: Board, desk: Desk, clock: Clock, *, streams: Streams = Streams()) -> None:
+    def __init__(
+        self, board: Board, desk: Desk, clock: Clock, *, streams: Streams = Streams(), guard: Guard = OPEN
+    ) -> None:
         self._board, self._desk, self._clock = board, desk, clock
-        self._kept = streams
+        self._kept, self.guard = streams, guard
         self._streams: set[asyncio.Event] = set()
         self._ending = False
+        self.calls = Calls()
 
     @property
     def open_streams(self) -> int:
@@ -69,11 +76,11 @@ class ExternalScaler:
         return grpc.method_handlers_generic_handler(
             wire.SERVICE,
             {
-                "IsActive": _unary(self.IsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
-                "StreamIsActive": _stream(self.StreamIsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
-                "GetMetricSpec": _unary(self.GetMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
-                "GetMetrics": _unary(self.GetMetrics, pb.GetMetricsRequest, pb.GetMetricsResponse),
-                "StreamMetricSpec": _stream(self.StreamMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
+                "IsActive": _unary(self, self.IsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
+                "StreamIsActive": _stream(self, self.StreamIsActive, pb.ScaledObjectRef, pb.IsActiveResponse),
+                "GetMetricSpec": _unary(self, self.GetMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
+                "GetMetrics": _unary(self, self.GetMetrics, pb.GetMetricsRequest, pb.GetMetricsResponse),
+                "StreamMetricSpec": _stream(self, self.StreamMetricSpec, pb.ScaledObjectRef, pb.GetMetricSpecResponse),
             },
         )
 
@@ -169,28 +176,73 @@ class ExternalScaler:
 
 
 def _unary(
-    answer: Callable[[Request], Response], request: type[Request], response: type[Response]
+    scaler: ExternalScaler, answer: Callable[[Request], Response], request: type[Request], response: type[Response]
 ) -> grpc.RpcMethodHandler[Request, Response]:
     """The handler of a unary RPC whose refusals become statuses."""
 
-    async def rpc(message: Request, context: Context[Request, Response]) -> Response:
+    async def rpc(heard: Request | DecodeError, context: Context[Request, Response]) -> Response:
+        stopwatch = asyncio.get_running_loop().time
+        begun, code = stopwatch(), _FAILED
         try:
-            return answer(message)
+            message = _whole(heard)
+            scaler.guard.admit(answer.__name__, message, context)
+            response = answer(message)
+            code = _OK
+            return response
         except RefusedError as refusal:
+            code = refusal.code.name
             await context.abort(refusal.code, refusal.why)
+        finally:
+            scaler.calls.end(answer.__name__, code, stopwatch() - begun)
 
-    return grpc.unary_unary_rpc_method_handler(rpc, request.FromString, response.SerializeToString)
+    return grpc.unary_unary_rpc_method_handler(rpc, _reader(request), response.SerializeToString)
 
 
 def _stream(
-    tell: Callable[[Request, Write[Response]], Awaitable[None]], request: type[Request], response: type[Response]
+    scaler: ExternalScaler,
+    tell: Callable[[Request, Write[Response]], Awaitable[None]],
+    request: type[Request],
+    response: type[Response],
 ) -> grpc.RpcMethodHandler[Request, Response]:
     """The handler of a streaming RPC whose refusals become statuses."""
 
-    async def rpc(message: Request, context: Context[Request, Response]) -> None:
-        try:
-            await tell(message, context.write)
-        except RefusedError as refusal:
-            await context.abort(refusal.code, refusal.why)
+    async def rpc(heard: Request | DecodeError, context: Context[Request, Response]) -> None:
+        async def write(told: Response) -> None:
+            scaler.guard.admit(tell.__name__, message, context)  # again, for a stream outlives the rules it began with
+            await context.write(told)
 
-    return grpc.unary_stream_rpc_method_handler(rpc, request.FromString, response.SerializeToString)
+        code = _FAILED
+        try:
+            message = _whole(heard)
+            scaler.guard.admit(tell.__name__, message, context)
+            await tell(message, write)
+            code = _OK
+        except asyncio.CancelledError:
+            code = _LEFT
+            raise
+        except RefusedError as refusal:
+            code = refusal.code.name
+            await context.abort(refusal.code, refusal.why)
+        finally:
+            scaler.calls.end(tell.__name__, code, None)
+
+    return grpc.unary_stream_rpc_method_handler(rpc, _reader(request), response.SerializeToString)
+
+
+def _reader(request: type[Request]) -> Callable[[bytes], Request | DecodeError]:
+    """Reads messages. What it raised would be logged as a fault of ours and answered UNKNOWN, so it returns it."""
+
+    def read(body: bytes) -> Request | DecodeError:
+        try:
+            return request.FromString(body)
+        except DecodeError as error:
+            return error
+
+    return read
+
+
+def _whole(heard: Request | DecodeError) -> Request:
+    """The message, if it is one."""
+    if isinstance(heard, DecodeError):
+        raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"the request cannot be read: {heard}")
+    return heard

@@ -18,6 +18,7 @@ no room for is not asked for, so its bounds, its money and its rate limit hold f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from scaler.config.pool import JobStrategy
@@ -39,6 +40,7 @@ INACTIVE: Final = pb.IsActiveResponse(result=False)
 _ADVICE: Final = frozenset({Reason.OFF, Reason.RECOMMEND})
 
 
+@lru_cache(maxsize=1_024)  # pools share a few numbers of replicas, and building the message is most of an answer
 def metrics(name: str, value: int) -> pb.GetMetricsResponse:
     """One value for the metric that was asked for, in both fields: KEDA reads the integer where the float is zero."""
     told = pb.MetricValue(metricName=name, metricValue=value, metricValueFloat=value)

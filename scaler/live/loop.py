@@ -5,7 +5,8 @@ misses instants and does not move the ones after it, and missed ones are not mad
 reading: they use what was read last, whose age the decision judges. So a slow source delays nobody, not even its pool.
 The instants follow from the pool's name, which spreads many pools over the period.
 
-A pool also ticks at once when work that waits rises, and when all its sources have been read for the first time.
+A pool also ticks at once when work that waits rises, when all its sources have been read for the first time, and when
+it is given a hint.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import logging
 import math
 import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
-from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
+from scaler.config.pool import JsonNumber, PodSource, PoolKey, PoolSpec, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Sample, Seconds, Signal, Unknown
 from scaler.live.clock import Clock
 from scaler.live.registry import EDGES, Pool, Registry
 from scaler.live.ticker import Ticker
+from scaler.sources.timing import Timing
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,13 +75,15 @@ class Counts:
     Attributes:
         ticks: decided; ``at_once`` of them off the schedule.
         failures: ticks and readings that raised.
-        late: seconds by which the last scheduled tick came late.
+        took: how long each tick took.
+        late: by how much each scheduled tick came late.
     """
 
     ticks: int = 0
     at_once: int = 0
     failures: int = 0
-    late: Seconds = 0.0
+    took: Timing = field(default_factory=Timing)
+    late: Timing = field(default_factory=Timing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,13 @@ class Loop:
                 self._stop_those_that_changed()
                 self._start_those_that_rest(group)
                 await self._registry.changed()
+
+    def prompt(self, key: PoolKey) -> None:
+        """Tick a pool at once, because of something that was announced. One that has not been read yet waits for it."""
+        pool = self._registry.get(key)
+        if pool is not None and pool.is_read:
+            self.counts.at_once += 1
+            self._tick(pool, self._clock.now())
 
     def _stop_those_that_changed(self) -> None:
         for key, running in tuple(self._running.items()):
@@ -148,7 +159,7 @@ class Loop:
         while True:
             at = grid.after(self._clock.now())
             now = await self._reach(at)
-            self.counts.late = now - at
+            self.counts.late.add(max(0.0, now - at))
             self._tick(pool, now)
 
     async def _read_on(self, grid: Grid, pool: Pool, read: Callable[[Instant], Awaitable[bool]]) -> None:
@@ -169,13 +180,16 @@ class Loop:
 
     def _tick(self, pool: Pool, now: Instant) -> None:
         """Tick once. A failure is this pool's alone: its last outcome ages on the board until it is stale."""
+        stopwatch = asyncio.get_running_loop().time
+        begun = stopwatch()
         try:
             self._ticker.tick(pool, pool.observe(now), now)
         except Exception:
             self.counts.failures += 1
-            LOG.exception("pool %s: the tick failed and its last outcome stands until it is stale", pool.spec.key)
+            LOG.exception("a tick failed, and the last outcome ages", extra={"pool": str(pool.spec.key)})
         else:
             self.counts.ticks += 1
+            self.counts.took.add(stopwatch() - begun)
 
     async def _read_signal(self, pool: Pool, name: Signal, source: SignalSource, now: Instant) -> bool:
         sample = await self._guarded(self._reader.signal(source, now), pool)
@@ -193,10 +207,11 @@ class Loop:
             return await reading
         except Exception as error:
             self.counts.failures += 1
-            LOG.exception("pool %s: a reading failed unexpectedly", pool.spec.key)
+            LOG.exception("a reading failed unexpectedly", extra={"pool": str(pool.spec.key)})
             return Unknown(f"the reading failed unexpectedly: {error!r}")
 
 
 def _shared_grid(source: SignalSource, period: Seconds) -> Grid:
-    """Pools that read the same source read it at the same instants, so that they share the reading."""
-    return Grid(phase(repr(source), period), period)
+    """What is answered by the same call is read at the same instants, every second and every five, to share it."""
+    call = source.url if isinstance(source, JsonNumber) else repr(source)
+    return Grid(phase(call, TICK), period)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -12,22 +12,30 @@ from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
 from scaler.config.schedule import windows
 from scaler.core.memory import Memory
 from scaler.core.pods import Phase, Pods
-from scaler.core.types import Instant, Known, Observation, Sample, Signal, Unknown
+from scaler.core.types import Announcement, Instant, Known, Observation, Sample, Signal, Unknown
+from scaler.live.hints import Hints
 
 UNREAD: Final = Unknown("not read yet")
 NO_PODS: Final = Unknown("the pool has no source of pods")
+Recall: TypeAlias = Callable[[PoolSpec, Instant], Memory]  # what a pool remembers that comes now
 EDGES: Final = (Signal.QUEUE, Signal.PENDING)  # work that waits: a rise of these is answered at once
+
+
+def forgetful(spec: PoolSpec, now: Instant) -> Memory:
+    """Recalls nothing: every pool is new."""
+    return Memory.fresh(now, spec.policy.pace)
 
 
 class Pool:
     """One pool. Its spec may change under it; its memory, and what was read from sources that stay, does not."""
 
-    def __init__(self, spec: PoolSpec, now: Instant) -> None:
-        self.memory = Memory.fresh(now, spec.policy.pace)
+    def __init__(self, spec: PoolSpec, now: Instant, recall: Recall = forgetful) -> None:
+        self.memory = recall(spec, now)
         self._spec = spec
         self._replicas: Sample = UNREAD
         self._pods: Pods | Unknown = UNREAD
         self._signals: dict[Signal, Sample] = dict.fromkeys(spec.signals, UNREAD)
+        self.hints = Hints()
 
     @property
     def spec(self) -> PoolSpec:
@@ -84,8 +92,12 @@ class Pool:
             replicas=self._standing(now),
             pods=NO_PODS if self._spec.pods is None else self._pods,
             signals=dict(self._signals),
-            announced=windows(self._spec.schedule, now),
+            announced=(*windows(self._spec.schedule, now), *self._hinted(now)),
         )
+
+    def _hinted(self, now: Instant) -> Iterator[Announcement]:
+        """The hints that have not ended, by the slots that a pod has now."""
+        return (hint.announcement(self._spec.policy.slots_per_pod) for hint in self.hints.standing(now))
 
     def _kept(self, was: Sample, sample: Sample, now: Instant) -> Sample:
         """One missed reading blinds nobody: the last sample stands while the policy calls it fresh.
@@ -108,7 +120,8 @@ class Pool:
 class Registry:
     """Pools by key. Belongs to one event loop; one reader may wait for changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, recall: Recall = forgetful) -> None:
+        self._recall = recall
         self._pools: dict[PoolKey, Pool] = {}
         self._changed = asyncio.Event()
 
@@ -127,7 +140,7 @@ class Registry:
         """Add the pool, or change it and let it keep its memory."""
         pool = self._pools.get(spec.key)
         if pool is None:
-            pool = self._pools[spec.key] = Pool(spec, now)
+            pool = self._pools[spec.key] = Pool(spec, now, self._recall)
         elif pool.spec == spec:
             return pool
         else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from scaler.config.pool import PoolKey
+from scaler.core.memory import Memory
+from scaler.core.policy import Policy
 from scaler.core.tick import tick
 from scaler.core.types import Instant, Observation, Order, Outcome
 from scaler.live.board import Board
@@ -18,23 +21,49 @@ class Orders(Protocol):
         """Take these on; must return at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One tick: what it was given, at ``outcome.at``, and what came out."""
+
+    policy: Policy
+    memory: Memory
+    observation: Observation
+    outcome: Outcome
+
+
+class Witness(Protocol):
+    """Who is told of every tick, and writes it down for instance."""
+
+    def note(self, key: PoolKey, moment: Moment) -> None:
+        """Take this in; must return at once."""
+
+    def forget(self, key: PoolKey) -> None:
+        """The pool is no longer evaluated."""
+
+
 class Ticker:
     """Ticks pools onto a board."""
 
-    def __init__(self, board: Board, orders: Orders | None = None) -> None:
+    def __init__(self, board: Board, orders: Orders | None = None, witness: Witness | None = None) -> None:
         self._board = board
         self._orders = orders
+        self._witness = witness
 
     def tick(self, pool: Pool, observation: Observation, now: Instant) -> Outcome:
         """Decide, remember, publish, order: in this order, and nothing of it if the decision fails."""
         key = pool.spec.key
-        outcome = tick(pool.spec.policy, pool.memory, observation, now)
+        policy, memory = pool.spec.policy, pool.memory
+        outcome = tick(policy, memory, observation, now)
         pool.memory = outcome.memory
         self._board.publish(key, outcome)
         if self._orders is not None and outcome.orders:
             self._orders.carry_out(key, outcome.orders)
+        if self._witness is not None:
+            self._witness.note(key, Moment(policy, memory, observation, outcome))
         return outcome
 
     def forget(self, key: PoolKey) -> None:
         """Take a pool that is no longer evaluated off the board."""
         self._board.forget(key)
+        if self._witness is not None:
+            self._witness.forget(key)

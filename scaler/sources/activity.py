@@ -11,17 +11,15 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-
-import aiohttp
 
 from scaler.config.pool import ActivityEndpoints
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.sources.activity_answer import report
+from scaler.sources.get import GetLimits, Getter, open_getter
 from scaler.sources.health import Failed, Fault, Health, Tally
 from scaler.sources.roll import Answer, Roll
-from scaler.sources.text import root, shown
+from scaler.sources.text import shown
 
 LOG = logging.getLogger(__name__)
 
@@ -49,21 +47,15 @@ class RoundLimits:
 async def open_activity(limits: RoundLimits | None = None) -> AsyncIterator[Activities]:
     """A reader with its connections, which are closed at the end."""
     limits = limits or RoundLimits()
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=limits.sockets),
-        timeout=aiohttp.ClientTimeout(total=limits.pod),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-        auto_decompress=False,  # a compressed body may unpack to any size
-    ) as session:
-        yield Activities(session, limits)
+    async with open_getter(GetLimits(whole=limits.pod, body=limits.body, sockets=limits.sockets)) as getter:
+        yield Activities(getter, limits)
 
 
 class Activities:
     """Asks pods. Belongs to one event loop."""
 
-    def __init__(self, session: aiohttp.ClientSession, limits: RoundLimits) -> None:
-        self._session = session
+    def __init__(self, getter: Getter, limits: RoundLimits) -> None:
+        self._getter = getter
         self._limits = limits
         self._roll = Roll()
         self._tally = Tally("activity")
@@ -101,7 +93,8 @@ class Activities:
         async with places:
             clock = asyncio.get_running_loop().time
             begun = clock()
-            answer = await self._get(f"{url.rstrip('/')}/activity")
+            body = await self._getter.get(f"{url.rstrip('/')}/activity")
+            answer = body if isinstance(body, Failed) else report(body)
             self._tally.add(answer, clock() - begun)
             return answer
 
@@ -112,26 +105,6 @@ class Activities:
         self._tally.add(late, self._limits.whole)
         return late
 
-    async def _get(self, url: str) -> Answer:
-        try:
-            async with self._session.get(url, allow_redirects=False) as response:
-                if response.status != HTTPStatus.OK:
-                    return Failed(Fault.STATUS, f"HTTP {response.status}")
-                body = await self._body(response)
-        except TimeoutError:
-            return Failed(Fault.SLOW, f"no complete answer within {self._limits.pod:g} s")
-        except aiohttp.ClientError as error:
-            return Failed(Fault.UNREACHABLE, f"the connection failed: {root(error)}")
-        return body if isinstance(body, Failed) else report(body)
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes | Failed:
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._limits.body:
-                return Failed(Fault.GARBAGE, f"the answer is longer than {self._limits.body} bytes")
-        return bytes(body)
-
     def _note(self, answers: Mapping[str, Answer], failed: Mapping[str, Failed]) -> None:
         """Remember who is unheard; log once a round, and only when somebody new is."""
         new = [url for url in failed if url not in self._unheard]
@@ -139,4 +112,5 @@ class Activities:
             self._unheard.pop(url, None)
         self._unheard.update((url, Unknown(f"pod {shown(url)}: {f.why}")) for url, f in failed.items())
         if new:
-            LOG.warning("%d of %d pods are unheard; %s", len(failed), len(answers), self._unheard[new[0]].why)
+            why = self._unheard[new[0]].why
+            LOG.warning("pods are unheard", extra={"unheard": len(failed), "asked": len(answers), "why": why})

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaler.core.types import Seconds
+from scaler.sources.timing import Times, Timing
 
 
 class Fault(enum.StrEnum):
@@ -18,11 +19,12 @@ class Fault(enum.StrEnum):
     STATUS = "status"  # an HTTP status other than 200
     GARBAGE = "garbage"  # an answer that does not follow the protocol
     PARTIAL = "partial"  # an answer that says of itself that something is missing
-    EMPTY = "empty"  # no series
+    EMPTY = "empty"  # no series, no such key or item
     SEVERAL = "several"  # more than one series
     KIND = "kind"  # a string, a range or a histogram where one number is needed
-    VALUE = "value"  # NaN, infinite or negative
+    VALUE = "value"  # NaN, infinite, negative or absurd
     CONFLICT = "conflict"  # two pods claim one uid
+    CREDENTIAL = "credential"  # the file with the bearer token cannot be used
     CROWDED = "crowded"  # more servers than are read at once
 
 
@@ -36,12 +38,22 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """A source's counters since it was opened: ``seconds`` is the total time of ``reads`` readings."""
+    """A source's counters since it was opened.
+
+    Attributes:
+        times: how long its readings took, good and bad.
+        faults: how many gave no value, by why; ``told`` is what was said of the last of each.
+    """
 
     source: str
-    reads: int
-    seconds: Seconds
+    times: Times
     faults: Mapping[Fault, int]
+    told: Mapping[Fault, str]
+
+    @property
+    def reads(self) -> int:
+        """Readings, good and bad."""
+        return self.times.count
 
 
 class Tally:
@@ -49,17 +61,18 @@ class Tally:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._reads = 0
-        self._seconds: Seconds = 0.0
+        self._timing = Timing()
         self._faults: Counter[Fault] = Counter()
+        self._told: dict[Fault, str] = {}
 
     def add(self, result: object, seconds: Seconds) -> None:
         """Count one reading that took this long; a ``Failed`` is counted under its fault."""
-        self._reads += 1
-        self._seconds += seconds
+        self._timing.add(seconds)
         if isinstance(result, Failed):
             self._faults[result.fault] += 1
+            self._told[result.fault] = result.why
 
     def health(self) -> Health:
         """The counters as they stand."""
-        return Health(source=self._source, reads=self._reads, seconds=self._seconds, faults=dict(self._faults))
+        faults, told = dict(self._faults), dict(self._told)
+        return Health(source=self._source, times=self._timing.times(), faults=faults, told=told)

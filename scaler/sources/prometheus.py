@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Self
 
 from scaler.config.pool import PrometheusQuery
-from scaler.core.types import Instant, Known, Sample, Seconds, Unknown
+from scaler.core.types import Instant, Known, Sample, Unknown
 from scaler.sources.health import Failed, Fault, Health, Tally
 from scaler.sources.prometheus_answer import number
 from scaler.sources.prometheus_http import Limits, Stopwatch, ask, connect
+from scaler.sources.sharing import Shared
 from scaler.sources.text import cut, shown
 
-SHARED_FOR: Seconds = 0.5  # half the shortest reading interval: long enough to share, too short to hide an edge
 QUERY_SHOWN = 120
 
 
@@ -32,41 +31,30 @@ class Prometheus:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._servers: dict[str, _Server] = {}
-        self._calls: dict[PrometheusQuery, _Call] = {}
+        self._shared = Shared(self._fetch)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Let go of connections and threads. Calls still under way end on their own, within their limits."""
-        for call in self._calls.values():
-            call.answer.cancel()
+        self._shared.close()
         for server in self._servers.values():
             server.close()
 
     async def read(self, query: PrometheusQuery, now: Instant) -> Sample:
-        """The query's value, asked at ``now`` or shared with someone who asked within ``SHARED_FOR``.
+        """The query's value, asked at ``now`` or shared with someone who asked within a moment (see ``sharing``).
 
         The sample's instant is the one at which the server evaluated the query. How old the scrape beneath it is does
         not show: Prometheus drops a series as soon as its target fails to answer, which is an ``Unknown`` here.
         """
-        self._forget(now)
-        call = self._calls.get(query)
-        if call is None or call.over(now):
-            self._calls.pop(query, None)
-            call = self._calls[query] = _Call(now, asyncio.create_task(self._fetch(query)))
-        return await asyncio.shield(call.answer)  # one pool that leaves must not cancel the others' reading
+        return await self._shared.ask(query, now)
 
     def health(self) -> tuple[Health, ...]:
         """The counters of each server."""
         return tuple(server.tally.health() for server in self._servers.values())
 
-    def _forget(self, now: Instant) -> None:
-        """Drop the calls that are done and too old to share. They stand in the order they were asked in."""
-        while self._calls and self._calls[first := next(iter(self._calls))].over(now):
-            del self._calls[first]
-
-    async def _fetch(self, query: PrometheusQuery) -> Sample:
+    async def _fetch(self, query: PrometheusQuery, _: Instant) -> Sample:
         server = self._server(query.url)
         result = server if isinstance(server, Failed) else await server.read(query.query)
         if isinstance(result, Known):
@@ -84,16 +72,6 @@ class Prometheus:
             self._servers.pop(idle).close()
         server = self._servers[url] = _Server(url, self._limits, asyncio.get_running_loop().time)
         return server
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    asked_at: Instant
-    answer: asyncio.Task[Sample]
-
-    def over(self, now: Instant) -> bool:
-        """Answered, and too long ago to share."""
-        return self.answer.done() and abs(now - self.asked_at) >= SHARED_FOR
 
 
 class _Server:

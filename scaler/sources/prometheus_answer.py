@@ -7,11 +7,10 @@ native histogram ``histogram``.
 
 from __future__ import annotations
 
-import math
-
 from scaler.core.types import Known
 from scaler.sources.health import Failed, Fault
-from scaler.sources.text import cut
+from scaler.sources.number import sample
+from scaler.sources.text import cut, kind
 
 NAMED = 3  # series that a sentence names
 ADVICE = "one number is needed: wrap the query in sum() or max()"
@@ -20,10 +19,10 @@ ADVICE = "one number is needed: wrap the query in sum() or max()"
 def number(result: object) -> Known | Failed:
     """The one number, at the instant the server evaluated it.
 
-    Every signal is a count, a rate or a length of time, so a negative number is a failure like NaN or an infinity.
+    A negative number is a failure like NaN or an infinity (see ``number``).
     """
     if not isinstance(result, list):
-        return Failed(Fault.GARBAGE, f"the result is {_kind(result)}, not a list")
+        return Failed(Fault.GARBAGE, f"the result is {kind(result)}, not a list")
     if result and not isinstance(result[0], dict):
         return _sample(result)
     if not result:
@@ -47,7 +46,7 @@ def _sample(pair: object) -> Known | Failed:
         case [int() | float() as at, str() as text]:
             return _known(text, at)
         case _:
-            return Failed(Fault.GARBAGE, f'the sample is {_kind(pair)}, not [seconds, "number"]')
+            return Failed(Fault.GARBAGE, f'the sample is {kind(pair)}, not [seconds, "number"]')
 
 
 def _known(text: str, at: float) -> Known | Failed:
@@ -55,9 +54,7 @@ def _known(text: str, at: float) -> Known | Failed:
         value, instant = float(text), float(at)
     except (ValueError, OverflowError):
         return Failed(Fault.KIND, f"the value is {cut(text, 40)!r}, not a number")
-    if not math.isfinite(value) or value < 0 or not math.isfinite(instant):
-        return Failed(Fault.VALUE, f"the value is {cut(text, 40)}; a finite number >= 0 is needed")
-    return Known(value, instant)
+    return sample(value, instant, cut(text, 40))
 
 
 def _names(series: list[object]) -> str:
@@ -69,9 +66,3 @@ def _names(series: list[object]) -> str:
 def _labels(metric: object) -> str:
     pairs = metric.items() if isinstance(metric, dict) else ()
     return cut("{" + ", ".join(f'{k}="{v}"' for k, v in pairs) + "}", 80)
-
-
-def _kind(value: object) -> str:
-    return {dict: "an object", list: "a list", str: "a string", bool: "a truth value", type(None): "null"}.get(
-        type(value), "a number"
-    )

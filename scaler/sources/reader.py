@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from scaler.config import settings
-from scaler.config.pool import PodSource, SignalSource
+from scaler.config.pool import JsonNumber, PodSource, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Sample
 from scaler.sources.activity import Activities, RoundLimits, open_activity
 from scaler.sources.health import Health
+from scaler.sources.http import LIMITS, Documents, open_documents
 from scaler.sources.prometheus import Prometheus
 from scaler.sources.prometheus_http import Limits
 
@@ -26,19 +28,23 @@ async def open_sources(wanted: settings.Sources) -> AsyncIterator[Sources]:
         calls=asked.concurrency,
     )
     rounds = RoundLimits(pod=pods.timeout, at_once=pods.concurrency)
-    async with Prometheus(limits) as prometheus, open_activity(rounds) as activities:
-        yield Sources(prometheus, activities)
+    gets = replace(LIMITS, whole=wanted.http.timeout, sockets_each=wanted.http.concurrency)
+    async with Prometheus(limits) as prometheus, open_activity(rounds) as activities, open_documents(gets) as documents:
+        yield Sources(prometheus, activities, documents)
 
 
 class Sources:
-    """Reads from wherever a pool says. There is one kind of signal, and one kind of pod list."""
+    """Reads from wherever a pool says."""
 
-    def __init__(self, prometheus: Prometheus, activities: Activities) -> None:
+    def __init__(self, prometheus: Prometheus, activities: Activities, documents: Documents) -> None:
         self._prometheus = prometheus
         self._activities = activities
+        self._documents = documents
 
     async def signal(self, source: SignalSource, now: Instant) -> Sample:
         """The signal's value, asked at ``now``."""
+        if isinstance(source, JsonNumber):
+            return await self._documents.read(source, now)
         return await self._prometheus.read(source, now)
 
     async def pods(self, source: PodSource, now: Instant) -> Pods:
@@ -47,4 +53,4 @@ class Sources:
 
     def health(self) -> tuple[Health, ...]:
         """The counters of every source that was read."""
-        return (*self._prometheus.health(), self._activities.health())
+        return (*self._prometheus.health(), self._activities.health(), self._documents.health())

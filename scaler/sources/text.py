@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from scaler.config.problems import printable
+
 SHOWN = 160
+KINDS: Final = {dict: "an object", list: "a list", str: "a string", bool: "a truth value", type(None): "null"}
 
 
 def cut(text: str, most: int = SHOWN) -> str:
-    """The text on one line, and no more than ``most`` characters of it."""
-    text = " ".join(text.split())
+    """The text on one line, printable, and no more than ``most`` characters of it."""
+    text = printable(" ".join(text[: 2 * most].split()))
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def kind(value: object) -> str:
+    """What JSON calls a value."""
+    return KINDS.get(type(value), "a number")
 
 
 def shown(url: str) -> str:

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
-from prometheus_client.exposition import choose_encoder
 
+from scaler.config.clients import MayAsk
 from scaler.config.pool import PoolKey, PoolSpec
 from scaler.config.problems import suggest
 from scaler.config.rows import rows
 from scaler.core.explain import lines
+from scaler.live.certificates import Certificates
 from scaler.web import metrics
+from scaler.web.clients import only_for
+from scaler.web.hint_views import as_json, in_words
+from scaler.web.hints import ONE, PATH
 from scaler.web.problem import Refusal, as_problems
 from scaler.web.running import Readiness, Running
+from scaler.web.tls import NewestContext
 from scaler.web.views import Json, explanation, row
 
 NAMED: Final = 3  # pools that a message names
 TICK: Final = 5  # seconds after which a pool that was just taken in has been evaluated
 
 
-def application(running: Running) -> web.Application:
-    """All pages of a running scaler."""
+def application(running: Running, clients: Callable[[], MayAsk | None] | None = None) -> web.Application:
+    """All pages of a running scaler; without ``clients`` they are for everybody who can connect."""
     pages = _Pages(running)
-    app = web.Application(middlewares=[as_problems])
+    judges = () if clients is None else (only_for(clients, apart=frozenset({PATH, ONE})),)
+    app = web.Application(middlewares=[as_problems, *judges])
     app.add_routes(
         [
             web.get("/healthz", pages.health),
@@ -41,17 +47,22 @@ def application(running: Running) -> web.Application:
 
 
 @asynccontextmanager
-async def served(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the pages; the value is the port, which the system chooses where 0 is asked for.
+async def served(
+    app: web.Application, host: str, port: int, *, certificates: Certificates | None = None
+) -> AsyncIterator[int]:
+    """Serve the pages, over HTTP where there are no certificates.
+
+    The value is the port, which the system chooses where 0 is asked for.
 
     Raises:
         OSError: the place cannot be listened on.
     """
+    context = None if certificates is None else NewestContext.following(certificates)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await web.TCPSite(runner, host, port, ssl_context=context).start()
         except OSError as error:
             raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
         yield int(runner.addresses[0][1])
@@ -65,7 +76,7 @@ class _Pages:
     def __init__(self, running: Running) -> None:
         self._running = running
         self._readiness = Readiness(running)
-        self._metrics = metrics.registry(running)
+        self._metrics = metrics.Page(running)
         self._one_scrape = asyncio.Lock()
 
     async def health(self, _: web.Request) -> web.Response:
@@ -73,7 +84,9 @@ class _Pages:
         return _json({"status": "ok"})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Ready once every pool has been evaluated."""
+        """Ready once every pool has been evaluated, until the scaler stops."""
+        if self._running.stopping():
+            raise Refusal(503, "the scaler is stopping")
         waiting = self._readiness.waiting_for()
         if waiting:
             some = ", ".join(str(key) for key in waiting[:NAMED])
@@ -82,9 +95,8 @@ class _Pages:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """In a thread and one at a time: ten thousand pools are a large page, and RPCs must not wait for it."""
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         async with self._one_scrape:
-            body = await asyncio.to_thread(encode, self._metrics)
+            body, content_type = await asyncio.to_thread(self._metrics.render, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def pools(self, _: web.Request) -> web.Response:
@@ -101,10 +113,13 @@ class _Pages:
             raise Refusal(404, f"there is no pool {key}; {self._nearest(key)}")
         if posted is None:
             raise Refusal(503, f"{key} has not been evaluated yet", retry_after=TICK)
+        now = self._running.clock.now()
+        standing = pool.hints.standing(now)
         if _prefers_text(request):
-            told = (*lines(posted.outcome), *_settings(pool.spec), "")
-            return web.Response(text="\n".join(told), headers={"Vary": "Accept"})
-        return _json(explanation(pool.spec, posted, self._running.board, self._running.clock.now()))
+            words = (*lines(posted.outcome), *(in_words(hint) for hint in standing), *_settings(pool.spec), "")
+            return web.Response(text="\n".join(words), headers={"Vary": "Accept"})
+        told = explanation(pool.spec, posted, self._running.board, now)
+        return _json({**told, "hints": [as_json(hint) for hint in standing]})
 
     def _nearest(self, key: PoolKey) -> str:
         known = [str(pool.spec.key) for pool in self._running.registry]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+PASSED_ON: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 LOG = logging.getLogger(__name__)
 
 
@@ -35,13 +37,13 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPException as error:
         return _problem(request, error, error.reason)
     except Exception:
-        LOG.exception("%s %s failed", request.method, request.path)
+        LOG.exception("a page failed", extra={"method": request.method, "path": request.path})
         return _problem(request, web.HTTPInternalServerError(), "an unexpected error; the scaler's log has it")
 
 
 def _problem(request: web.Request, error: web.HTTPException, detail: str) -> web.Response:
     body = {"title": error.reason, "status": error.status, "detail": detail, "instance": request.path}
-    headers = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+    headers = {name: error.headers[name] for name in PASSED_ON if name in error.headers}
     return web.Response(
         status=error.status, text=json.dumps(body), content_type="application/problem+json", headers=headers
     )

@@ -1,8 +1,8 @@
-"""The command line as a user has it."""
+"""The command line as a user has it, and what ``scaler serve`` is given to serve."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from scaler.cli.app import app
+from tests.cli.serving import CONFIG
+from tests.support.agent import Agent, agent_at
 
 Scaler: TypeAlias = Callable[..., Result]
 
@@ -22,3 +24,20 @@ def scaler() -> Scaler:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
 
     return run
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[tuple[Agent, str]]:
+    """A busy agent, and where it is asked."""
+    agent = Agent("coder-0")
+    agent.inflight = 2
+    async with agent_at(agent) as url:
+        yield agent, url
+
+
+@pytest.fixture
+def config(tmp_path: Path, agent: tuple[Agent, str]) -> Path:
+    """A file with one pool, whose one pod is the agent."""
+    file = tmp_path / "pools.yaml"
+    file.write_text(CONFIG.format(most=5, url=agent[1]))
+    return file

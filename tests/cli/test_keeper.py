@@ -3,47 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
-from scaler.cli.follower import REREAD, Follower
-from scaler.cli.keeper import Keeper
 from scaler.config.check import checked
 from scaler.config.pool import PoolKey
 from scaler.config.problems import ConfigError
-from scaler.live.clock import VirtualClock
-from scaler.live.registry import Registry
+from tests.cli.world import CODER, FILE, WRITER, World
 from tests.config.material import said
-from tests.support.wait import eventually
-
-NOON = 1_795_262_400.0  # 2026-11-21 12:00:00 UTC
-CODER, WRITER = PoolKey("agents", "coder"), PoolKey("agents", "writer")
-FILE = """\
-sources: {prometheus: {url: "http://prometheus:9090"}}
-classes:
-  coding:
-    max: 9
-    signals: {queue: 'queued{n="{namespace}", p="{name}"}'}
-    replicas: replicas{n="{namespace}", d="{name}"}
-pools:
-  agents/coder: {class: coding, min: 2}
-"""
-
-
-class World:
-    """A keeper of the file above, its registry, and a clock."""
-
-    def __init__(self) -> None:
-        self.clock, self.registry = VirtualClock(NOON), Registry()
-        self.keeper = Keeper(checked(FILE), self.registry, self.clock)
-
-    def bounds(self, key: PoolKey) -> tuple[int, int] | None:
-        """Fewest and most replicas of a pool, None where nobody knows it."""
-        spec = self.keeper.find(key)
-        return None if spec is None else (spec.policy.min_replicas, spec.policy.max_replicas)
 
 
 @pytest.fixture
@@ -88,9 +55,9 @@ async def test_a_trigger_that_contradicts_the_file_leaves_the_pool_as_it_was(wor
 async def test_new_settings_hold_for_pools_of_file_and_trigger(world: World) -> None:
     """What the trigger says still goes before what the file says now, and pools of neither are gone."""
     world.keeper.admit(WRITER, said({"class": "coding", "min": "1"}))
-    world.keeper.reload(checked(FILE.replace("max: 9", "max: 7")))
+    await world.keeper.reload(checked(FILE.replace("max: 9", "max: 7")))
     assert (world.bounds(CODER), world.bounds(WRITER)) == ((2, 7), (1, 7))
-    world.keeper.reload(checked(FILE.replace("agents/coder", "agents/other")))
+    await world.keeper.reload(checked(FILE.replace("agents/coder", "agents/other")))
     assert world.bounds(CODER) is None
     assert world.bounds(PoolKey("agents", "other")) == (2, 9)
 
@@ -100,54 +67,22 @@ async def test_new_settings_that_contradict_a_trigger_leave_that_pool_alone(
 ) -> None:
     """One tenant's trigger cannot keep the file from changing for the others."""
     world.keeper.admit(WRITER, said({"class": "coding", "min": "5"}))
-    world.keeper.reload(checked(FILE.replace("max: 9", "max: 4")))
+    await world.keeper.reload(checked(FILE.replace("max: 9", "max: 4")))
     assert (world.bounds(CODER), world.bounds(WRITER)) == ((2, 4), (5, 9))
-    assert "pool agents/writer keeps its former settings" in caplog.text
+    (record,) = caplog.records
+    assert record.message == "a pool keeps its former settings, for the new ones contradict its trigger"
+    assert vars(record)["pool"] == "agents/writer"
+    assert "must be at least min, which is 5" in vars(record)["why"]
 
 
-@pytest.fixture
-async def file(world: World, tmp_path: Path) -> AsyncIterator[Path]:
-    """The file that is followed."""
-    file = tmp_path / "pools.yaml"
-    file.write_text(FILE)
-    following = asyncio.create_task(Follower(file, FILE).follow(world.keeper, world.clock))
-    await asyncio.sleep(0)  # it sets its alarm
-    yield file
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
-
-
-async def looked(world: World, seen: Callable[[], bool]) -> None:
-    """Let the follower look at the file until it has seen what it should."""
-
-    async def probe() -> bool | None:
-        """The follower has seen it."""
-        await world.clock.advance_to(world.clock.now() + REREAD)
-        return True if seen() else None
-
-    await eventually(probe)
-
-
-async def test_a_file_that_changes_is_read_again(world: World, file: Path) -> None:
-    """A mounted ConfigMap changes under the program, and needs no restart."""
-    await asyncio.to_thread(file.write_text, FILE.replace("max: 9", "max: 7"))
-    assert world.bounds(CODER) == (2, 9)
-    await looked(world, lambda: world.bounds(CODER) == (2, 7))
-
-
-async def test_a_file_that_cannot_be_used_is_told_once_and_changes_nothing(world: World, file: Path) -> None:
-    """However often it is looked at, each problem is one line of the log, and pools go on as they were."""
-    with capture_logs() as log:
-        await asyncio.to_thread(file.write_text, "pools: {agents/coder: {maxx: 3, mun: 2}}")
-        await looked(world, lambda: len(log) >= 2)
-        await asyncio.to_thread(file.unlink)
-        await looked(world, lambda: len(log) >= 3)
-        assert world.bounds(CODER) == (2, 9)
-        await asyncio.to_thread(file.write_text, FILE.replace("max: 9", "max: 7"))
-        await looked(world, lambda: world.bounds(CODER) == (2, 7))
-    assert [line["event"] for line in log] == [
-        *["the configuration cannot be used and stays as it was"] * 2,
-        "the configuration cannot be read and stays as it was",
-        "the configuration has changed; timeouts and concurrency of sources wait for a restart",
-    ]
-    assert 'maxx = 3: unknown key; did you mean "max"?' in log[0]["why"]
+async def test_a_trigger_that_comes_during_a_reload_is_not_lost(world: World) -> None:
+    """New settings are worked out beside the event loop, which goes on answering; what it learns meanwhile counts."""
+    world.keeper.admit(WRITER, said({"class": "coding", "max": "4"}))
+    reloading = asyncio.create_task(world.keeper.reload(checked(FILE.replace("max: 9", "max: 7"))))
+    await asyncio.sleep(0)  # the thread is at work
+    latecomer = PoolKey("agents", "latecomer")
+    world.keeper.admit(latecomer, said({"class": "coding"}))
+    world.keeper.admit(CODER, said({"min": "3"}))
+    world.keeper.dismiss(WRITER)
+    await reloading
+    assert (world.bounds(CODER), world.bounds(latecomer), world.bounds(WRITER)) == ((3, 7), (0, 7), None)

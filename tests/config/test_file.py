@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scaler.config.check import checked, keys
+from scaler.config.hints import HintsSection
 from scaler.config.knobs import Layer
 from scaler.config.knobs import Section as Model
 from scaler.config.metadata import TriggerMetadata
@@ -40,6 +41,7 @@ def test_the_example_shows_every_default_and_nothing_else() -> None:
         "sources.prometheus": PrometheusSection,
         "sources.activity": ActivitySection,
         "sources.http": HttpSection,
+        "hints": HintsSection,
     }
     for path, model in sections.items():
         section = document

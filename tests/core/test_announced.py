@@ -98,3 +98,25 @@ def test_the_schedule_asks_for_pods_in_all() -> None:
     story = Story.of(POLICY, busy("a"), busy("b"), busy("c"))
     story.announced = (window("opening", 5, 0.0, 900.0), window("sale", 4, 0.0, 900.0))
     story.expect(5, Reason.ANNOUNCED)
+
+
+def test_a_hint_for_later_asks_for_nothing_yet() -> None:
+    """It comes into force one startup ahead, measured against the demand of that moment, and takes no share before."""
+    story = Story.of(POLICY, busy("a"))
+    story.announced = (hint("tonight", 8, start=3_600.0, end=7_200.0), hint("now", 8))
+    assert story.tick().evidence.announced == 9.0
+    story.announced = story.announced[:1]
+    story.runs("a", 0)
+    assert story.tick(3_470.0).evidence.announced == 0.0
+    assert story.tick().evidence.announced == 8.0
+
+
+def test_hints_stack_in_the_order_in_which_they_came_into_force() -> None:
+    """The caller that came second is listed first; the first one's level still stands as it was."""
+    story = Story.of(POLICY, busy("a"))
+    story.announced = (hint("one", 2),)
+    story.tick()
+    story.announced = (hint("two", 3), hint("one", 2))
+    assert story.tick().evidence.announced == 6.0
+    story.announced = (hint("one", 2),)
+    assert story.tick().evidence.announced == 3.0

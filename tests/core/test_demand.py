@@ -193,3 +193,28 @@ def test_how_long_the_oldest_task_has_waited(
         outcome = tick(POLICY, memory, observe([], signals, at=NOW + 5.0 * n), NOW + 5.0 * n)
         memory = outcome.memory
     assert outcome.evidence.demand.waiting == waiting
+
+
+BUSY = [busy("a"), busy("b")]
+
+
+@pytest.mark.parametrize(
+    ("pods", "signals", "waiting"),
+    [
+        pytest.param(BUSY, {PENDING: 3}, 15.0, id="MoreIsPendingThanRuns"),
+        pytest.param(BUSY, {PENDING: 2}, 0.0, id="AllThatIsPendingRuns"),
+        pytest.param(UNSEEN, {PENDING: 3, INFLIGHT: 2}, 15.0, id="ThePoolsOwnCountOfWhatRuns"),
+        pytest.param(UNSEEN, {PENDING: 3, INFLIGHT: 3}, 0.0, id="WhichMayBeAllOfIt"),
+        pytest.param(BUSY, {PENDING: 3, QUEUE: 0}, 0.0, id="AQueueThatIsReadKnowsBetter"),
+        pytest.param(BUSY, {PENDING: 3, QUEUE: Unknown("timeout")}, 0.0, id="AQueueThatIsNotReadIsNotGuessed"),
+    ],
+)
+def test_without_a_queue_what_is_pending_and_does_not_run_waits(
+    pods: Sequence[Pod] | Unknown, signals: Levels, waiting: Seconds
+) -> None:
+    """Each row: pods and signals that stood for four ticks of five seconds, and how long somebody has waited."""
+    memory = seasoned()
+    for at in (NOW, NOW + 5.0, NOW + 10.0, NOW + 15.0):
+        outcome = tick(POLICY, memory, observe(pods, signals, at=at, replicas=2), at)
+        memory = outcome.memory
+    assert outcome.evidence.demand.waiting == waiting

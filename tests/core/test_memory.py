@@ -60,8 +60,9 @@ def test_a_clock_set_back_changes_nothing(back: Seconds) -> None:
 def test_what_is_seldom_asked_goes_back_too() -> None:
     """The birth of the process, and when gaps, timer, price and capacity were last seen to: as long ago as before."""
     memory = eventful().memory
-    moved = memory.at_or_before(memory.at - HOUR)
+    moved, last_rise = memory.at_or_before(memory.at - HOUR), memory.moves.rises[-1].at
     assert moved.born == memory.born - HOUR
+    assert [memory.moves.last_rise, moved.moves.last_rise] == [last_rise, last_rise - HOUR]
     assert moved.lessons.priced_at == memory.lessons.priced_at - HOUR
     assert moved.lessons.gaps.at == memory.lessons.gaps.at - HOUR
     assert moved.lessons.gaps.timer_at == memory.lessons.gaps.timer_at - HOUR

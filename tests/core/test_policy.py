@@ -95,6 +95,14 @@ def test_a_policy_that_cannot_be_names_key_value_and_range(make: Make, key: str,
     assert str(refused.value) == f"{key} = {value!r} is not allowed: must be {allowed}"
 
 
+def test_the_edges_are_allowed() -> None:
+    """Each range includes the value that its error names."""
+    assert Pace(fast_window=60.0, rise_pods=1, namings=1, timer_clamp=1.0, soft_up=1.0, soft_down=0.99).namings == 1
+    assert Policy(min_replicas=1, max_replicas=1, slots_per_pod=1, activation=0.0, ordinals_start=0).cap == 1
+    with pytest.raises(PolicyError, match=r"soft_down = 0\.85 is not allowed"):
+        Pace(soft_down=0.85)  # as full after a removal as before an addition: that would flap
+
+
 @pytest.mark.parametrize(
     ("budget", "price", "pods"),
     [(0.3, 0.1, 3), (0.7, 0.1, 7), (10.0, 3.0, 3), (2.99, 1.0, 2)],

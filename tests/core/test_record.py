@@ -108,6 +108,16 @@ def test_any_float_survives() -> None:
         assert repr(sample.value) == repr(value)
 
 
+@pytest.mark.parametrize(("value", "word"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")])
+def test_what_json_has_no_number_for_is_a_word(value: float, word: str) -> None:
+    """No line holds what other tools cannot read. In a column of instants NaN is null."""
+    observation = observe([replace(busy("a"), since=value)], {Signal.QUEUE: Known(value, value)}, replicas=1)
+    found = through_json(observation)
+    assert found["signals"]["queue"] == [word, word]
+    assert found["pods"]["since"] == [None if math.isnan(value) else word]
+    assert through_json(from_json(Observation, found)) == found
+
+
 def damaged(path: str, value: Json) -> Json:
     """The record of an observation of two pods, with one place in it replaced."""
     record = through_json(observe([busy("a"), idle("b")], {Signal.QUEUE: 1}))
@@ -131,6 +141,9 @@ def damaged(path: str, value: Json) -> Json:
         pytest.param("pods.inflight", [1.5, 0], "expected int64 numbers, found [1.5, 0]", id="HalfATask"),
         pytest.param("pods.inflight", [None, 0], "expected int64 numbers, found [None, 0]", id="NoTaskCount"),
         pytest.param("pods.since", [True, 1.0], "expected float64 numbers, found [True, 1.0]", id="ABoolInAColumn"),
+        pytest.param("pods.since", ["soon", 1.0], "expected float64 numbers, found ['soon', 1.0]", id="AWordInAColumn"),
+        pytest.param("pods.since", [[], 1.0], "expected float64 numbers, found [[], 1.0]", id="AListInAColumn"),
+        pytest.param("pods.inflight", ["nan", 0], "expected int64 numbers, found ['nan', 0]", id="NoNumberOfTasks"),
         pytest.param("pods.inflight", [2**70, 0], "too large", id="MoreTasksThanANumberHolds"),
         pytest.param("pods.inflight", [1], "inflight has 1 entries for 2 pods", id="AColumnThatIsShort"),
         pytest.param("pods.uids", "ab", "expected list, found 'ab'", id="AWordForAList"),

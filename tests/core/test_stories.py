@@ -262,6 +262,18 @@ def test_an_outage_of_the_metrics_neither_removes_nor_adds() -> None:
     story.expect(2, Reason.DRAINING, "mark b")
 
 
+def test_a_blackout_in_the_middle_of_a_burst_adds_nothing() -> None:
+    """Twenty tasks were queued and four pods ordered when the lights went out. What is not known orders no fifth."""
+    story = Story.of(POLICY)
+    story.unseen = Unknown("no pod source")
+    story.signals[QUEUE] = 20.0
+    story.expect(4, Reason.RATE_LIMIT)
+    story.signals[QUEUE] = Unknown("timeout")
+    story.expect_calm(120.0)
+    story.signals[QUEUE] = 20.0
+    story.expect(8, Reason.RATE_LIMIT)  # the light returns, and the work is still there
+
+
 def test_an_outage_of_the_queue_alone_still_lets_the_pods_ask() -> None:
     """What runs is seen: a pool under load grows with it, and does not shrink."""
     story = Story.of(replace(POLICY, slots_per_pod=2), busy("a"), idle("b"))
@@ -321,6 +333,20 @@ def test_a_new_leader_repairs_an_undercut() -> None:
     story.memory = Memory.fresh(story.now)
     story.replicas = 1
     story.expect(3, Reason.STEADY)
+
+
+@pytest.mark.parametrize("guarantee", Guarantee)
+@pytest.mark.parametrize("unseen", [None, Unknown("forbidden")], ids=["seen", "unseen"])
+def test_replicas_that_somebody_raised_are_adopted(guarantee: Guarantee, unseen: Unknown | None) -> None:
+    """An operator scales from one to four by hand: whoever works in those pods, the target does not take them back."""
+    story = Story.of(replace(POLICY, guarantee=guarantee), busy("a"))
+    story.unseen = unseen
+    story.tick()
+    story.replicas = 4
+    story.pods |= {uid: busy(uid) for uid in "bcd"}
+    outcome = story.tick()
+    assert (outcome.report, outcome.trail[0].reason) == (4, Reason.STANDING)
+    story.expect_calm(60.0)
 
 
 def test_the_kill_switch_in_the_middle_of_a_drain() -> None:

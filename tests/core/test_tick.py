@@ -66,6 +66,12 @@ def test_without_live_replicas_there_is_nothing_to_answer(policy: Policy) -> Non
     assert unheard.trail == (Step(Reason.NO_REPLICAS, 0, 0, "timeout"),)
 
 
+def test_advice_stays_the_same_while_nobody_takes_it() -> None:
+    """One of five pods is drained: four are recommended, now and later, for the live replicas still count it."""
+    story = Story.of(RECOMMEND, *(busy(str(n)) for n in range(4)), drained(idle("d")))
+    assert [story.tick().decision for _ in range(5)] == [ScaleTo(4)] * 5
+
+
 @pytest.mark.parametrize("policy", [OFF, RECOMMEND], ids=["off", "recommend"])
 def test_a_pool_that_is_switched_off_goes_on_learning(policy: Policy) -> None:
     """What was seen meanwhile counts when it is switched on: demand, gaps, and how pods start."""

@@ -62,12 +62,13 @@ class Cluster:
 
     Attributes:
         load: tasks there are, running or queued; in each step ``turnover`` of them end and others come.
-        spread: tasks start on any agent with a free slot, otherwise on the first.
+        spread: tasks start on any agent with a free slot, otherwise on the lowest ordinal, or the oldest.
         signals: what the pool is measured by.
         startup: seconds from creation to ready.
         clock: what every stamp is read from; it may be set.
         poll: the controller learns the target in every so many steps.
         late: orders are carried out one step late, and those that have become illegal not at all.
+        slow: an agent that is idle with its gate closed says so every third time only.
         deaf: agents that are not heard any more; ``mute`` agents never acknowledge.
         lost: signals that fail; ``blind``, the pods cannot be listed; ``unread``, nor the replicas.
         killed: pods that were taken before they were drained.
@@ -85,6 +86,7 @@ class Cluster:
     replicas: int = 0
     poll: int = 1
     late: bool = False
+    slow: bool = False
     blind: bool = False
     unread: bool = False
     deaf: set[PodUid] = field(default_factory=set)
@@ -143,7 +145,7 @@ class Cluster:
 
     def work(self, seconds: Seconds) -> None:
         """End the tasks there are too many of, start others where there is room, and say who is idle."""
-        agents, room = list(self.agents.values()), self.policy.slots_per_pod
+        agents, room = sorted(self.agents.values(), key=lambda a: a.pod.ordinal), self.policy.slots_per_pod
         for agent in agents:
             agent.grow(seconds, self.clock)
         over, taken = self.running - self.load, [agent for agent in agents for _ in range(agent.tasks)]
@@ -159,7 +161,8 @@ class Cluster:
     def speak(self) -> None:
         """Have every agent say what it does, and acknowledge its drain once it is idle with its gate closed."""
         for uid, agent in self.agents.items():
-            if agent.shut is not None and not agent.tasks and uid not in self.mute:
+            silent = uid in self.mute or (self.slow and self.random.random() < 2 / 3)
+            if agent.shut is not None and not agent.tasks and not silent:
                 agent.pod = drain.acknowledge(agent.pod, agent.shut)
             if agent.ready and uid not in self.deaf:
                 agent.pod = replace(agent.pod, activity=Activity(inflight=agent.tasks, at=self.clock))

@@ -7,18 +7,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hypothesis import strategies as st
-from hypothesis.vendor.pretty import RepresentationPrinter
 
-from scaler.core.memory import Memory
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Activity, Phase, Pod, Pods, Stage
 from scaler.core.policy import Guarantee, Mode, Pace, Policy, Workload
 from scaler.core.types import Announcement, Instant, Known, Observation, Sample, Seconds, Signal, Unknown
-from tests.properties.effort import told
-from tests.properties.ticked import Moment
 
 START: Instant = 1_800_000_000.0
 SILENT = Unknown("the source does not answer")
-SPANS: tuple[Seconds, ...] = (5.0, 5.0, 15.0, 60.0, 400.0)
 LEVELS: Mapping[Signal, tuple[float, ...]] = {
     Signal.QUEUE: (0.0, 1.0, 3.0, 9.0, 40.0),
     Signal.PENDING: (0.0, 2.0, 7.0, 25.0),
@@ -115,7 +110,21 @@ ANY = st.builds(
     epoch=st.integers(1, 3),
     acked=st.sampled_from([None, 0, 1]),
 )
-LIVES = st.just(Life()) | BUSY | ANY
+ODD = st.sampled_from(  # each is unlike an idle pod in one way
+    [
+        Life(inflight=1),
+        Life(sessions=1),
+        Life(heard=None),
+        Life(heard=20.0),
+        Life(heard=-1000.0),
+        Life(stage=Stage.STARTING),
+        Life(stage=Stage.UNREADY),
+        Life(phase=Phase.DRAINING, epoch=1),
+        Life(phase=Phase.DRAINING, epoch=1, acked=0),
+        Life(phase=Phase.DRAINED, epoch=1, acked=0),
+    ]
+)
+LIVES = st.just(Life()) | BUSY | ODD | ANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,53 +238,12 @@ def without(pool: Pool, *lost: Signal) -> Pool:
     return replace(pool, signals=MappingProxyType(signals))
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one tick is given but for the memory."""
-
-    policy: Policy
-    pool: Pool
-    now: Instant
-
-    def moment(self, memory: Memory) -> Moment:
-        """With the memory."""
-        return Moment(self.policy, memory, self.pool.observe(self.policy, self.now), self.now)
+def queue(tasks: float) -> Mapping[Signal, tuple[float, Seconds] | None]:
+    """So many tasks in the queue, read just now."""
+    return MappingProxyType({Signal.QUEUE: (tasks, 0.0)})
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """A pool's past, turn by turn, and the present that is to be decided on."""
-
-    past: tuple[Turn, ...]
-    present: Turn
-
-    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
-        printer.text("\n".join(told(turn) for turn in (*self.past, self.present)))
-
-    @property
-    def memory(self) -> Memory:
-        """What the past has left."""
-        first = (*self.past, self.present)[0]
-        memory = Memory.fresh(first.now, first.policy.pace)
-        for turn in self.past:
-            memory = turn.moment(memory).tick().outcome.memory
-        return memory
-
-    @property
-    def moment(self) -> Moment:
-        """What the next tick is given."""
-        return self.present.moment(self.memory)
-
-
-@st.composite
-def stories(
-    draw: st.DrawFn, kinds: st.SearchStrategy[Policy], spans: tuple[Seconds, ...] = SPANS, *, reload: bool = False
-) -> Story:
-    """A pool after up to nine ticks; with ``reload`` the policy changes now and then."""
-    turns = [Turn(draw(kinds), draw(pools()), START)]
-    for span in draw(st.lists(st.sampled_from(spans), max_size=9)):
-        policy, pool = turns[-1].policy, turns[-1].pool
-        policy = draw(kinds) if reload and draw(st.booleans()) else policy
-        pool = draw(changes(pool)) if draw(st.booleans()) else pool
-        turns.append(Turn(policy, pool, turns[-1].now + span))
-    return Story(tuple(turns[:-1]), turns[-1])
+def aged(pool: Pool) -> Pool:
+    """The same pool with its signals read long ago."""
+    signals = {name: read and (read[0], 1000.0) for name, read in pool.signals.items()}
+    return replace(pool, signals=MappingProxyType(signals))

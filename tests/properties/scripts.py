@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hypothesis import strategies as st
 
+from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee, Pace, Policy, Workload
 from scaler.core.types import Seconds, Signal
 from tests.properties.cluster import Cluster
@@ -38,7 +39,7 @@ def clusters(draw: st.DrawFn, guarantee: Guarantee = Guarantee.PROTECTED) -> Clu
         guarantee=guarantee,
         workload=draw(st.sampled_from(Workload)),
         ordinals_start=draw(st.sampled_from([0, 5])),
-        pace=draw(st.sampled_from([Pace(), HASTY, replace(HASTY, timer_prior=0.1, slow_window=60.0)])),
+        pace=draw(st.sampled_from([Pace(), HASTY, replace(HASTY, slow_window=60.0, namings=4)])),
     )
     return Cluster(
         policy=policy,
@@ -47,7 +48,19 @@ def clusters(draw: st.DrawFn, guarantee: Guarantee = Guarantee.PROTECTED) -> Clu
         seed=draw(st.integers(0, 3)),
         replicas=draw(st.integers(0, 6)),
         poll=draw(st.sampled_from([1, 1, 3])),
+        late=draw(st.booleans()),
+        slow=draw(st.booleans()),
+        turnover=draw(st.sampled_from([0, 1])),
     )
+
+
+def until_drains(cluster: Cluster) -> None:
+    """Give six pods work and take it away again, until one of them drains."""
+    cluster.load, cluster.turnover = 6 * cluster.policy.slots_per_pod, 0
+    cluster.run(30)
+    cluster.load = 0
+    while not any(agent.pod.phase is Phase.DRAINING for agent in cluster.agents.values()):
+        cluster.step()
 
 
 def play(cluster: Cluster, script: Sequence[Act]) -> None:

@@ -26,7 +26,7 @@ def at(memory: Memory, now: Instant, tasks: float, announced: Sequence[Announcem
         replicas=SILENT,
         pods=SILENT,
         signals={Signal.QUEUE: queue},
-        announced=tuple(a for a in announced if now < a.end),
+        announced=tuple(announced),
     )
     return tick(OPEN, replace(memory, target=memory.target or 0), seen, now)
 

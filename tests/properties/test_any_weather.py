@@ -15,7 +15,7 @@ from scaler.core.types import Announcement, PodUid, Seconds, Signal
 from tests.properties.cluster import Cluster
 from tests.properties.drawn import policies
 from tests.properties.effort import tries
-from tests.properties.ticked import keeps_every_law
+from tests.properties.laws import keeps_every_law
 
 MEASURED = frozenset({Signal.QUEUE, Signal.TOKENS})
 

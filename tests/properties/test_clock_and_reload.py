@@ -8,13 +8,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.core.policy import Policy
+from scaler.core.pods import Phase
+from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Seconds
 from tests.properties.cluster import Cluster
-from tests.properties.drawn import SPANS, Story, policies, stories
+from tests.properties.drawn import policies
 from tests.properties.effort import tries
-from tests.properties.scripts import SCRIPTS, Act, clusters, play
-from tests.properties.ticked import keeps_every_law
+from tests.properties.laws import keeps_every_law
+from tests.properties.scripts import SCRIPTS, Act, clusters, play, until_drains
+from tests.properties.stories import SPANS, Story, stories
 
 STEPS: tuple[Seconds, ...] = (-100_000.0, -30.0, -0.5, 100_000.0)
 
@@ -46,16 +48,20 @@ def test_work_is_served_whatever_the_clock_did(cluster: Cluster, script: Sequenc
     assert cluster.killed == []
 
 
-@tries(25, long=True)
-@given(clusters(), SCRIPTS, st.lists(policies(), min_size=1, max_size=4))
-def test_work_is_served_after_any_reloads(cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy]) -> None:
-    """Whatever was in force between, under the first policy again all the work is served."""
+@tries(20, long=True)
+@given(clusters(), SCRIPTS, st.lists(policies(), max_size=2), st.sampled_from(Guarantee))
+def test_work_is_served_after_any_reloads(
+    cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy], guarantee: Guarantee
+) -> None:
+    """Whatever was in force while pods drained, and under either guarantee, in the end all the work is served."""
     first = cluster.policy
-    play(cluster, script)
+    until_drains(cluster)
     for policy in reloads:
         cluster.policy = replace(policy, workload=first.workload, ordinals_start=first.ordinals_start)
         play(cluster, script[-2:])
-    cluster.policy = first
+    cluster.policy = replace(first, guarantee=guarantee)
     cluster.load, cluster.turnover, cluster.spread = 11, 2, False
     cluster.run(200, 20.0)
     assert cluster.running == min(cluster.load, first.max_replicas * first.slots_per_pod)
+    if guarantee is Guarantee.BEST_EFFORT:
+        assert all(agent.pod.phase is not Phase.DRAINING for agent in cluster.agents.values())

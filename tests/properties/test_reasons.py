@@ -12,8 +12,9 @@ from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import RENDERINGS, Reason
 from scaler.core.types import Hold, Seconds, Signal
-from tests.properties import ticked
-from tests.properties.drawn import HASTY, START, Hint, Life, Pool, Story, Turn
+from tests.properties.drawn import HASTY, START, Hint, Life, Pool
+from tests.properties.laws import keeps_every_law
+from tests.properties.stories import Story, Turn
 
 BUSY, IDLE, LEAVING, GONE = Life(inflight=1), Life(), Life(phase=Phase.DRAINING), Life(phase=Phase.DRAINED)
 OPEN, QUICK = Policy(), Policy(pace=HASTY)
@@ -79,7 +80,7 @@ def test_every_reason_has_a_story(reason: Reason) -> None:
     decision = t.outcome.decision
     said = {step.reason for step in t.outcome.trail} | ({decision.reason} if isinstance(decision, Hold) else set())
     assert reason in said
-    ticked.keeps_every_law(t)
+    keeps_every_law(t)
 
 
 def test_every_reason_has_words_of_its_own() -> None:

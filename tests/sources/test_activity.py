@@ -17,6 +17,7 @@ from scaler.core.types import Unknown
 from scaler.sources.activity import Activities, RoundLimits, open_activity
 from scaler.sources.health import Fault
 from tests.support.http import Conversation, drop, flood, nobody, talking, trickle, truncate
+from tests.support.logged import logged
 from tests.support.pods import Agents, activity, agents_at
 from tests.support.wait import eventually
 
@@ -280,8 +281,8 @@ async def test_newly_unheard_pods_are_logged_once(reader: Activities, caplog: py
         with caplog.at_level(logging.WARNING, "scaler.sources"):
             for after in (0, 5):
                 await reader.read(endpoints(url, *agents.answers), NOW + after)
-    (line,) = caplog.messages
-    assert line.startswith("2 of 3 pods are unheard; pod ")
+    (line,) = logged(caplog)
+    assert line.startswith("pods are unheard unheard=2 asked=3 why=pod ")
 
 
 async def test_thousands_of_pods_fit_in_one_round(reader: Activities) -> None:

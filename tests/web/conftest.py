@@ -13,13 +13,16 @@ from scaler.config.pool import PoolKey, PoolSpec
 from scaler.config.resolve import resolve
 from scaler.core.types import Known, Observation, Outcome, Sample, Signal, Unknown
 from scaler.live.board import Board
+from scaler.live.calls import Calls
 from scaler.live.clock import VirtualClock
+from scaler.live.history import History
 from scaler.live.loop import Counts
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
-from scaler.sources.health import Fault, Health
+from scaler.live.writes import Writes
+from scaler.sources.health import Tally
 from scaler.web.app import application, served
-from scaler.web.running import Running
+from scaler.web.running import Reloads, Running
 from tests.config.material import QUERY, READABLE, Section, parsed
 
 NOON = 1_795_262_400.0  # 2026-11-21 12:00:00 UTC
@@ -35,6 +38,14 @@ def spec(name: str, **pool: str | int) -> PoolSpec:
 
 
 @dataclass
+class Door:
+    """KEDA's door, as far as it is counted."""
+
+    calls: Calls = field(default_factory=Calls)
+    open_streams: int = 3
+
+
+@dataclass
 class Scaler:
     """What runs, and where its pages are."""
 
@@ -42,17 +53,31 @@ class Scaler:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(NOON))
     board: Board = field(default_factory=Board)
     registry: Registry = field(default_factory=Registry)
-    counts: Counts = field(default_factory=lambda: Counts(ticks=7, at_once=2, failures=1, late=0.25))
+    history: History = field(default_factory=History)
+    counts: Counts = field(default_factory=lambda: Counts(ticks=7, at_once=2, failures=1))
+    activity: Tally = field(default_factory=lambda: Tally("activity"))
+    door: Door = field(default_factory=Door)
+    reloads: Reloads = field(default_factory=lambda: Reloads(NOON))
+    journal: Writes = field(default_factory=lambda: Writes("journal"))
+    hints: dict[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    stopping: bool = False
 
     def running(self) -> Running:
         """As its pages see it."""
-        reads = Health(source="activity", reads=10, seconds=0.5, faults={Fault.SLOW: 3})
         return Running(
             board=self.board,
             registry=self.registry,
+            history=self.history,
             clock=self.clock,
             counts=self.counts,
-            sources=lambda: (reads,),
+            sources=lambda: (self.activity.health(),),
+            door=self.door,
+            reloads=self.reloads,
+            stopping=lambda: self.stopping,
+            left_out=lambda: self.left_out,
+            writes=(self.journal,),
+            hints=lambda: self.hints,
             version="1.2.3",
         )
 
@@ -67,7 +92,19 @@ class Scaler:
         live = self.registry.get(pool.key)
         assert live is not None
         observation = Observation(replicas=Known(replicas, now), pods=NO_PODS, signals={Signal.QUEUE: queue})
-        return Ticker(self.board).tick(live, observation, now)
+        outcome = Ticker(self.board).tick(live, observation, now)
+        self.history.note(pool.key, outcome)
+        return outcome
+
+    def read(self, pool: PoolSpec) -> None:
+        """Read each of the pool's sources once."""
+        now = self.clock.now()
+        live = self.registry.get(pool.key)
+        assert live is not None
+        assert pool.replicas is not None
+        live.take_replicas(pool.replicas, Known(1, now), now)
+        for name, source in pool.signals.items():
+            live.take_signal(name, source, Unknown("no answer"), now)
 
     def known(self, value: float) -> Known:
         """A sample of this instant."""

@@ -131,4 +131,5 @@ async def test_a_fault_of_ours_is_logged_and_not_shown(
     async with http.get("/api/v1/pools") as answer:
         assert answer.status == 500
         assert (await answer.json())["detail"] == "an unexpected error; the scaler's log has it"
-    assert "GET /api/v1/pools failed" in caplog.text
+    (record,) = caplog.records
+    assert (record.message, vars(record)["method"], vars(record)["path"]) == ("a page failed", "GET", "/api/v1/pools")

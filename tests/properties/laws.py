@@ -1,0 +1,170 @@
+"""The laws that hold for every single tick, each a function that asserts it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from scaler.core import drain, explain, record
+from scaler.core.pods import Phase
+from scaler.core.policy import Guarantee, Mode, Workload
+from scaler.core.types import Known, Outcome, Signal, Unknown, Verb
+from tests.properties.ticked import Ticked
+
+
+def stays_in_bounds(t: Ticked) -> None:
+    """Never below the floor, and above it never over the cap."""
+    if t.decided:
+        assert t.floor <= t.target <= max(t.cap, t.floor)
+
+
+def chains(t: Ticked) -> None:
+    """Each step starts where the one before it ended; the first at the last target, the last at the decision."""
+    trail, replicas = t.outcome.trail, t.outcome.decision.replicas
+    assert trail
+    assert all(a.after == b.before for a, b in pairwise(trail))
+    if isinstance(replicas, int):
+        assert trail[0].before == t.last
+        assert trail[-1].after == replicas
+
+
+def obeys_mode(t: Ticked) -> None:
+    """Off and recommend answer the live replicas and touch nothing; auto answers what it decided."""
+    report, live = t.outcome.report, t.given.observation.replicas
+    if t.given.policy.mode is Mode.AUTO:
+        assert report == t.outcome.decision.replicas
+    else:
+        assert report == (int(live.value) if isinstance(live, Known) else live)
+        assert t.outcome.orders == ()
+    assert t.outcome.active == (report if isinstance(report, Unknown) else report > 0)
+
+
+def obeys_pauses(t: Ticked) -> None:
+    """Paused upwards, only pods that stand already raise the target; paused downwards, only the bounds lower it."""
+    if not t.decided:
+        return
+    if t.given.policy.pause_up:
+        assert t.target <= t.stays
+    if t.given.policy.pause_down:
+        keeps(t)
+
+
+def keeps(t: Ticked) -> None:
+    """Nothing falls but what the bounds forbid, nobody starts to leave and nobody's leave becomes final."""
+    assert t.target >= min(t.was, max(t.cap, t.floor))
+    assert t.ordered(Verb.MARK) | t.ordered(Verb.COMMIT) == set()
+
+
+def holds_on_ignorance(t: Ticked) -> None:
+    """While a signal is missing or stale nothing falls; while nothing speaks of demand nothing rises for it."""
+    if not t.decided:
+        return
+    if not t.informed or (t.blind and t.given.policy.guarantee is Guarantee.PROTECTED):
+        keeps(t)
+    demand = (Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS)
+    signals = t.given.observation.signals
+    if t.blind and not any(t.usable(signals[s]) for s in demand if s in signals):
+        announced = t.outcome.evidence.announced
+        assert t.target <= max(t.stays, min(t.cap, max(t.given.policy.min_replicas, math.ceil(announced))))
+
+
+def marks_only_idle(t: Ticked) -> None:
+    """Who is busy, holds a session, is not heard, not ready or not active is never marked."""
+    marked = t.ordered(Verb.MARK)
+    assert all(t.idle(pod) for pod in t.pods if pod.uid in marked)
+    if t.given.policy.workload is Workload.STATEFUL_SET and marked:
+        lowest = min(pod.ordinal for pod in t.pods if pod.uid in marked)
+        assert {p.uid for p in t.pods if p.ordinal >= lowest and p.phase is Phase.ACTIVE} == marked
+
+
+def gives_legal_orders(t: Ticked) -> None:
+    """Every order can be carried out on the pod as it was seen, and no pod is given two."""
+    pods = {pod.uid: pod for pod in t.pods}
+    assert len({order.uid for order in t.outcome.orders}) == len(t.outcome.orders)
+    for order in t.outcome.orders:
+        drain.carry(pods[order.uid], order)
+    if t.given.policy.guarantee is Guarantee.BEST_EFFORT:
+        assert {order.verb for order in t.outcome.orders} <= {Verb.CANCEL, Verb.DELETE}
+
+
+def deletes_nothing_that_returns(t: Ticked) -> None:
+    """Deleting drained pods never has the controller start more pods than the target wants beside those that stand."""
+    live = t.given.observation.replicas
+    if deleted := len(t.ordered(Verb.DELETE)):
+        asked = max(t.target, int(live.value) if isinstance(live, Known) else t.target)
+        born = asked - (len(t.pods) - deleted)
+        assert born <= max(t.target - t.standing, asked - len(t.pods))
+
+
+def rises_within_rate(t: Ticked) -> None:
+    """One tick at most doubles the target, or adds four; pods that stand already count as they are."""
+    pace = t.given.policy.pace
+    if t.decided:
+        assert t.target <= max(t.was + max(pace.rise_pods, math.floor(pace.rise_ratio * t.was)), t.stays)
+
+
+def has_no_negative_age(t: Ticked) -> None:
+    """Whatever the clock did, nothing is older than it can be: ages, waits and lengths are not negative."""
+    e = t.outcome.evidence
+    assert all(age >= 0 for age in e.ages.values() if not isinstance(age, Unknown))
+    lengths = (e.demand.waiting, e.demand.down, e.forecast.horizon, e.learnt.startup_p90, e.learnt.idle_timer)
+    assert all(length >= 0 and math.isfinite(length) for length in lengths)
+    assert all(n >= 0 for n in record.to_json(e.supply).values())
+
+
+def survives_json(t: Ticked) -> None:
+    """Outcome and memory come back from JSON as they were, to the bit."""
+    assert same(record.from_json(Outcome, json.loads(t.text)), t.outcome)
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are one and the same, through and through."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    if is_dataclass(one):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def can_be_told(t: Ticked) -> None:
+    """Whatever was decided has a sentence, lines, labels and an Event, all of them in words."""
+    assert all(explain.lines(t.outcome))
+    assert explain.sentence(t.outcome) in explain.lines(t.outcome)
+    assert all((*explain.labels(t.outcome).values(), *explain.event(t.outcome)))
+
+
+def calls_back_first(t: Ticked) -> None:
+    """Nothing is started while a pod that drains could take the work."""
+    if t.given.policy.mode is Mode.AUTO and t.decided and t.target > t.stays:
+        assert {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING} == t.ordered(Verb.CANCEL)
+
+
+LAWS = (
+    stays_in_bounds,
+    chains,
+    obeys_mode,
+    obeys_pauses,
+    holds_on_ignorance,
+    marks_only_idle,
+    gives_legal_orders,
+    deletes_nothing_that_returns,
+    calls_back_first,
+    rises_within_rate,
+    has_no_negative_age,
+    survives_json,
+    can_be_told,
+)
+
+
+def keeps_every_law(t: Ticked) -> None:
+    """All of them."""
+    for law in LAWS:
+        law(t)

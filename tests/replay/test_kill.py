@@ -1,0 +1,155 @@
+"""Killed at any moment, hundreds of times: journal and memory are always readable, and the next process goes on well.
+
+``KILLS=500 pytest tests/replay/test_kill.py`` kills as often as that.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from scaler.cli.replay import Replay
+from scaler.config.pool import PoolKey
+from scaler.core.memory import Memory
+from scaler.core.pods import Activity, Pods
+from scaler.core.types import Known, Seconds, Signal, Verb
+from scaler.live.reading import Entry, Reading
+from scaler.live.segments import segments
+from scaler.live.store import Directory, Memories
+from tests.core.pool import Story, told
+from tests.support.pools import spec
+from tests.support.reckless import LIMITS, POLICIES, Done, rage
+
+KILLS = int(os.environ.get("KILLS", "30"))
+STEP: Seconds = 15.0
+PATIENCE: Seconds = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the journal says: the last entry of each pool, and the memory of the run had it not been broken."""
+
+    last: dict[str, Entry]
+    memories: dict[str, Memory]
+
+
+@pytest.fixture(scope="module")
+def forks() -> multiprocessing.context.ForkServerContext:
+    """Processes that need not import everything first."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.reckless"])
+    return context
+
+
+def lived_until_killed(forks: multiprocessing.context.ForkServerContext, folder: Path, life: int) -> Done:
+    """Start a process, let it write for a random moment, kill it; what it had done for certain."""
+    ours, theirs = forks.Pipe(duplex=False)
+    process = forks.Process(target=rage, args=(folder, life, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        assert ours.poll(PATIENCE), "it has not begun"
+        process.join(Random(life).uniform(0.0, 0.1))
+        process.kill()
+        process.join()
+        return said_last(ours)
+    finally:
+        process.kill()
+        ours.close()
+
+
+def said_last(ours: Connection) -> Done:
+    """The last whole message of a process that is no more."""
+    last: Done | None = None
+    try:
+        while True:
+            last = ours.recv()
+    except (EOFError, OSError):  # the message that it was writing is cut
+        assert last is not None
+        return last
+
+
+def found(folder: Path) -> Found:
+    """Replay the journal: it can be read, every outcome is the same, and at most the line under way is cut."""
+    replay, reading, last = Replay(), Reading(folder), {}
+    for entry in reading:
+        replay.again(entry)
+        last[entry.pool] = entry
+    assert (reading.flaws.lost, reading.flaws.gaps) == (0, 0)
+    assert reading.flaws.cut <= 1
+    assert len(segments(folder)) <= LIMITS.kept + 1
+    return Found(last, replay.pools)
+
+
+def recalled(folder: Path, at: float) -> dict[PoolKey, Memory]:
+    """What the next process would begin with. Nothing is damaged, and all pools are there."""
+    with closing(Directory(folder)) as directory:
+        kept = directory.load()
+        assert not list(folder.glob("*.damaged"))
+        assert kept.keys() == POLICIES.keys()
+        memories = Memories(directory)
+        return {key: memories.recall(spec(key.name, policy=policy), at) for key, policy in POLICIES.items()}
+
+
+def test_nothing_is_torn_and_the_next_process_goes_on(
+    forks: multiprocessing.context.ForkServerContext, tmp_path: Path
+) -> None:
+    """After each kill: all that was said to be written is there and good; a resumed run lowers nothing within its hold.
+
+    It never decides below the unbroken run, whose memory the replay of the journal gives, and ends where that does.
+    """
+    for life in range(KILLS):
+        done = lived_until_killed(forks, tmp_path, life)
+        journal = found(tmp_path / "journal")
+        assert max(entry.at for entry in journal.last.values()) >= done.noted
+        kept = [json.loads(text) for text in saved(tmp_path / "memory")]
+        assert all(pool["at"] >= round(done.saved) - 6 for pool in kept)
+        for key, memory in recalled(tmp_path / "memory", max(entry.at for entry in journal.last.values())).items():
+            entry = journal.last[str(key)]
+            same_in_the_end(going_on(entry, journal.memories[str(key)]), going_on(entry, memory), rise=life % 3 == 0)
+
+
+def saved(folder: Path) -> Iterator[str]:
+    """What is kept of each pool."""
+    with closing(Directory(folder)) as directory:
+        yield from directory.load().values()
+
+
+def going_on(entry: Entry, memory: Memory) -> Story:
+    """The pool from its last observation on, in a cluster that obeys, under the scaler with this memory."""
+    observation = entry.observation
+    assert isinstance(observation.pods, Pods)
+    assert isinstance(observation.replicas, Known)
+    return Story(
+        policy=entry.policy,
+        pods={pod.uid: pod for pod in observation.pods},
+        replicas=int(observation.replicas.value),
+        memory=memory,
+        signals={Signal.QUEUE: 0.0},
+        now=entry.at,
+        born=1_000_000,
+    )
+
+
+def same_in_the_end(unbroken: Story, resumed: Story, *, rise: bool) -> None:
+    """Two clusters from one moment on, perhaps with work that comes at once."""
+    for step in range(120):
+        for story in (unbroken, resumed):
+            story.signals[Signal.QUEUE] = 3.0 if rise and step < 2 else 0.0
+        was, before = resumed.replicas, resumed.memory
+        outcome = (unbroken.tick(STEP), resumed.tick(STEP))[1]
+        if resumed.now < before.born + before.lessons.gaps.timer:
+            assert resumed.replicas >= max(was, unbroken.replicas)
+            assert not any(order.verb in (Verb.MARK, Verb.COMMIT) for order in outcome.orders), told(outcome)
+    assert resumed.replicas == unbroken.replicas
+    busy = [uid for uid, pod in unbroken.pods.items() if isinstance(pod.activity, Activity) and pod.activity.inflight]
+    assert busy == [uid for uid in resumed.pods if uid in busy]
