@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scaler.core.fleet import Fleet
-from scaler.core.pods import NO_ACK, Ints, Mask, Phase, Pod, Pods
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Ints, Mask, Phase, Pod, Pods
 from scaler.core.policy import Policy, Workload
 from scaler.core.types import Order, Verb
 
@@ -68,7 +68,7 @@ def floor(fleet: Fleet, policy: Policy) -> int:
     A ReplicaSet that is lowered to the pods not drained can only lose drained ones. A StatefulSet loses its highest
     ordinals whatever they do, so it must keep all up to the highest that is not drained.
     """
-    kept = fleet.pods.ordinal[fleet.pods.phase != Phase.DRAINED]
+    kept = fleet.pods.ordinal[~fleet.released]
     if policy.workload is Workload.REPLICA_SET or not len(kept):
         return fleet.not_drained
     return max(fleet.not_drained, int(kept.max()) - policy.ordinals_start + 1)
@@ -113,6 +113,8 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
         return ripe
     ordinals = fleet.pods.ordinal
     stays = (fleet.pods.phase == Phase.ACTIVE) & ~ripe
+    if (ordinals[stays] == NO_ORDINAL).any():  # it may be the highest
+        return np.zeros_like(ripe)
     return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
 
 
@@ -152,8 +154,9 @@ def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool) -> tuple[
 
 
 def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:
-    acked = int(pods.acked[i])
-    return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) else Verb.CLOSE
+    acked, busy = int(pods.acked[i]), pods.inflight[i] or pods.sessions[i]
+    # A pod that acknowledged and is then said to work has broken its word: it is asked again, and never committed.
+    return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) and not busy else Verb.CLOSE
 
 
 def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:

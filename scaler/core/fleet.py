@@ -75,7 +75,8 @@ class Fleet:
         unknown: pods that have been ready, are not drained, and cannot be believed; ``blinking`` of them were not
             long ago, which looks like work that ended.
         heard: when each was last believed.
-        settled: drained pods that the last target no longer counted.
+        released: drained, and not known to work all the same: a pod that says both is believed to work.
+        settled: released pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
         inflight, sessions: slots taken in pods that take work and can be believed.
     """
@@ -92,6 +93,7 @@ class Fleet:
     unknown: int
     blinking: int
     heard: Floats
+    released: Mask
     settled: Mask
     ready: int
     starting: int
@@ -123,7 +125,9 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     load = pods.inflight + pods.sessions
     serving, quiet = active & known, load == 0
     calm = serving & ready & quiet
-    actives, draining, drained = np.bincount(pods.phase, minlength=3).tolist()
+    actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
+    released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else pods.phase == _DRAINED
+    drained = int(np.count_nonzero(released)) if labelled else 0
     ables = int(np.count_nonzero(able))
     overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
     unheard = (pods.phase != _DRAINED) & (pods.stage >= _READY) & ~known
@@ -141,7 +145,8 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         sessions=int(pods.sessions[serving].sum()),
         unknown=unknown,
         heard=heard,
-        settled=was.settled & (pods.phase == _DRAINED),
+        released=released,
+        settled=was.settled & released,
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,

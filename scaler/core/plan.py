@@ -10,7 +10,7 @@ from scaler.core import drain, removal
 from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
-from scaler.core.pods import Mask, Phase
+from scaler.core.pods import Mask
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.removal import Excess, Removal
 from scaler.core.senses import Given
@@ -106,7 +106,7 @@ def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
     """
     if plan.veto is not None and target <= plan.base:
         return fleet.settled
-    drained: Mask = fleet.pods.phase == Phase.DRAINED
+    drained = fleet.released
     if policy.workload is Workload.REPLICA_SET or plan.missing > len(plan.calls):
         return drained
     above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)

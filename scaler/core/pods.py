@@ -125,6 +125,13 @@ class Pods:
         fresh: Mask = np.abs(self.seen_at - now) <= stale_after  # NaN compares false: never heard is not fresh
         return fresh
 
+    def beside(self, uids: Sequence[PodUid]) -> Pods:
+        """These pods and others that are ready for all one knows, and have never been heard."""
+        others = Pods.of(Pod(uid=uid, created_at=0.0, since=0.0, activity=Unknown("not listed")) for uid in uids)
+        columns = (f.name for f in fields(self)[1:])
+        joined = {name: np.concatenate((getattr(self, name), getattr(others, name))) for name in columns}
+        return Pods(uids=self.uids + others.uids, **joined)
+
     @classmethod
     def of(cls, pods: Iterable[Pod]) -> Pods:
         """Columns from pods.

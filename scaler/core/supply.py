@@ -78,6 +78,6 @@ def _unseen(given: Given, base: int) -> Footing:
         wanted=kept,
     )
     running = given.senses.usable.get(Signal.INFLIGHT)
-    if policy.guarantee is Guarantee.PROTECTED or running is None:
+    if policy.guarantee is Guarantee.PROTECTED or running is None or given.senses.stale is not None:
         return Footing(supply=supply, standing=kept, floor=kept)
-    return Footing(supply=supply, standing=kept, floor=min(kept, whole(running.value / policy.slots_per_pod)))
+    return Footing(supply=supply, standing=kept, floor=min(kept, whole(running.value)))

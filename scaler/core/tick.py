@@ -53,6 +53,8 @@ def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant)
 def _base(given: Given, memory: Memory) -> int | Unknown:
     """What the target was: our own last one, or the live replicas where we have none or are not followed."""
     live = given.observation.replicas
+    if isinstance(live, Known) and abs(given.now - live.at) > given.policy.pace.lost_after:
+        live = Unknown(f"the live replicas were last known {abs(given.now - live.at):.0f} s ago")
     if given.policy.mode is not Mode.AUTO:
         return int(live.value) if isinstance(live, Known) else live
     if memory.target is not None:
@@ -60,7 +62,7 @@ def _base(given: Given, memory: Memory) -> int | Unknown:
     if isinstance(given.fleet, Unknown):
         return int(live.value) if isinstance(live, Known) else live
     if not isinstance(live, Known):
-        return given.fleet.not_drained
+        return live  # the pods in view need not be all there are
     # Somebody may have lowered the replicas below the pods that work while nobody watched.
     protected = given.policy.guarantee is Guarantee.PROTECTED
     return max(int(live.value), given.fleet.not_drained) if protected else int(live.value)

@@ -180,6 +180,8 @@ class Loop:
 
     def _tick(self, pool: Pool, now: Instant) -> None:
         """Tick once. A failure is this pool's alone: its last outcome ages on the board until it is stale."""
+        if pool.is_blind:
+            return
         stopwatch = asyncio.get_running_loop().time
         begun = stopwatch()
         try:

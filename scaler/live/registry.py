@@ -50,6 +50,11 @@ class Pool:
         replicas = spec.replicas is None or self._replicas is not UNREAD
         return pods and replicas and UNREAD not in self._signals.values()
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether its pods have not been read yet, so that a target decided now might be below them."""
+        return self._spec.pods is not None and self._pods is UNREAD
+
     def change(self, spec: PoolSpec) -> None:
         """Ask it to be something else from the next tick on."""
         was, self._spec = self._spec, spec
@@ -88,9 +93,10 @@ class Pool:
 
     def observe(self, now: Instant) -> Observation:
         """All that is known of it at ``now``."""
+        replicas = self._standing(now)
         return Observation(
-            replicas=self._standing(now),
-            pods=NO_PODS if self._spec.pods is None else self._pods,
+            replicas=replicas,
+            pods=NO_PODS if self._spec.pods is None else with_unlisted(self._pods, replicas),
             signals=dict(self._signals),
             announced=(*windows(self._spec.schedule, now), *self._hinted(now)),
         )
@@ -115,6 +121,14 @@ class Pool:
         if isinstance(self._pods, Unknown) or bool(np.all(np.isnan(self._pods.seen_at))):
             return Unknown("no source says how many replicas there are")
         return Known(float(np.count_nonzero(self._pods.phase != Phase.DRAINED)), now)
+
+
+def with_unlisted(pods: Pods | Unknown, replicas: Sample) -> Pods | Unknown:
+    """The pods, with one never heard for each live replica that the list lacks: it may exist, and may be at work."""
+    if isinstance(pods, Unknown) or not isinstance(replicas, Known):
+        return pods
+    missing = int(replicas.value) - len(pods)
+    return pods.beside([f"unlisted-{i}" for i in range(missing)]) if missing > 0 else pods
 
 
 class Registry:

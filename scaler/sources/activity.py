@@ -111,6 +111,8 @@ class Activities:
         for url in answers:
             self._unheard.pop(url, None)
         self._unheard.update((url, Unknown(f"pod {shown(url)}: {f.why}")) for url, f in failed.items())
+        if len(self._unheard) > len(self._roll.urls):  # some have left every pool
+            self._unheard = {url: why for url, why in self._unheard.items() if url in self._roll.urls}
         if new:
             why = self._unheard[new[0]].why
             LOG.warning("pods are unheard", extra={"unheard": len(failed), "asked": len(answers), "why": why})

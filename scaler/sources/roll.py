@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,6 +46,11 @@ class Roll:
         self._seen: dict[str, Seen] = {}
         self._asked: dict[str, Instant] = {}
         self._swept_at: Instant = -math.inf
+
+    @property
+    def urls(self) -> Collection[str]:
+        """Every URL on the roll."""
+        return self._seen.keys()
 
     def call(self, answers: Mapping[str, Answer], now: Instant) -> tuple[Pods, dict[str, Failed]]:
         """Enter one round's answers.

@@ -111,7 +111,7 @@ def test_what_an_earlier_protected_policy_drained_is_not_going() -> None:
     [
         pytest.param(PROTECTED, {Signal.INFLIGHT: 1}, 5, id="AProtectedPoolGivesNobodyUpUnseen"),
         pytest.param(BEST_EFFORT, {Signal.INFLIGHT: 2}, 2, id="APoolsOwnCountIsABestEffortFloor"),
-        pytest.param(replace(BEST_EFFORT, slots_per_pod=2), {Signal.INFLIGHT: 3}, 2, id="InPodsOfItsSlots"),
+        pytest.param(replace(BEST_EFFORT, slots_per_pod=2), {Signal.INFLIGHT: 3}, 3, id="EachTaskMayHaveAPodOfItsOwn"),
         pytest.param(BEST_EFFORT, {Signal.INFLIGHT: 9}, 5, id="WhichIsNeverAboveTheTarget"),
         pytest.param(BEST_EFFORT, {}, 5, id="WithoutThatCountAllAreBusy"),
     ],

@@ -8,11 +8,11 @@ import pytest
 
 from scaler.core import explain
 from scaler.core.memory import Memory, Moves
-from scaler.core.pods import Pod
+from scaler.core.pods import Phase, Pod
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.tick import tick
-from scaler.core.types import Announcement, Hold, Observation, ScaleTo, Signal, Step, Unknown
+from scaler.core.types import Announcement, Hold, Known, Observation, ScaleTo, Signal, Step, Unknown, Verb
 from tests.core.pool import (
     NOW,
     TICK,
@@ -102,7 +102,7 @@ THREE = [busy("a"), busy("b"), busy("c")]
         pytest.param(seasoned(5), observe(THREE, replicas=3), 5, id="OurOwnLastOne"),
         pytest.param(seasoned(), observe(THREE, replicas=3), 3, id="TheLiveReplicasWhereWeHaveNone"),
         pytest.param(seasoned(), observe(UNSEEN, replicas=4), 4, id="AlsoWithoutPods"),
-        pytest.param(seasoned(), replace(observe(THREE), replicas=SILENT), 3, id="ThePodsWhereNobodySaysTheReplicas"),
+        pytest.param(seasoned(), replace(observe(THREE), replicas=SILENT), SILENT, id="NotThePodsInView"),
         pytest.param(seasoned(), observe(THREE, replicas=1), 3, id="NoUndercutOfPodsAtWorkIsAdopted"),
         pytest.param(seasoned(), observe(UNSEEN), SILENT, id="NothingWhereNothingIsKnown"),
     ],
@@ -111,6 +111,35 @@ def test_where_the_target_starts(memory: Memory, observation: Observation, repor
     """Each row: the memory and what is seen by a process that follows the pool, and what it reports."""
     found = tick(AUTO, memory, observation, NOW).report
     assert isinstance(found, Unknown) if isinstance(report, Unknown) else found == report
+
+
+def test_an_old_count_of_replicas_is_none() -> None:
+    """Switched off, a pool answers the live replicas; those of an hour ago would be a guess, and KEDA gets an error."""
+    old = replace(observe(THREE), replicas=Known(2.0, NOW - 3600.0))
+    assert isinstance(tick(OFF, seasoned(), old, NOW).report, Unknown)
+
+
+def test_a_pod_that_works_is_not_released_whatever_it_says() -> None:
+    """One of three says drained and that three tasks run in it: the target keeps it, and nobody deletes it."""
+    liar = replace(busy("c"), phase=Phase.DRAINED)
+    outcome = tick(AUTO, seasoned(3), observe([*THREE[:2], liar], replicas=3), NOW)
+    assert (outcome.report, outcome.orders) == (3, ())
+
+
+def test_a_pod_that_broke_its_word_is_not_committed() -> None:
+    """It acknowledged the drain, and a task runs in it all the same: it is asked again to close its gate."""
+    liar = replace(busy("c"), phase=Phase.DRAINING, epoch=1, acked=1)
+    outcome = tick(AUTO, seasoned(3), observe([*THREE[:2], liar], replicas=3), NOW)
+    assert [order.verb for order in outcome.orders] == [Verb.CLOSE]
+
+
+def test_below_a_pod_of_unknown_ordinal_nobody_leaves_a_stateful_set() -> None:
+    """The silent pod may be the highest, and a lower target would take it first."""
+    policy = replace(AUTO, workload=Workload.STATEFUL_SET)
+    silent = replace(busy("e"), activity=SILENT)
+    story = Story.of(policy, *(replace(idle(f"p{n}"), ordinal=n) for n in range(4)), silent)
+    for _ in range(200):
+        assert story.tick().report == 5
 
 
 def test_a_best_effort_pool_adopts_what_somebody_set() -> None:

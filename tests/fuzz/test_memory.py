@@ -11,7 +11,7 @@ import gc
 import itertools
 import random
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 import pytest
@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from scaler.cli.keeper import Keeper
 from scaler.config.check import checked
 from scaler.config.metadata import TriggerMetadata, parse_metadata
-from scaler.config.pool import JsonNumber, PoolKey
+from scaler.config.pool import ActivityEndpoints, JsonNumber, PoolKey
 from scaler.config.problems import ConfigError
 from scaler.config.resolve import resolve
 from scaler.config.settings import parse_settings
@@ -29,6 +29,7 @@ from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.live.clock import VirtualClock
 from scaler.live.hinting import HintDesk, HintError
 from scaler.live.registry import Registry
+from scaler.sources.activity import open_activity
 from scaler.sources.activity_answer import report
 from scaler.sources.http import open_documents
 from scaler.sources.json_answer import Document, document, number
@@ -40,6 +41,7 @@ from scaler.web.problem import Refusal
 from tests.fuzz.examples import ACTIVITY, BODY, CONFIG, DOCUMENT, METADATA, RESULT, SHARED
 from tests.properties.effort import THOROUGH
 from tests.support.documents import Documents, documents_at
+from tests.support.http import nobody
 
 NOW = 1_760_000_000.0
 ROUND = 300 * (20 if THOROUGH else 1)
@@ -161,20 +163,34 @@ def test_bad_input_leaves_nothing_behind(target: Callable[[], Take], good: str) 
     assert grown(target(), good, SLOW_ROUND if good is CONFIG else ROUND) < ALLOWED
 
 
+async def rounds(read: Callable[[int], Awaitable[object]]) -> int:
+    """Bytes that are still held after a second round of readings and were not after the first."""
+    held = []
+    tracemalloc.start()
+    try:
+        for turn in range(2 * ROUND):
+            await read(turn)
+            if turn % ROUND == ROUND - 1:
+                await asyncio.sleep(0)
+                gc.collect()
+                held.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    return held[1] - held[0]
+
+
 async def test_pages_that_come_and_go_leave_nothing_behind() -> None:
     """Ever new URLs of a server: calls that are over are forgotten with their documents."""
     long = f'{{"a": [{",".join(["1234567"] * 500)}]}}'
     pages = Documents({f"/{i}": long for i in range(2 * ROUND)})
-    held = []
     async with documents_at(pages) as url, open_documents() as reader:
-        tracemalloc.start()
-        try:
-            for start in (0, ROUND):
-                for i in range(start, start + ROUND):
-                    await reader.read(JsonNumber(url=f"{url}/{i}", path=("a", 0)), NOW + i)
-                await asyncio.sleep(0)
-                gc.collect()
-                held.append(tracemalloc.get_traced_memory()[0])
-        finally:
-            tracemalloc.stop()
-    assert held[1] - held[0] < 4 * ALLOWED  # the server's own counters are in it
+        grown = await rounds(lambda i: reader.read(JsonNumber(url=f"{url}/{i}", path=("a", 0)), NOW + i))
+    assert grown < 4 * ALLOWED  # the server's own counters are in it
+
+
+async def test_pods_that_never_answer_and_go_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Ever new URLs, half an hour apart: who has left every pool is forgotten, and why they were unheard too."""
+    caplog.set_level("ERROR")  # what is logged of each is kept by the test itself
+    async with nobody() as url, open_activity() as reader:
+        grown = await rounds(lambda i: reader.read(ActivityEndpoints(urls=(f"{url}/{i}",)), NOW + i * 1_800))
+    assert grown < ALLOWED

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scaler.config.pool import PoolSpec
+from scaler.config.pool import JsonNumber, PoolSpec
 from scaler.core.pods import Activity, Pod, Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Known, Order, Signal, Unknown, Verb
@@ -145,6 +145,17 @@ async def test_only_work_that_waits_is_an_edge(signal: Signal, times: int) -> No
         world.oracle.samples[QUEUE] = Known(6, NOON)
         await world.clock.pass_time(6)
         assert world.counts.at_once == times
+
+
+async def test_values_of_one_page_are_read_at_the_same_instants() -> None:
+    """What is read every five seconds is read together with what is read every second, so that one call serves both."""
+    queued, tokens = (JsonNumber(url="http://stats", path=(key,)) for key in ("queued", "tokens"))
+    pool = spec(signals={Signal.QUEUE: queued, Signal.TOKENS: tokens})
+    async with running(pool) as world:
+        await world.clock.pass_time(60)
+        often, seldom = world.oracle.instants(queued), world.oracle.instants(tokens)
+        assert (len(often), len(seldom)) == (61, 13)
+        assert set(seldom) <= set(often)
 
 
 async def test_a_falling_queue_waits_for_the_schedule() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from scaler.core.memory import Memory
+from scaler.core.pods import Phase
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Seconds, Signal
 from tests.properties.drawn import (
@@ -102,7 +103,9 @@ def dim(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
     """A calm pool of which something is out of sight now."""
     story = draw(calm(kinds))
     pool = story.present.pool
-    dark = [without(pool, Signal.QUEUE), aged(pool), replace(pool, seen=False), replace(pool, surplus=None)]
+    unheard, unseen = without(pool, Signal.QUEUE), replace(pool, seen=False)
+    unread = replace(pool, lives=pool.lives[1:], surplus=None)  # with a pod that is being replaced
+    dark = [unheard, aged(pool), unseen, replace(unheard, seen=False), unread]
     return replace(story, present=replace(story.present, pool=draw(st.sampled_from(dark))))
 
 
@@ -111,8 +114,17 @@ def pressed(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
     """A pool with more to do than it may start pods for at once."""
     lives = tuple(draw(st.lists(BUSY, max_size=3)))
     pool = Pool(lives=lives, signals=queue(draw(st.sampled_from([5.0, 40.0]))))
-    spans = draw(st.lists(st.sampled_from([5.0, 16.0]), min_size=1, max_size=3))
+    spans = draw(st.lists(st.sampled_from([5.0, 16.0]), max_size=3))
     return lasting(draw(kinds), [pool] * (len(spans) + 1), spans)
+
+
+@st.composite
+def returning(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
+    """A pool in which pods drain when work comes back."""
+    draining = st.builds(Life, phase=st.just(Phase.DRAINING), epoch=st.just(1), acked=st.sampled_from([None, 0]))
+    lives = tuple(draw(st.lists(st.just(Life()) | BUSY | draining, min_size=1, max_size=5)))
+    tasks = draw(st.sampled_from([1.0, 3.0, 9.0]))
+    return lasting(draw(kinds), [Pool(lives=lives, signals=queue(n)) for n in (0.0, tasks)], [5.0])
 
 
 @st.composite

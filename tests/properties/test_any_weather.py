@@ -117,7 +117,7 @@ class AnyWeather(RuleBasedStateMachine):
         assert cluster.killed == []
 
 
-AnyWeather.TestCase.settings = tries(60, steps=25, long=True)
+AnyWeather.TestCase.settings = tries(30, steps=25, long=True)
 
 
 class TestAnyWeather(AnyWeather.TestCase):  # type: ignore[misc, valid-type]

@@ -21,21 +21,21 @@ from tests.properties.stories import SPANS, Story, stories
 STEPS: tuple[Seconds, ...] = (-100_000.0, -30.0, -0.5, 100_000.0)
 
 
-@tries(300)
+@tries(120)
 @given(stories(policies(), (*SPANS, *STEPS)))
 def test_a_clock_that_steps_breaks_no_law(story: Story) -> None:
     """Back or forth by half a second or a day, every tick keeps every law, and no age is negative."""
     keeps_every_law(story.moment.tick())
 
 
-@tries(300)
+@tries(120)
 @given(stories(policies(), reload=True))
 def test_a_reload_breaks_no_law(story: Story) -> None:
     """From any policy to any other between two ticks, every tick keeps every law."""
     keeps_every_law(story.moment.tick())
 
 
-@tries(20, long=True)
+@tries(12, long=True)
 @given(clusters(), SCRIPTS, st.sampled_from(STEPS))
 def test_work_is_served_whatever_the_clock_did(cluster: Cluster, script: Sequence[Act], step: Seconds) -> None:
     """Within minutes of a step of the clock new work gets its pods, and nobody is killed for it."""
@@ -48,7 +48,7 @@ def test_work_is_served_whatever_the_clock_did(cluster: Cluster, script: Sequenc
     assert cluster.killed == []
 
 
-@tries(20, long=True)
+@tries(12, long=True)
 @given(clusters(), SCRIPTS, st.lists(policies(), max_size=2), st.sampled_from(Guarantee))
 def test_work_is_served_after_any_reloads(
     cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy], guarantee: Guarantee

@@ -21,7 +21,7 @@ def seeing(story: Story, pool: Pool) -> Ticked:
     return replace(story, present=replace(story.present, pool=pool)).moment.tick()
 
 
-@tries(400)
+@tries(300)
 @given(stories(OPEN, (5.0, 30.0, 60.0, 400.0)) | saturated(OPEN) | crowded(OPEN) | pressed(OPEN), st.data())
 def test_more_work_never_means_fewer_replicas(story: Story, data: st.DataObject) -> None:
     """More queued, pending or in flight, or more tokens, from the same memory: the target is not lower."""

@@ -21,7 +21,7 @@ from scaler.cli.replay import Replay
 from scaler.config.pool import PoolKey
 from scaler.core.memory import Memory
 from scaler.core.pods import Activity, Pods
-from scaler.core.types import Known, Seconds, Signal, Verb
+from scaler.core.types import Outcome, Seconds, Signal, Verb
 from scaler.live.reading import Entry, Reading
 from scaler.live.segments import segments
 from scaler.live.store import Directory, Memories
@@ -36,10 +36,10 @@ PATIENCE: Seconds = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the journal says: the last entry of each pool, and the memory of the run had it not been broken."""
+    """What the journal says of each pool: its last entry, and what came out, with the memory of the unbroken run."""
 
     last: dict[str, Entry]
-    memories: dict[str, Memory]
+    outcomes: dict[str, Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +80,14 @@ def said_last(ours: Connection) -> Done:
 
 def found(folder: Path) -> Found:
     """Replay the journal: it can be read, every outcome is the same, and at most the line under way is cut."""
-    replay, reading, last = Replay(), Reading(folder), {}
+    replay, reading = Replay(), Reading(folder)
+    last, outcomes = {}, {}
     for entry in reading:
-        replay.again(entry)
-        last[entry.pool] = entry
+        last[entry.pool], outcomes[entry.pool] = entry, replay.again(entry)
     assert (reading.flaws.lost, reading.flaws.gaps) == (0, 0)
     assert reading.flaws.cut <= 1
     assert len(segments(folder)) <= LIMITS.kept + 1
-    return Found(last, replay.pools)
+    return Found(last, outcomes)
 
 
 def recalled(folder: Path, at: float) -> dict[PoolKey, Memory]:
@@ -114,8 +114,9 @@ def test_nothing_is_torn_and_the_next_process_goes_on(
         kept = [json.loads(text) for text in saved(tmp_path / "memory")]
         assert all(pool["at"] >= round(done.saved) - 6 for pool in kept)
         for key, memory in recalled(tmp_path / "memory", max(entry.at for entry in journal.last.values())).items():
-            entry = journal.last[str(key)]
-            same_in_the_end(going_on(entry, journal.memories[str(key)]), going_on(entry, memory), rise=life % 3 == 0)
+            entry, outcome = journal.last[str(key)], journal.outcomes[str(key)]
+            unbroken, resumed = (going_on(entry, outcome, m) for m in (outcome.memory, memory))
+            same_in_the_end(unbroken, resumed, rise=life % 3 == 0)
 
 
 def saved(folder: Path) -> Iterator[str]:
@@ -124,15 +125,15 @@ def saved(folder: Path) -> Iterator[str]:
         yield from directory.load().values()
 
 
-def going_on(entry: Entry, memory: Memory) -> Story:
-    """The pool from its last observation on, in a cluster that obeys, under the scaler with this memory."""
+def going_on(entry: Entry, outcome: Outcome, memory: Memory) -> Story:
+    """The pool from its last tick on, which the cluster has obeyed, under the scaler with this memory."""
     observation = entry.observation
     assert isinstance(observation.pods, Pods)
-    assert isinstance(observation.replicas, Known)
+    assert isinstance(outcome.report, int)
     return Story(
         policy=entry.policy,
         pods={pod.uid: pod for pod in observation.pods},
-        replicas=int(observation.replicas.value),
+        replicas=outcome.report,
         memory=memory,
         signals={Signal.QUEUE: 0.0},
         now=entry.at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from scaler.external.client import Trigger, connected
 from scaler.external.desk import Desk
 from scaler.external.listener import listening
 from scaler.external.server import ExternalScaler
+from scaler.live.certificates import Certificates
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
 from scaler.live.ticker import Ticker
@@ -29,6 +31,7 @@ from scaler.web.app import application, served
 from scaler.web.hints import BODY_MOST, hint_pages
 from scaler.web.views import Json
 from tests.contract.door import Keeper
+from tests.support.certificates import Mount, authority
 from tests.support.pools import NOON, QUEUE, REPLICAS, Oracle
 from tests.support.pools import spec as pool
 from tests.web.conftest import Scaler, spec
@@ -332,6 +335,28 @@ async def test_a_caller_that_hangs_up_leaves_nothing(callers: Callers) -> None:
     await reader.read()
     assert (await callers.post(FAN_OUT)).status == 202
     assert sum(callers.desk.counts().values()) == 1
+
+
+@pytest.mark.parametrize(("common", "status"), [("accountant", 202), ("somebody", 401)])
+async def test_a_certificate_is_as_good_as_a_token(tmp_path: Path, common: str, status: int) -> None:
+    """Over mTLS a caller is known by its certificate's name, which must be one of the configuration's."""
+    servers, clients, mount = authority("servers"), authority("clients"), Mount(tmp_path / "tls")
+    mount.put(servers.server(), clients.certificate)
+    known = clients.client(common)
+    await asyncio.to_thread((tmp_path / "client.pem").write_bytes, known.key + known.certificate)
+    context = ssl.create_default_context(cadata=servers.certificate.decode())
+    context.load_cert_chain(tmp_path / "client.pem")
+    scaler, section = Scaler(), section_of(tmp_path / "token", "[billing]", "[agents]")
+    scaler.admit(spec("coder", max=100))
+    app = application(scaler.running(), dict)
+    app.add_routes(hint_pages(HintDesk(scaler.registry, lambda _: None, lambda: section), scaler.clock).routes())
+    async with (
+        served(app, "localhost", 0, certificates=Certificates("http", mount.files, NOON)) as port,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as http,
+        http.post(f"https://localhost:{port}/api/v1/hints", json=FAN_OUT) as answer,
+    ):
+        assert answer.status == status
+        assert (await answer.json(content_type=None)).get("caller") == (common if status == 202 else None)
 
 
 async def test_forty_sub_agents_raise_the_target_before_the_first_of_them_is_queued(tmp_path: Path) -> None:
