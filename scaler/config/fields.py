@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +21,7 @@ from scaler.config.problems import suggest
 PODS_MOST: Final = 150_000  # no supported cluster holds more pods
 PLACEHOLDERS: Final = ("namespace", "name")
 TEMPLATE_LONGEST: Final = 8_192  # characters
+DURATION_LONGEST: Final = 64  # characters
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -38,12 +40,11 @@ def refusal(allowed: str, way_out: str) -> PydanticCustomError:
 
 def seconds(value: object) -> float:
     """Seconds from ``30s``, ``1m30s``, ``2h``, ``250ms`` or a plain number of seconds; more than none."""
-    if isinstance(value, str) and _DURATION.fullmatch(value):
+    length = math.nan
+    if isinstance(value, str) and len(value) <= DURATION_LONGEST and _DURATION.fullmatch(value):
         length = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(value))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        length = float(value)
-    else:
-        length = math.nan
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max:
+        length = float(value)  # within its range, for a whole number may have any length
     if not (0 < length < math.inf):
         raise refusal("must be a duration above zero", "write 30s, 5m or 1h30m, or a number of seconds")
     return length

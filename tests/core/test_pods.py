@@ -58,3 +58,12 @@ def test_columns_of_different_lengths_are_refused() -> None:
     """The error names the column, so that whoever wrote the record finds it."""
     with pytest.raises(ValueError, match="inflight has 1 entries for 2 pods"):
         replace(Pods.of([busy("a"), idle("b")]), inflight=np.zeros(1, dtype=np.int64))
+
+
+def test_others_that_may_exist_stand_beside_those_that_are_listed() -> None:
+    """Nothing is known of them, so they are neither idle nor believed, and every listed pod is as it was."""
+    pods = Pods.of([FULL, busy("a")]).beside(["x", "y"])
+    assert pods.uids == ("agent-3", "a", "x", "y")
+    assert list(pods)[:2] == [FULL, busy("a")]
+    assert pods.known(NOW, 15.0).tolist() == [True, True, False, False]
+    assert [pod.stage for pod in pods][2:] == [Stage.READY, Stage.READY]

@@ -178,3 +178,15 @@ async def test_only_real_changes_are_announced() -> None:
     await asyncio.sleep(0)
     assert not unchanged.done()
     unchanged.cancel()
+
+
+def test_a_list_of_pods_need_not_be_whole() -> None:
+    """Three live replicas and one pod listed: two more may be at work, and nothing is known of them."""
+    pool = Pool(spec(pods=PODS), NOON)
+    pool.take_pods(PODS, Pods.of([pod("a")]))
+    pool.take_replicas(REPLICAS, Known(3, NOON), NOON)
+    seen = pool.observe(NOON).pods
+    assert isinstance(seen, Pods)
+    assert [p.activity for p in seen] == [IDLE, *[Unknown("the pod has not been heard")] * 2]
+    pool.take_replicas(REPLICAS, Known(1, NOON), NOON)
+    assert pool.observe(NOON).pods.uids == ("a",)  # type: ignore[union-attr]  # seen above

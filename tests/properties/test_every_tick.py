@@ -22,7 +22,7 @@ from tests.properties.ticked import written
 
 ANY = stories(policies())
 FOLLOWED = stories(AUTO)
-KEPT = AUTO.map(lambda p: replace(p, guarantee=Guarantee.PROTECTED, pause_down=False))
+KEPT = AUTO.map(lambda p: replace(p, guarantee=Guarantee.PROTECTED, pause_up=False, pause_down=False))
 PROTECTED = stories(KEPT, (5.0, 60.0, 400.0)) | calm(KEPT) | calm(KEPT.map(lambda p: replace(p, pace=HASTY)))
 UP, DOWN = AUTO.map(lambda p: replace(p, pause_up=True)), AUTO.map(lambda p: replace(p, pause_down=True))
 PAUSED = stories(UP | DOWN) | pressed(UP) | calm(DOWN)
@@ -88,7 +88,7 @@ def test_no_deletion_brings_an_unwanted_pod(story: Story) -> None:
 
 
 @tries(100)
-@given(PROTECTED | returning(KEPT))
+@given(PROTECTED | returning(KEPT) | returning(KEPT))
 def test_drains_are_called_back_before_pods_are_started(story: Story) -> None:
     """Work that comes back meets the pods that were about to leave."""
     laws.calls_back_first(story.moment.tick())

@@ -105,7 +105,8 @@ def test_nothing_is_torn_and_the_next_process_goes_on(
 ) -> None:
     """After each kill: all that was said to be written is there and good; a resumed run lowers nothing within its hold.
 
-    It never decides below the unbroken run, whose memory the replay of the journal gives, and ends where that does.
+    It stays beside the unbroken run, whose memory the replay of the journal gives, within the one pod that a forecast's
+    margin may be rounded by, and so they end.
     """
     for life in range(KILLS):
         done = lived_until_killed(forks, tmp_path, life)
@@ -116,7 +117,7 @@ def test_nothing_is_torn_and_the_next_process_goes_on(
         for key, memory in recalled(tmp_path / "memory", max(entry.at for entry in journal.last.values())).items():
             entry, outcome = journal.last[str(key)], journal.outcomes[str(key)]
             unbroken, resumed = (going_on(entry, outcome, m) for m in (outcome.memory, memory))
-            same_in_the_end(unbroken, resumed, rise=life % 3 == 0)
+            beside(unbroken, resumed, rise=life % 3 == 0)
 
 
 def saved(folder: Path) -> Iterator[str]:
@@ -141,7 +142,7 @@ def going_on(entry: Entry, outcome: Outcome, memory: Memory) -> Story:
     )
 
 
-def same_in_the_end(unbroken: Story, resumed: Story, *, rise: bool) -> None:
+def beside(unbroken: Story, resumed: Story, *, rise: bool) -> None:
     """Two clusters from one moment on, perhaps with work that comes at once."""
     for step in range(120):
         for story in (unbroken, resumed):
@@ -149,8 +150,8 @@ def same_in_the_end(unbroken: Story, resumed: Story, *, rise: bool) -> None:
         was, before = resumed.replicas, resumed.memory
         outcome = (unbroken.tick(STEP), resumed.tick(STEP))[1]
         if resumed.now < before.born + before.lessons.gaps.timer:
-            assert resumed.replicas >= max(was, unbroken.replicas)
+            assert resumed.replicas >= max(was, unbroken.replicas - 1)
             assert not any(order.verb in (Verb.MARK, Verb.COMMIT) for order in outcome.orders), told(outcome)
-    assert resumed.replicas == unbroken.replicas
+    assert abs(resumed.replicas - unbroken.replicas) <= 1
     busy = [uid for uid, pod in unbroken.pods.items() if isinstance(pod.activity, Activity) and pod.activity.inflight]
     assert busy == [uid for uid in resumed.pods if uid in busy]

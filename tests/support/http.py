@@ -41,6 +41,7 @@ async def talking(conversation: Conversation) -> AsyncIterator[str]:
         try:
             await asyncio.gather(task, return_exceptions=True)
         finally:
+            talks.discard(task)
             writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -49,9 +50,10 @@ async def talking(conversation: Conversation) -> AsyncIterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.close()
-        for task in talks:
+        left = tuple(talks)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -263,6 +263,8 @@ async def test_a_new_configuration_holds_at_once(callers: Callers) -> None:
         ({"duration": -5}, 400, "duration = -5: must be a duration above zero"),
         ({"duration": float("inf")}, 400, "duration = inf: must be a duration above zero"),
         ({"duration": 1e300}, 400, "duration = 1e+300: must be <= 1000000000"),
+        ({"duration": 10**400}, 400, "must be a duration above zero"),
+        ({"duration": "1s" * 33}, 400, "must be a duration above zero"),
         ({"duration": "soon"}, 400, "duration = 'soon': must be a duration above zero"),
         ({"reason": ""}, 400, "reason = '': must be 1 to 200 characters on one line"),
         ({"reason": " "}, 400, "reason = ' ': must be 1 to 200 characters"),
