@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from scaler.config.problems import ConfigError, MetadataError
 from scaler.config.resolve import resolve
 from scaler.config.rows import rows
 from scaler.core.types import Signal
+from tests.house.source import ROOT
 
 POOL = """\
 pools:
@@ -130,3 +133,12 @@ def test_a_trigger_names_no_url() -> None:
     for key in ("url", "path", "signals", "queue", "tokenFile"):
         with pytest.raises(MetadataError, match=f"{key} = 'http://evil': unknown key"):
             parse_metadata({key: "http://evil"})
+
+
+def test_the_examples_of_the_page_about_signals_are_good() -> None:
+    """Whoever copies one has a configuration that can be used."""
+    page = (ROOT / "docs/signals.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        checked(example)

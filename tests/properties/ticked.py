@@ -57,21 +57,30 @@ class Ticked:
 
     @property
     def standing(self) -> int:
-        """Pods seen that are not drained."""
-        return sum(pod.phase is not Phase.DRAINED for pod in self.pods)
+        """Pods seen that are not released."""
+        return sum(not self.released(pod) for pod in self.pods)
+
+    def released(self, pod: Pod) -> bool:
+        """Whether a pod is drained, and not known to work all the same."""
+        act = pod.activity
+        heard = isinstance(act, Activity) and self.age(act.at) <= self.given.policy.stale_after
+        works = isinstance(act, Activity) and bool(act.inflight or act.sessions)
+        return pod.phase is Phase.DRAINED and not (heard and works)
 
     @property
     def last(self) -> int | Unknown:
         """The last target; where there is none or it is not followed the live replicas, and in auto all that stand."""
         policy, live = self.given.policy, self.given.observation.replicas
         replicas = int(live.value) if isinstance(live, Known) else live
+        if isinstance(live, Known) and self.age(live.at) > policy.pace.lost_after:
+            replicas = Unknown("known too long ago")
         if policy.mode is not Mode.AUTO:
             return replicas
         if self.given.memory.target is not None:
             return self.given.memory.target
-        if self.blind or (policy.guarantee is Guarantee.BEST_EFFORT and isinstance(live, Known)):
+        if isinstance(replicas, Unknown) or self.blind or policy.guarantee is Guarantee.BEST_EFFORT:
             return replicas
-        return self.standing if isinstance(replicas, Unknown) else max(replicas, self.standing)
+        return max(replicas, self.standing)
 
     @property
     def was(self) -> int:
@@ -108,7 +117,7 @@ class Ticked:
             return min(kept, self.standing - sum(map(self.idle, self.pods)) if not self.blind else self._running)
         if self.blind:
             return kept
-        tops = [pod.ordinal - policy.ordinals_start + 1 for pod in self.pods if pod.phase is not Phase.DRAINED]
+        tops = [pod.ordinal - policy.ordinals_start + 1 for pod in self.pods if not self.released(pod)]
         highest = max(tops, default=0) if policy.workload is Workload.STATEFUL_SET else 0
         return min(max(self.standing, highest), self.asked)
 
@@ -133,12 +142,12 @@ class Ticked:
 
     @property
     def _running(self) -> int:
-        """Pods that the tasks in flight fill, all of the last target where nobody counts them."""
-        policy, inflight = self.given.policy, self.given.observation.signals.get(Signal.INFLIGHT)
-        if inflight is None or not self.usable(inflight):
+        """Pods that the tasks in flight may need, one each; all of the last target where nobody counts them now."""
+        inflight = self.given.observation.signals.get(Signal.INFLIGHT)
+        if inflight is None or not self.usable(inflight) or not self.informed:
             return max(self.was, self.raised)
         assert isinstance(inflight, Known)
-        return math.ceil(inflight.value / policy.slots_per_pod - 1e-9)
+        return math.ceil(inflight.value - 1e-9)
 
     def age(self, at: Instant) -> float:
         """How far an instant lies from now, on either side."""
