@@ -35,9 +35,9 @@ contracts: $(STAMP)
 
 tests: $(STAMP)
 	$(STAGE) 'tests of the core, with branch coverage'
-	@$(BIN)/pytest --quiet tests/core --cov
+	@$(BIN)/pytest --quiet --numprocesses auto tests/core --cov
 	$(STAGE) 'all other tests'
-	@$(BIN)/pytest --quiet --ignore=tests/core
+	@$(BIN)/pytest --quiet --numprocesses auto --ignore=tests/core --ignore=tests/cluster
 
 fix: $(STAMP) ## what lint and format can mend by themselves
 	@$(BIN)/ruff check --quiet --fix-only
