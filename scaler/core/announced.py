@@ -7,33 +7,33 @@ from typing import TypeAlias
 from scaler.core.senses import Given
 from scaler.core.types import Announcement, Instant, Seconds
 
-Levels: TypeAlias = tuple[tuple[str, float], ...]
+Hints: TypeAlias = tuple[tuple[str, float], ...]
 
 
-def levels(given: Given, known: Levels, *, demand: float, startup: Seconds) -> Levels:
-    """By name, the demand in pods that each hint in force raises to: what stood when it came into force, and its pods.
-
-    So the tasks a hint announced do not count twice once they are queued. Hints stack in the order in which they came
-    into force, and together add at most the policy's share of the maximum.
-    """
-    running = [a for a in given.observation.announced if a.added and _in_force(a, startup, given.now)]
+def hints(given: Given, known: Hints, *, demand: float, startup: Seconds) -> Hints:
+    """The hints in force, in the order in which they came, by name, and the demand in pods that stood then."""
+    running = [a.name for a in given.observation.announced if a.added and _in_force(a, startup, given.now)]
     if not running:
         return ()
     before = dict(known)
-    left = given.policy.pace.hint_share * given.policy.max_replicas
-    kept: list[tuple[str, float]] = []
-    for hint in sorted(running, key=lambda a: a.name not in before):
-        pods = min(hint.pods, left)
-        left -= pods
-        below = max([demand, *(level for _, level in kept)])
-        kept.append((hint.name, before.get(hint.name, below + pods)))
-    return tuple(kept)
+    there = tuple((name, stood) for name, stood in known if name in running)
+    return (*there, *((name, demand) for name in running if name not in before))
 
 
-def ahead(given: Given, hints: Levels, *, startup: Seconds) -> float:
-    """Pods to have by now, so that they serve when what was announced begins."""
+def ahead(given: Given, hints: Hints, *, startup: Seconds) -> float:
+    """Pods to have by now, so that they serve when what was announced begins.
+
+    Each hint adds its pods to what stood when it came into force, so the tasks it announced do not count twice once
+    they are queued, and to the hints that came before it and have not ended. Together they add at most the policy's
+    share of the maximum.
+    """
+    pods = {a.name: a.pods for a in given.observation.announced if a.added}
+    left, level = given.policy.pace.hint_share * given.policy.max_replicas, 0.0
+    for name, stood in hints:
+        added = min(pods[name], left)
+        left, level = left - added, max(level, stood) + added
     planned = (a.pods for a in given.observation.announced if not a.added and _in_force(a, startup, given.now))
-    return max((*planned, *(level for _, level in hints)), default=0.0)
+    return max((level, *planned))
 
 
 def _in_force(announced: Announcement, startup: Seconds, now: Instant) -> bool:

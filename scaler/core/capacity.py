@@ -16,6 +16,7 @@ from scaler.core.types import Known, Sample, Seconds, Signal, Unknown
 Measured: TypeAlias = tuple[Known, ...]
 KEPT = 10
 ENOUGH = 3
+LEAST = 1e-9  # tokens per second of a pod: with fewer, a token rate would ask for more pods than there are numbers
 EVERY: Seconds = 30.0  # samples of one saturated spell are not ten proofs
 
 
@@ -25,7 +26,7 @@ def pods(given: Given, lessons: Lessons, tokens: Known | None) -> Sample:
         return given.senses.missing(Signal.TOKENS)
     each = per_pod(given.policy, lessons)
     if not isinstance(each, Unknown):
-        return Known(tokens.value / each, given.now)
+        return Known(tokens.value / max(each, LEAST), given.now)
     # Without a first pod nothing would ever be learnt: tokens ask for one, headroom included.
     return Known(given.policy.pace.soft_down, given.now) if tokens.value > 0 else each
 

@@ -42,7 +42,7 @@ def change(was: Observation, now: Observation, at: Instant) -> Change:
         "r": _sample_change(was.replicas, now.replicas, at),
         "s": _signals_change(was.signals, now.signals, at),
         "p": _pods_change(was.pods, now.pods, at),
-        "a": None if was.announced == now.announced else to_json(now.announced),
+        "a": None if repr(was.announced) == repr(now.announced) else to_json(now.announced),
     }
     return {key: value for key, value in found.items() if value not in (0, None)}
 
@@ -149,6 +149,8 @@ def _pods(was: Pods | Unknown, found: Change, at: Instant) -> Pods | Unknown:
     if not isinstance(was, Pods):
         raise TypeError("pods that changed, and none before them")
     before = _ordered(was, found["uids"]) if "uids" in found else was
+    if len(set(before.uids)) < len(before):
+        raise ValueError("two pods share a uid")
     if unheard_of := found.keys() - {"uids", *COLUMNS}:
         raise KeyError(*unheard_of)
     columns = {
@@ -182,7 +184,9 @@ def _ordered(was: Pods, runs: list[Json]) -> Pods:
             uids.append(run)
         else:
             first, last = run
-            taken = range(len(was))[first:last]
+            if not 0 <= first < last <= len(was):
+                raise IndexError(f"rows {run!r:.80} of {len(was)}")
+            taken = range(first, last)
             rows += taken
             uids += (was.uids[row] for row in taken)
     place = np.array(rows, dtype=np.int64)
@@ -210,8 +214,8 @@ def _column_change(was: Column, now: Column, at: Instant | None) -> Change:
     if not rows or at is None:
         return {str(row): int(now[row]) for row in rows}
     together: Change = {}
-    if len(rows) > 1 and not np.isnan(now).all():
-        last = float(np.nanmax(now))
+    last = float(np.fmax.reduce(now))  # NaN where there is nothing else
+    if len(rows) > 1 and not math.isnan(last):
         rest = _differing(_moved(was, last), now)
         if len(rest) < len(rows):
             rows, together = rest, {"*": span(last, at)}
@@ -224,8 +228,15 @@ def _column(was: Column, found: Json, at: Instant | None) -> Column:
     now = was.copy() if at is None or "*" not in found else _moved(was, after(found["*"], at))
     for row, value in found.items():
         if row != "*":
-            now[range(len(now))[int(row)]] = from_json(int, value) if at is None else _when(value, at)
+            now[_row(row, len(now))] = from_json(int, value) if at is None else _when(value, at)
     return now
+
+
+def _row(text: str, rows: int) -> int:
+    row = int(text)
+    if not 0 <= row < rows:
+        raise IndexError(f"row {row} of {rows}")
+    return row
 
 
 def _when(found: Json, at: Instant) -> Instant:

@@ -68,10 +68,10 @@ def floor(fleet: Fleet, policy: Policy) -> int:
     A ReplicaSet that is lowered to the pods not drained can only lose drained ones. A StatefulSet loses its highest
     ordinals whatever they do, so it must keep all up to the highest that is not drained.
     """
-    kept = fleet.pods.ordinal[~fleet.released]
-    if policy.workload is Workload.REPLICA_SET or not len(kept):
+    if policy.workload is Workload.REPLICA_SET or not fleet.not_drained:
         return fleet.not_drained
-    return max(fleet.not_drained, int(kept.max()) - policy.ordinals_start + 1)
+    highest = int(fleet.pods.ordinal[~fleet.released].max())
+    return max(fleet.not_drained, highest - policy.ordinals_start + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,17 +90,18 @@ class Choice:
     blocked: bool = False
 
 
-def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float) -> Choice:
+def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, oldest: int = 0) -> Choice:
     """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
 
-    Only a pod that is known to be idle since before the instant ``idle_before`` can be named.
+    Only a pod that is known to be idle since before the instant ``idle_before`` can be named, and where ``oldest`` is
+    not 0 only one of so many that were created first.
     """
     ripe = fleet.idle & (fleet.idle_since <= idle_before)
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if surplus <= 0 or not count:
         return Choice(named=named, chosen=(), ripe=count)
-    rows = np.flatnonzero(_reachable(fleet, ripe, policy))
+    rows = np.flatnonzero(_reachable(fleet, ripe, policy) & _created_first(fleet, oldest))
     rows = rows[_order(fleet, rows, policy)][:surplus]
     named[rows] = fleet.named[rows] + 1
     chosen = tuple(int(i) for i in rows if named[i] >= policy.pace.namings)
@@ -116,6 +117,15 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
     if (ordinals[stays] == NO_ORDINAL).any():  # it may be the highest
         return np.zeros_like(ripe)
     return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
+
+
+def _created_first(fleet: Fleet, count: int) -> Mask:
+    """The pods not drained that were created first, so many of them; all where that is 0."""
+    first = np.full(len(fleet.pods), fill_value=not count)
+    if count:
+        rows = np.flatnonzero(~fleet.released)
+        first[rows[np.argsort(fleet.pods.created_at[rows], kind="stable")][:count]] = True
+    return first
 
 
 def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
@@ -157,6 +167,14 @@ def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:
     acked, busy = int(pods.acked[i]), pods.inflight[i] or pods.sessions[i]
     # A pod that acknowledged and is then said to work has broken its word: it is asked again, and never committed.
     return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) and not busy else Verb.CLOSE
+
+
+def released(fleet: Fleet, count: int) -> Mask:
+    """Drained pods that have settled, shape (n,), and of the others as many as ``count``, lowest ordinal first."""
+    rows = np.flatnonzero(fleet.released & ~fleet.settled)
+    chosen = fleet.settled.copy()
+    chosen[rows[np.argsort(fleet.pods.ordinal[rows], kind="stable")][:count]] = True
+    return chosen
 
 
 def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:

@@ -108,6 +108,13 @@ class Fleet:
         return len(self.pods) - self.drained
 
     @property
+    def at_work(self) -> int:
+        """Pods that are known to run a task or to hold a session."""
+        pods = self.pods
+        loaded = pods.inflight + pods.sessions > 0
+        return int(np.count_nonzero(loaded & pods.known(self.sight.now, self.sight.stale_after)))
+
+    @property
     def full(self) -> bool:
         """Whether there are ready pods, each believed and without a free slot, and no other pod works beside them."""
         pods, sight = self.pods, self.sight
@@ -140,7 +147,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         named=was.named,
         ended=_idled(was.idle_since[serving & ~quiet], now),
         left=_idled(_left(was, gone, pods), now) if draining or len(gone) else _NONE,
-        startups=_startups(pods, was.stage, able) if was.coming else _NONE,
+        startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
         sessions=int(pods.sessions[serving].sum()),
         unknown=unknown,
@@ -202,7 +209,7 @@ def _idled(since: Floats, now: Instant) -> Floats:
 
 
 def _startups(pods: Pods, was: Ints, able: Mask) -> Floats:
-    """Seconds from creation to ready, of the pods that were on their way at the last look."""
+    """Seconds from creation to ready, of the pods that were on their way at the last look and can be believed now."""
     arrived = able & (was < _READY)
     lengths: Floats = pods.since[arrived] - pods.created_at[arrived]
     return lengths

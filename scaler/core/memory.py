@@ -44,6 +44,17 @@ class Moves:
     turns: tuple[Instant, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The most pods that stood of late, as the number of replicas that would have kept them all.
+
+    ``since`` is when they came to be so many, None once the live replicas are known from after that.
+    """
+
+    since: Instant | None = None
+    stand: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spare:
     """Since when more was asked for than needed, in how many ticks running, and the least it was in any of them."""
@@ -78,12 +89,14 @@ class Memory:
     Attributes:
         at: the last tick.
         born: when this process first saw the pool; falls wait one idle timer from then.
-        target: the last target, None before the first.
+        target: the last target, None before the first and once we are not followed.
+        told_at: when it was last told.
         live: the live replicas when they were last known.
         readings: demand over the slow window, oldest first.
         queue_since: since when the queue has not been empty.
-        hints: by name, the demand in pods that a hint raises to.
+        hints: those in force, in the order in which they came, by name, and the demand in pods that stood then.
         spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
+        crowd: for pods that came and that the live replicas may not know of yet.
     """
 
     at: Instant
@@ -92,12 +105,14 @@ class Memory:
     lessons: Lessons
     forecast: ForecastMemory
     target: int | None = None
+    told_at: Instant | None = None
     live: int | None = None
     readings: tuple[Reading, ...] = ()
     queue_since: Instant | None = None
     hints: tuple[tuple[str, float], ...] = ()
     moves: Moves = Moves()
     spare: Spare = Spare()
+    crowd: Crowd = Crowd()
 
     @classmethod
     def fresh(cls, now: Instant, pace: Pace | None = None) -> Memory:
@@ -129,6 +144,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
         memory,
         at=memory.at + by,
         born=memory.born + by,
+        told_at=at(memory.told_at),
         queue_since=at(memory.queue_since),
         pods=replace(memory.pods, idle_since=memory.pods.idle_since + by, heard=memory.pods.heard + by),
         lessons=_moved_lessons(memory.lessons, by),
@@ -139,6 +155,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
             turns=tuple(t + by for t in moves.turns),
         ),
         spare=replace(memory.spare, since=at(memory.spare.since)),
+        crowd=replace(memory.crowd, since=at(memory.crowd.since)),
         forecast=replace(
             forecast,
             bid_at=at(forecast.bid_at),

@@ -11,7 +11,7 @@ from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
 from scaler.core.pods import Mask
-from scaler.core.policy import Guarantee, Policy, Workload
+from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.removal import Excess, Removal
 from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
@@ -39,24 +39,37 @@ def make(view: View, base: int) -> Plan:
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
     veto = removal.forbid(given, view.memory, view.work)
-    excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer)
+    excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
     return Plan(
         base=base,
         footing=footing,
         missing=missing,
         veto=veto,
         removal=removal.plan(given, view.memory.spare, excess),
-        calls=_calls(given, missing),
+        calls=calls(given, missing),
     )
 
 
-def _calls(given: Given, missing: int) -> tuple[Order, ...]:
-    """Drains to call back: as many as are missing; all of them where the protocol is no longer in force."""
-    fleet = given.fleet
+def _beyond(given: Given, footing: Footing) -> int:
+    """Pods that a ReplicaSet has beyond all that was asked for, 0 where that says nothing about who leaves.
+
+    A rollout starts new pods beside the old ones, and starts them again when they are taken away. So while there are
+    more than anybody asked for, only the oldest leave, and only as many.
+    """
+    fleet, policy = given.fleet, given.policy
+    best_effort = policy.guarantee is Guarantee.BEST_EFFORT
+    if isinstance(fleet, Unknown) or best_effort or policy.workload is Workload.STATEFUL_SET:
+        return 0
+    return max(0, fleet.not_drained - footing.asked)
+
+
+def calls(given: Given, missing: int) -> tuple[Order, ...]:
+    """Drains to call back: as many as are missing; all where the protocol is no longer in force or nobody acts."""
+    fleet, policy = given.fleet, given.policy
     if isinstance(fleet, Unknown):
         return ()
-    best_effort = given.policy.guarantee is Guarantee.BEST_EFFORT
-    return drain.call_back(fleet, fleet.draining if best_effort else missing)
+    goes_on = policy.guarantee is Guarantee.PROTECTED and policy.mode is Mode.AUTO
+    return drain.call_back(fleet, missing if goes_on else fleet.draining)
 
 
 def scene(view: View, plan: Plan) -> Scene:
@@ -101,12 +114,14 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
 def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
     """Drained pods that the target no longer counts, shape (n,): all of them, unless a veto held it at the last one.
 
-    A StatefulSet starts every ordinal below its replicas again, so of its drained pods only those above the target are
+    Then only those whose room the work wants: a drained pod must not hold a replica that another could serve in. A
+    StatefulSet starts every ordinal below its replicas again, so of its drained pods only those above the target are
     let go, and the others where their room is wanted.
     """
-    if plan.veto is not None and target <= plan.base:
-        return fleet.settled
     drained = fleet.released
+    if plan.veto is not None and target <= plan.base:
+        wanted = plan.missing - len(plan.calls)
+        return drain.released(fleet, wanted) if wanted > 0 else fleet.settled
     if policy.workload is Workload.REPLICA_SET or plan.missing > len(plan.calls):
         return drained
     above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)

@@ -58,6 +58,7 @@ class Pace:
     namings: int = 3  # consecutive ticks a pod must be named before it drains: hysteresis on the victim
     stale_scrapes: float = 3.0  # a signal older than this many scrapes freezes falls
     lost_after: Seconds = 300.0  # and older than this it says nothing at all
+    followed_after: Seconds = 20.0  # a number told is acted on by then: one tick, and the HPA's fifteen seconds
     startup_prior: Seconds = 120.0  # until five startups were measured
     startup_samples: int = 5
     drain_overhead: Seconds = 5.0  # a removal costs this beside the next startup

@@ -30,6 +30,7 @@ class Reason(enum.StrEnum):
     STALE = "stale"
     NO_SIGNAL = "no_signal"
     NO_REPLICAS = "no_replicas"
+    LAGGING = "lagging"
     UNSEEN = "unseen"
     PAUSED = "paused"
     OFF = "off"
@@ -70,6 +71,7 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.STALE: Rendering("SignalStale", "a signal is missing or old, so nothing is lowered"),
     Reason.NO_SIGNAL: Rendering("NoSignal", "no signal says anything about demand"),
     Reason.NO_REPLICAS: Rendering("ReplicasUnknown", "nobody has said how many replicas there are"),
+    Reason.LAGGING: Rendering("ReplicasLagging", "more pods stand than the live replicas know of yet"),
     Reason.UNSEEN: Rendering("PodsUnseen", "the pods cannot be seen, so none may be taken away"),
     Reason.PAUSED: Rendering("Paused", "this direction is paused"),
     Reason.OFF: Rendering("SwitchedOff", "the pool is switched off and keeps its replicas"),

@@ -49,12 +49,16 @@ def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excess:
-    """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle."""
+    """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle.
+
+    Where ``oldest`` is not 0, only so many pods, the oldest, may leave.
+    """
 
     surplus: int
     supply: Supply
     veto: Veto | None
     timer: Seconds
+    oldest: int
 
 
 def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
@@ -67,7 +71,8 @@ def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
         return Removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
     spare, withdrawn = _lasting(given, spare, unseen, excess.timer)
-    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=given.now - excess.timer)
+    idle_before = given.now - excess.timer
+    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=idle_before, oldest=excess.oldest)
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     return Removal(
         choice=choice,

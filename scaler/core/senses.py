@@ -37,7 +37,8 @@ class Senses:
 class Given:
     """Everything a tick is decided from, but its memory.
 
-    ``raised`` is the live replicas where somebody else has raised them above our target since the last tick, else 0.
+    ``live`` is the live replicas as last known, None before; ``raised`` the same where somebody else has raised them
+    above our target since the last tick, else 0.
     """
 
     policy: Policy
@@ -45,18 +46,21 @@ class Given:
     now: Instant
     senses: Senses
     fleet: Fleet | Unknown
+    live: int | None
     raised: int
 
 
 def take(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Given:
     """Judge the signals and look at the pods."""
+    live = observation.replicas
     return Given(
         policy=policy,
         observation=observation,
         now=now,
         senses=sense(policy, observation.signals, now),
         fleet=_look(policy, memory, observation, now),
-        raised=_raised(memory, observation.replicas),
+        live=int(live.value) if isinstance(live, Known) else memory.live,
+        raised=_raised(memory, live),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.core import drain
-from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
 from scaler.core.policy import Guarantee
 from scaler.core.senses import Given
@@ -14,15 +13,24 @@ from scaler.core.types import Known, Signal, Supply, Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footing:
-    """The supply; ``standing``, the target that neither adds nor removes; ``floor``, the lowest that hurts nobody."""
+    """The supply; ``standing``, the target that neither adds nor removes; ``floor``, the lowest that hurts nobody.
+
+    ``stand`` is the number of replicas that would keep every pod in view, ``asked`` the most that anybody asked for.
+    """
 
     supply: Supply
     standing: int
     floor: int
+    stand: int
+    asked: int
 
 
 def count(given: Given, base: int) -> Footing:
     """Count supply against the last target ``base``.
+
+    The most that anybody asked for is that target or the live replicas. Pods beyond it (a rollout's surge, pods that a
+    guard keeps) stand by another's arithmetic, and to raise the target to them would raise that too, for ever. A
+    best-effort pool's target that fell may not have been followed yet, so its floor reaches up to the live replicas.
 
     Pods asked for and not seen yet are coming. A start that takes longer than twice the p99 no longer counts, but only
     one such pod at a time is replaced: when an image cannot be pulled, more orders do not help.
@@ -45,21 +53,13 @@ def count(given: Given, base: int) -> Footing:
         unknown=fleet.unknown,
         wanted=max(0, fleet.ready + fleet.starting + max(0, fleet.overdue - 1) + ordered - going),
     )
+    asked = max(base, given.live or 0)
+    stand = drain.floor(fleet, policy)
     if policy.guarantee is Guarantee.BEST_EFFORT:
-        return Footing(supply=supply, standing=kept, floor=min(kept, fleet.not_drained - idle))
-    asked = _asked(given, fleet, base)
+        floor = max(min(kept, fleet.not_drained - idle), min(asked, fleet.at_work))
+        return Footing(supply=supply, standing=kept, floor=floor, stand=stand, asked=asked)
     standing = max(given.raised, min(fleet.not_drained + ordered, asked))
-    return Footing(supply=supply, standing=standing, floor=min(drain.floor(fleet, policy), asked))
-
-
-def _asked(given: Given, fleet: Fleet, base: int) -> int:
-    """The most that anybody asked for: our last target or the live replicas.
-
-    Pods beyond it (a rollout's surge, pods that a guard keeps) stand by another's arithmetic, and to raise the target
-    to them would raise that too, for ever.
-    """
-    replicas = given.observation.replicas
-    return max(base, int(replicas.value) if isinstance(replicas, Known) else len(fleet.pods))
+    return Footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
 
 
 def _unseen(given: Given, base: int) -> Footing:
@@ -77,7 +77,9 @@ def _unseen(given: Given, base: int) -> Footing:
         unknown=there,
         wanted=kept,
     )
+    asked = max(kept, given.live or 0)
     running = given.senses.usable.get(Signal.INFLIGHT)
-    if policy.guarantee is Guarantee.PROTECTED or running is None or given.senses.stale is not None:
-        return Footing(supply=supply, standing=kept, floor=kept)
-    return Footing(supply=supply, standing=kept, floor=min(kept, whole(running.value)))
+    floor = kept
+    if policy.guarantee is Guarantee.BEST_EFFORT and running is not None and given.senses.stale is None:
+        floor = min(asked, whole(running.value))
+    return Footing(supply=supply, standing=kept, floor=floor, stand=0, asked=asked)

@@ -28,7 +28,7 @@ class View:
     lessons: Lessons
     queue_since: Instant | None
     readings: tuple[Reading, ...]
-    hints: announced.Levels
+    hints: announced.Hints
     past: forecasts.ForecastMemory
     work: Work
     demand: Demand
@@ -50,7 +50,7 @@ def measure(given: Given, memory: Memory) -> View:
     readings = demands.read(given, memory.readings, work)
     startup = known.startups.p90
     stood = readings[-1].up if readings else 0.0
-    hints = announced.levels(given, memory.hints, demand=stood, startup=startup)
+    hints = announced.hints(given, memory.hints, demand=stood, startup=startup)
     past, forecast = _foresee(given, memory.forecast, known, work)
     return View(
         given=given,

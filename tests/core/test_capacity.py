@@ -66,6 +66,14 @@ def test_what_a_pod_carries_is_the_ninth_decile_of_what_it_did() -> None:
     assert story.tick(1.0).evidence.learnt.tokens_per_pod == (200.0 + 20.0 * 8) / 2
 
 
+def test_next_to_no_tokens_are_no_measure() -> None:
+    """However little a full pod was seen to carry, and however many tokens come, the maximum is what is asked for."""
+    story = under_load(5e-324)
+    repeat(story, 4, every=30.0)
+    story.signals[Signal.TOKENS] = 1e15
+    assert repeat(story, 20, every=30.0).report == story.policy.max_replicas
+
+
 def test_samples_of_one_spell_are_not_ten_proofs() -> None:
     """However often the pool is looked at, half a minute passes between two samples."""
     story = under_load(400.0)

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaler.core.delta import NOTHING, after, change, changed, span
-from scaler.core.pods import Floats, Ints, Pods, Stage
-from scaler.core.record import Json, RecordError, to_json
+from scaler.core.delta import COLUMNS, INSTANTS, NOTHING, after, change, changed, span
+from scaler.core.pods import Pods, Stage
+from scaler.core.record import Json, RecordError, from_json, to_json
 from scaler.core.types import Announcement, Instant, Known, Observation, Signal, Unknown
 from tests.core.pool import NOW, Levels, busy, draining, idle, observe, starting, unheard
+from tests.fuzz.material import changed as harmed
 
+WORDS = ["r", "s", "p", "a", "uids", "all", "unknown", "*", "0", "1", "-1", "since", "inflight", "queue"]
 LATER = NOW + 5.0000123
 MANY = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 FLOATS = st.floats() | st.sampled_from([0.0, -0.0, NOW, LATER, math.nan, math.inf])
@@ -26,28 +28,17 @@ INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 2)
 
 @st.composite
 def any_pods(draw: st.DrawFn) -> Pods:
-    """Pods with anything at all in their columns."""
+    """Pods with anything at all in their columns: each cell is one of a few numbers, odd ones among them."""
     uids = draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=5))
-
-    def ints() -> Ints:
-        return np.array(draw(st.lists(INTS, min_size=len(uids), max_size=len(uids))), dtype=np.int64)
-
-    def floats() -> Floats:
-        return np.array(draw(st.lists(FLOATS, min_size=len(uids), max_size=len(uids))), dtype=np.float64)
-
-    return Pods(
-        uids=tuple(uids),
-        created_at=floats(),
-        since=floats(),
-        stage=ints(),
-        phase=ints(),
-        inflight=ints(),
-        sessions=ints(),
-        seen_at=floats(),
-        ordinal=ints(),
-        epoch=ints(),
-        acked=ints(),
-    )
+    floats = np.array([0.0, -0.0, NOW, LATER, math.nan, math.inf, *draw(st.tuples(FLOATS, FLOATS))])
+    ints = np.array([0, 1, 2, -1, *draw(st.tuples(INTS, INTS))], dtype=np.int64)
+    drawn = st.binary(min_size=len(COLUMNS) * len(uids), max_size=len(COLUMNS) * len(uids))
+    cells = np.frombuffer(draw(drawn), dtype=np.uint8).reshape(len(COLUMNS), len(uids))
+    kinds = (floats if name in INSTANTS else ints for name in COLUMNS)
+    columns: dict[str, Json] = {
+        name: kind[row % len(kind)] for name, kind, row in zip(COLUMNS, kinds, cells, strict=True)
+    }
+    return Pods(uids=tuple(uids), **columns)
 
 
 HINTS = st.builds(Announcement, name=st.text(), pods=FLOATS, start=FLOATS, end=FLOATS, added=st.booleans())
@@ -85,13 +76,48 @@ def test_pods_come_go_and_change_places(was: Pods, order: list[int], kept: int, 
     rows = [i for i in order if i < len(was)][:kept]
     fresh = [i for i, uid in enumerate(more.uids) if uid not in was.uids]
     uids = (*(was.uids[i] for i in rows), *(more.uids[i] for i in fresh))
-    columns = {
-        name: np.append(getattr(was, name)[rows], getattr(more, name)[fresh])
-        for name in Pods.__slots__
-        if name != "uids"
-    }
+    columns = {name: np.append(getattr(was, name)[rows], getattr(more, name)[fresh]) for name in COLUMNS}
     then, now = replace(NOTHING, pods=was), replace(NOTHING, pods=Pods(uids=uids, **columns))
     assert text(through(then, now, NOW)) == text(now)
+
+
+REAL = st.floats(1.0, 1e11)
+READ = st.builds(Known, FLOATS, REAL) | st.builds(Unknown, st.text())
+
+
+@MANY
+@given(st.builds(Observation, replicas=READ, pods=any_pods(), signals=st.dictionaries(st.sampled_from(Signal), READ)))
+def test_what_is_the_same_costs_nothing(seen: Observation) -> None:
+    """Whoever observed it anew; only an instant that is none has no distance from itself."""
+    again = from_json(Observation, json.loads(text(seen)))
+    assert change(again, from_json(Observation, to_json(again)), NOW) == {}
+
+
+@MANY
+@given(st.data(), st.integers(1, 200))
+def test_a_change_costs_by_what_changed_and_not_by_how_many_pods_there_are(data: st.DataObject, size: int) -> None:
+    """Some of up to two hundred pods leave, others take up or end work; all were heard again."""
+    was = Pods.of(busy(f"agent-{i}") for i in range(size))
+    rows = st.sets(st.integers(0, size - 1), max_size=6)
+    gone, moved = data.draw(rows), data.draw(rows)
+    kept = [busy(uid, running=0 if i in moved else 1) for i, uid in enumerate(was.uids) if i not in gone]
+    then, now = replace(NOTHING, pods=was), observe(kept, at=LATER, replicas=size)
+    found = change(then, replace(now, replicas=then.replicas), LATER)
+    assert len(json.dumps(found)) <= 60 + 12 * len(gone) + 12 * len(moved)
+
+
+@MANY
+@given(OBSERVATIONS, OBSERVATIONS, st.data())
+def test_whatever_stands_where_a_change_should_is_one_or_is_refused(
+    was: Observation, now: Observation, data: st.DataObject
+) -> None:
+    """A change that was damaged gives an observation that can be written and read, or says what is wrong with it."""
+    anything: st.SearchStrategy[Json] = harmed(json.loads(json.dumps(change(was, now, NOW))), WORDS)
+    try:
+        found = changed(was, data.draw(anything), NOW)
+    except RecordError:
+        return
+    assert text(through(NOTHING, found, LATER)) == text(found)
 
 
 @MANY
@@ -151,12 +177,16 @@ def test_the_form_of_a_change() -> None:
         pytest.param({"r": ["x", 0]}, "expected a number", id="AWordForANumber"),
         pytest.param({"s": [1.0]}, "longer", id="ASignalTooMany"),
         pytest.param({"s": {"queues": [1.0, 0]}}, "not a valid Signal", id="ASignalThatIsNone"),
-        pytest.param({"p": {"inflight": {"2": 1}}}, "out of range", id="ARowThatIsNot"),
+        pytest.param({"p": {"inflight": {"2": 1}}}, "row 2 of 2", id="ARowThatIsNot"),
+        pytest.param({"p": {"inflight": {"-1": 1}}}, "row -1 of 2", id="ARowCountedFromTheEnd"),
         pytest.param({"p": {"inflight": {"x": 1}}}, "invalid literal", id="ARowThatIsNone"),
         pytest.param({"p": {"inflight": {"0": 1.5}}}, "expected int", id="HalfATask"),
         pytest.param({"p": {"inflight": {"0": 2**70}}}, "too large", id="MoreThanANumberHolds"),
         pytest.param({"p": {"colour": {}}}, "colour", id="AColumnThatIsNone"),
         pytest.param({"p": {"uids": [[0]]}}, "not enough values", id="HalfARun"),
+        pytest.param({"p": {"uids": [[1, 3]]}}, "rows .1, 3. of 2", id="ARunBeyondTheEnd"),
+        pytest.param({"p": {"uids": [[1, 1]]}}, "rows .1, 1. of 2", id="ARunOfNothing"),
+        pytest.param({"p": {"uids": [[0, 2], "b"]}}, "share a uid", id="APodTwice"),
         pytest.param({"p": {"since": {"0": [1.0, 2.0]}}}, "too many values", id="TwoInstants"),
         pytest.param({"p": 5}, "not iterable", id="PodsThatAreNone"),
         pytest.param({"a": 5}, "expected list", id="AnnouncementsThatAreNone"),

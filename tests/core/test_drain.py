@@ -187,6 +187,16 @@ def test_who_is_named(
     assert chosen(policy, pods, surplus=surplus, idle_for=idle_for).named.tolist() == named
 
 
+def test_where_only_the_oldest_may_leave_the_drained_do_not_count() -> None:
+    """The first was created first and is gone already; of the others the one that was created next is the oldest."""
+    pods = [
+        replace(pod, created_at=NOW - age)
+        for pod, age in ((drained(idle("a")), 900), (idle("b"), 100), (idle("c"), 700), (idle("d"), 800))
+    ]
+    found = drain.choose(fleet(*pods), REPLICA_SET, surplus=3, idle_before=NOW - 100.0, oldest=2)
+    assert found.named.tolist() == [0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("named", "after", "leave"),
     [

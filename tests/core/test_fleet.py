@@ -118,11 +118,28 @@ def test_each_gap_is_taught_once() -> None:
         pytest.param([], ready(starting("a"), NOW + 40.0), [], id="APodNeverSeenStartingMayHaveStartedLongAgo"),
         pytest.param([starting("a")], starting("a"), [], id="NotReadyYet"),
         pytest.param([UNREADY], idle("a"), [], id="ReadyAgainIsNoStart"),
+        pytest.param([starting("a", NOW - 50)], unheard("a"), [], id="NoStartThatThePodDoesNotTell"),
     ],
 )
 def test_startups_are_measured_once(before: list[Pod], after: Pod, measured: list[float]) -> None:
     """Each row: a pod at two looks, and the startup that the second measures."""
     assert then(before, [after]).startups.tolist() == measured
+
+
+@pytest.mark.parametrize(
+    ("pod", "at_work"),
+    [
+        pytest.param(busy("a", 3), 1, id="WhoRunsTasks"),
+        pytest.param(draining(busy("a")), 1, id="AlsoWhileItDrains"),
+        pytest.param(idle("a"), 0, id="NotTheIdle"),
+        pytest.param(unheard("a"), 0, id="NorTheSilent"),
+        pytest.param(replace(busy("a"), activity=Activity(inflight=1, at=NOW - 60.0)), 0, id="NorWhatWasLongAgo"),
+        pytest.param(replace(busy("a"), activity=Activity(inflight=0, sessions=1, at=NOW)), 1, id="WhoHoldsASession"),
+    ],
+)
+def test_who_is_known_to_work(pod: Pod, at_work: int) -> None:
+    """Each row: a pod, and whether it counts as one that certainly has something to lose."""
+    assert seen([pod]).at_work == at_work
 
 
 @pytest.mark.parametrize(

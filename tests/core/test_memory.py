@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scaler.core import explain
-from scaler.core.memory import Memory
+from scaler.core.memory import Crowd, Memory
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Announcement, Outcome, Seconds, Signal
 from tests.core.pool import HOUR, NOW, TICK, Story, busy, idle, told
@@ -68,6 +68,8 @@ def test_what_is_seldom_asked_goes_back_too() -> None:
     assert moved.lessons.gaps.timer_at == memory.lessons.gaps.timer_at - HOUR
     assert [c.at for c in moved.lessons.capacity] == [c.at - HOUR for c in memory.lessons.capacity]
     assert memory.lessons.capacity
+    crowded = replace(memory, crowd=Crowd(since=NOW, stand=3)).at_or_before(memory.at - HOUR)
+    assert (crowded.told_at, crowded.crowd) == (memory.at - HOUR, Crowd(since=NOW - HOUR, stand=3))
 
 
 def set_back(story: Story, by: Seconds) -> Story:

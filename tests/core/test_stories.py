@@ -186,6 +186,37 @@ def test_a_drained_last_pod_does_not_hold_the_only_replica() -> None:
     story.expect(1, Reason.STEADY)
 
 
+def test_a_new_leader_replaces_a_drained_last_pod_at_once() -> None:
+    """It lowers nothing for one timer. But the only replica is held by a pod that serves nobody, and a task waits."""
+    story = Story.of(POLICY, drained(idle("a")))
+    story.memory = Memory.fresh(story.now)
+    story.signals[QUEUE] = 1.0
+    story.expect(1, Reason.NEWCOMER, "delete a")
+    assert list(story.pods) == ["new-1"]
+    story.expect_calm(TIMER + 60.0)
+
+
+@pytest.mark.parametrize("workload", Workload)
+def test_under_a_veto_only_those_drained_pods_go_whose_room_is_wanted(workload: Workload) -> None:
+    """Falls are paused, two of three pods are drained, one task waits: one of the two is replaced, the other stays."""
+    pods = numbered([busy("a"), drained(idle("b")), drained(idle("c"))])
+    story = Story.of(replace(POLICY, pause_down=True, workload=workload), *pods)
+    story.signals[QUEUE] = 1.0
+    story.expect(3, Reason.PAUSED, "delete b")
+    story.expect_calm(60.0)
+    assert sorted(story.pods) == ["a", "c", "new-1"]
+
+
+def test_a_drained_pod_that_lingers_is_replaced_once() -> None:
+    """One was replaced for a task and is still there when another task waits: the other makes room for that."""
+    story = Story.of(replace(POLICY, pause_down=True), busy("a"), drained(idle("b")), drained(idle("c")))
+    story.signals[QUEUE] = 1.0
+    story.expect(3, Reason.PAUSED, "delete b")
+    story.pods["b"] = drained(idle("b"))  # it takes its time to end
+    story.signals[QUEUE] = 2.0
+    story.expect(3, Reason.PAUSED, "delete c", "delete b")
+
+
 def test_a_drained_pod_stays_until_the_replicas_are_lower() -> None:
     """KEDA has not polled yet: to delete the pod now would have its controller start another."""
     story = Story.of(POLICY, busy("a"), drained(idle("b")))
@@ -222,6 +253,14 @@ def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:
     story.expect(2, Reason.FLOOR, "commit b")
     story.expect(0, Reason.DRAINED)
     story.expect(0, Reason.STEADY, "delete b", "delete a")
+
+
+def test_pods_that_guards_keep_leave_a_stateful_set_from_the_top() -> None:
+    """Four pods stand where two are asked for. No rollout of a StatefulSet starts more, so all who are spare leave."""
+    story = Story.of(STATEFUL, *numbered([idle("a"), idle("b")]))
+    story.pods |= {pod.uid: pod for pod in numbered([idle("c"), idle("d")], start=2)}
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(2, Reason.DRAINING, "mark d", "mark c", "mark b", "mark a")
 
 
 def test_the_flap_budget_holds_falls_and_never_rises() -> None:
@@ -350,11 +389,12 @@ def test_replicas_that_somebody_raised_are_adopted(guarantee: Guarantee, unseen:
 
 
 def test_the_kill_switch_in_the_middle_of_a_drain() -> None:
-    """Switched off, nothing is ordered and the live replicas are answered; switched on, the drain goes on."""
+    """Switched off, the pod that drains is called back and the live replicas are answered; then it all begins anew."""
     story = Story.of(POLICY, busy("a"), draining(idle("b")))
     story.expect(2, Reason.STEADY, "close b")
     story.policy = replace(POLICY, mode=Mode.OFF)
     story.signals[QUEUE] = 7.0
+    story.expect(2, Reason.OFF, "cancel b")  # nobody would finish it, and its gate must not stay shut
     for _ in range(50):
         story.expect(2, Reason.OFF)  # however much is queued
     story.replicas = 5  # an operator takes over by hand
@@ -362,10 +402,10 @@ def test_the_kill_switch_in_the_middle_of_a_drain() -> None:
     story.expect(5, Reason.OFF)
     story.signals[QUEUE] = 0.0
     story.expect(5, Reason.OFF)
-    story.expect(5, Reason.OFF)
     story.policy = POLICY
-    story.expect(5, Reason.STEADY, "commit b")  # the replicas that the operator left are where it starts
-    story.expect(4, Reason.DRAINED)
+    story.expect(5, Reason.STEADY)  # the replicas that the operator left are where it starts,
+    story.expect_calm(60.0)
+    story.expect(5, Reason.IDLE_TIMER)  # and who is idle is named anew
 
 
 def test_a_pause_of_falls_keeps_what_there_is_and_lets_rises_pass() -> None:

@@ -71,12 +71,12 @@ def test_what_counts_as_supply(pods: list[Pod], base: int, wanted: int, standing
 
 
 def test_pods_that_somebody_asked_for_set_the_target() -> None:
-    """An operator scaled up by hand: the live replicas say five, so the pods keep their place."""
+    """An operator scaled up by hand: the live replicas say five, so the pods keep their place; alone they have none."""
     pods = [busy(str(n)) for n in range(5)]
     assert footing(PROTECTED, pods, 2, replicas=5).standing == 5
     assert footing(PROTECTED, pods, 2, replicas=4).standing == 4
     unasked = count(given(PROTECTED, replace(observe(pods), replicas=Unknown("timeout"))), 2)
-    assert unasked.standing == 5
+    assert (unasked.standing, unasked.stand, unasked.asked) == (2, 5, 2)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,7 @@ def test_pods_that_somebody_asked_for_set_the_target() -> None:
         pytest.param(PROTECTED, [A, B, C], 2, 2, id="NoMoreThanAnybodyAskedFor"),
         pytest.param(BEST_EFFORT, [A, C], 2, 1, id="BestEffortKeepsThoseThatAreNotIdle"),
         pytest.param(BEST_EFFORT, [A, B], 1, 1, id="ButNotTheirGoing"),
+        pytest.param(BEST_EFFORT, [A, B, C], 1, 1, id="NoMoreThanAnybodyAskedForHereToo"),
         pytest.param(BEST_EFFORT, [unheard("u"), C], 2, 1, id="AnUnheardPodMayBeAtWork"),
     ],
 )

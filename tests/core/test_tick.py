@@ -25,6 +25,7 @@ from tests.core.pool import (
     numbered,
     observe,
     seasoned,
+    told,
 )
 
 QUEUE = Signal.QUEUE
@@ -48,9 +49,9 @@ TEN_QUEUED = observe([busy("a"), draining(idle("b"), 1, 1), drained(idle("c"))],
     ],
 )
 def test_whatever_happens_only_auto_changes_anything(mode: Policy, decided: Hold | ScaleTo, reason: Reason) -> None:
-    """Ten tasks queue, one pod drains, one is drained: KEDA is told the three live replicas, and no order goes out."""
+    """Ten tasks queue, one pod is drained: KEDA is told the three live replicas, and only a closed gate is opened."""
     outcome = tick(mode, seasoned(7), TEN_QUEUED, NOW)
-    assert (outcome.report, outcome.orders, outcome.memory.target) == (3, (), None)
+    assert (outcome.report, told(outcome), outcome.memory.target) == (3, ["cancel b"], None)
     assert (outcome.decision, explain.reason(outcome)) == (decided, reason)
     assert outcome.memory.moves == Moves()  # what was not followed is no rise
 
@@ -239,8 +240,8 @@ def test_every_reason_is_given(reason: Reason) -> None:
 
 
 def test_no_reason_is_idle_talk() -> None:
-    """The vocabulary holds nothing that no pool is ever told; the forecast has a story of its own."""
-    assert set(Reason) - set(SCENARIOS) == {Reason.FORECAST}
+    """The vocabulary holds nothing that no pool is ever told; forecast and lag have stories of their own."""
+    assert set(Reason) - set(SCENARIOS) == {Reason.FORECAST, Reason.LAGGING}
 
 
 def test_a_forecast_that_has_earned_it_is_given() -> None:

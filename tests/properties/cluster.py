@@ -66,6 +66,7 @@ class Cluster:
         signals: what the pool is measured by.
         startup: seconds from creation to ready.
         clock: what every stamp is read from; it may be set.
+        behind: the live replicas are read so many steps late.
         poll: the controller learns the target in every so many steps.
         late: orders are carried out one step late, and those that have become illegal not at all.
         slow: an agent that is idle with its gate closed says so every third time only.
@@ -84,6 +85,7 @@ class Cluster:
     spread: bool = True
     tokens_per_task: float = 50.0
     replicas: int = 0
+    behind: int = 0
     poll: int = 1
     late: bool = False
     slow: bool = False
@@ -97,6 +99,7 @@ class Cluster:
     killed: list[PodUid] = field(default_factory=list, init=False)
     ticks: list[Ticked] = field(default_factory=list, init=False)
     memory: Memory = field(init=False)
+    past: list[Known] = field(default_factory=list, init=False)
     mail: tuple[Order, ...] = field(default=(), init=False)
     born: int = field(default=0, init=False)
     random: random.Random = field(init=False)
@@ -172,8 +175,9 @@ class Cluster:
     def observe(self) -> Observation:
         """The pool as it can be seen."""
         pods = Pods.of(agent.pod for agent in self.agents.values())
+        self.past.append(Known(float(self.replicas), self.clock))
         return Observation(
-            replicas=SILENT if self.unread else Known(float(self.replicas), self.clock),
+            replicas=SILENT if self.unread else self.past[max(0, len(self.past) - 1 - self.behind)],
             pods=SILENT if self.blind else pods,
             signals={signal: self._read(signal) for signal in sorted(self.signals)},
             announced=self.announced,

@@ -158,6 +158,7 @@ class Pool:
     lives: tuple[Life | None, ...]
     signals: Mapping[Signal, tuple[float, Seconds] | None]
     surplus: int | None = 0
+    read: Seconds = 0.0
     seen: bool = True
     hints: tuple[Hint, ...] = ()
 
@@ -166,7 +167,7 @@ class Pool:
         pods = [life.pod(i, policy, now) for i, life in enumerate(self.lives) if life]
         live = None if self.surplus is None else max(0, len(pods) - self.surplus)
         return Observation(
-            replicas=SILENT if live is None else Known(float(live), now),
+            replicas=SILENT if live is None else Known(float(live), now - self.read),
             pods=Pods.of(pods) if self.seen else SILENT,
             signals={name: sampled(read, now) for name, read in self.signals.items()},
             announced=tuple(hint.announcement(f"hint-{i}") for i, hint in enumerate(self.hints)),
@@ -209,6 +210,7 @@ def changes(draw: st.DrawFn, pool: Pool) -> Pool:
         lives=tuple(lives),
         signals=MappingProxyType(signals),
         surplus=draw(st.sampled_from([0, 0, 0, 1, -2, None])),
+        read=draw(st.sampled_from([0.0, 0.0, 0.0, 7.0, 40.0])),
         seen=draw(st.sampled_from([True, True, True, True, False])),
     )
 

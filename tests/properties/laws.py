@@ -33,14 +33,23 @@ def chains(t: Ticked) -> None:
 
 
 def obeys_mode(t: Ticked) -> None:
-    """Off and recommend answer the live replicas and touch nothing; auto answers what it decided."""
-    report, live = t.outcome.report, t.given.observation.replicas
+    """Off and recommend answer the live replicas and only open gates; auto answers what it decided. In doubt: none."""
+    report, last = t.outcome.report, t.last
     if t.given.policy.mode is Mode.AUTO:
-        assert report == t.outcome.decision.replicas
+        assert report == t.outcome.decision.replicas or t.in_doubt
     else:
-        assert report == (int(live.value) if isinstance(live, Known) else live)
-        assert t.outcome.orders == ()
+        assert report == last or t.in_doubt or (isinstance(report, Unknown) and isinstance(last, Unknown))
+        assert t.ordered(Verb.CANCEL) == {order.uid for order in t.outcome.orders}
+        assert t.ordered(Verb.CANCEL) == {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING}
     assert t.outcome.active == (report if isinstance(report, Unknown) else report > 0)
+
+
+def takes_back_nothing_unknown(t: Ticked) -> None:
+    """No number is told that is below pods which came unasked after the live replicas were read."""
+    live, report, since = t.given.observation.replicas, t.outcome.report, t.outcome.memory.crowd.since
+    if since is not None:
+        assert isinstance(live, Unknown) or live.at < since
+        assert t.blind or isinstance(report, Unknown) or t.stand <= max(report, t.asked)
 
 
 def obeys_pauses(t: Ticked) -> None:
@@ -151,6 +160,7 @@ LAWS = (
     stays_in_bounds,
     chains,
     obeys_mode,
+    takes_back_nothing_unknown,
     obeys_pauses,
     holds_on_ignorance,
     marks_only_idle,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scaler.core.memory import Memory
@@ -48,6 +48,9 @@ def test_hints_together_stay_within_their_share(hints: Sequence[Hint], tasks: fl
 
 
 @tries(100)
+@example(
+    [Hint(pods=1.0, start=0.0, length=30.0, added=True), Hint(pods=1.0, start=0.0, length=900.0, added=True)], 200.0
+)
 @given(SOON, st.sampled_from([0.0, 200.0, 450.0, 950.0, 2000.0]))
 def test_what_is_announced_counts_only_in_its_time(hints: Sequence[Hint], later: float) -> None:
     """From one startup before its beginning to its end, and not a second longer, each asks for its pods and no more."""

@@ -86,6 +86,11 @@ class AnyWeather(RuleBasedStateMachine):
         """Orders are carried out a step late, or at once again."""
         self.cluster.late = late
 
+    @rule(behind=st.sampled_from([0, 1, 6]))
+    def read_late(self, behind: int) -> None:
+        """The live replicas are read so many steps late, or at once again."""
+        self.cluster.behind = behind
+
     @precondition(lambda self: not self.cluster.blind)
     @rule(replicas=st.integers(1, 5))
     def meddle(self, replicas: int) -> None:
@@ -110,7 +115,7 @@ class AnyWeather(RuleBasedStateMachine):
         cluster = self.cluster
         cluster.policy = Policy(workload=cluster.policy.workload)
         cluster.lost, cluster.blind, cluster.unread, cluster.late, cluster.announced = set(), False, False, False, ()
-        cluster.load, cluster.turnover, cluster.spread = 7, 2, False
+        cluster.load, cluster.turnover, cluster.spread, cluster.behind = 7, 2, False, 0
         self.speak_again()
         cluster.run(150, 20.0)
         assert cluster.running == cluster.load

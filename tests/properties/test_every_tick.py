@@ -31,8 +31,8 @@ DIM = dim(KEPT)
 UNFOLLOWED = stories(policies().filter(lambda policy: policy.mode is not Mode.AUTO))
 
 
-@tries(150)
-@given(FOLLOWED | DIM)
+@tries(200)
+@given(FOLLOWED | DIM | DIM | pressed(AUTO))
 def test_the_target_stays_in_bounds(story: Story) -> None:
     """Floor <= target <= max(cap, floor), with the cap of pods and of money."""
     laws.stays_in_bounds(story.moment.tick())

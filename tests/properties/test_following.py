@@ -28,10 +28,14 @@ HOUR: Seconds = 3600.0
 HELD = {Reason.FLAP_BUDGET, Reason.NEWCOMER}  # why a fall may wait in a pool that is seen and left alone
 
 
+MUTE = st.sets(st.sampled_from([f"agent-{i}" for i in range(1, 9)]), max_size=4)
+
+
 @tries(40, long=True)
-@given(clusters(), SCRIPTS)
-def test_nobody_is_killed(cluster: Cluster, script: Sequence[Act]) -> None:
-    """The controller, free to take any pod above the target, never finds one that is not drained."""
+@given(clusters(), SCRIPTS, MUTE)
+def test_nobody_is_killed(cluster: Cluster, script: Sequence[Act], mute: set[PodUid]) -> None:
+    """The controller, free to take any pod above the target, finds none that is not drained, though some never are."""
+    cluster.mute = mute
     play(cluster, script)
     assert cluster.killed == []
 

@@ -62,6 +62,7 @@ STORIES: dict[Reason, Story] = {
     Reason.STALE: story(OPEN, pool(IDLE, queue=None)),
     Reason.NO_SIGNAL: story(OPEN, replace(pool(queue=None), seen=False)),
     Reason.NO_REPLICAS: story(replace(OPEN, mode=Mode.OFF), replace(pool(), surplus=None)),
+    Reason.LAGGING: story(OPEN, pool(BUSY), replace(pool(BUSY, BUSY), surplus=1, read=7.0)),
     Reason.UNSEEN: story(OPEN, replace(pool(IDLE), seen=False)),
     Reason.PAUSED: story(HELD, pool(queue=1.0)),
     Reason.OFF: story(replace(OPEN, mode=Mode.OFF), pool(queue=1.0)),

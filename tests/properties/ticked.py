@@ -60,12 +60,15 @@ class Ticked:
         """Pods seen that are not released."""
         return sum(not self.released(pod) for pod in self.pods)
 
-    def released(self, pod: Pod) -> bool:
-        """Whether a pod is drained, and not known to work all the same."""
+    def works(self, pod: Pod) -> bool:
+        """Whether a pod is known to run a task or to hold a session."""
         act = pod.activity
         heard = isinstance(act, Activity) and self.age(act.at) <= self.given.policy.stale_after
-        works = isinstance(act, Activity) and bool(act.inflight or act.sessions)
-        return pod.phase is Phase.DRAINED and not (heard and works)
+        return heard and isinstance(act, Activity) and bool(act.inflight or act.sessions)
+
+    def released(self, pod: Pod) -> bool:
+        """Whether a pod is drained, and not known to work all the same."""
+        return pod.phase is Phase.DRAINED and not self.works(pod)
 
     @property
     def last(self) -> int | Unknown:
@@ -75,12 +78,29 @@ class Ticked:
         if isinstance(live, Known) and self.age(live.at) > policy.pace.lost_after:
             replicas = Unknown("known too long ago")
         if policy.mode is not Mode.AUTO:
-            return replicas
+            return Unknown("known from before our target was left, or this process began") if self.left else replicas
         if self.given.memory.target is not None:
             return self.given.memory.target
+        if self.blind and isinstance(live, Known) and live.at < self.given.memory.at_or_before(self.given.now).born:
+            return Unknown("known from before this process")
         if isinstance(replicas, Unknown) or self.blind or policy.guarantee is Guarantee.BEST_EFFORT:
             return replicas
-        return max(replicas, self.standing)
+        return max(replicas, self.stand)
+
+    @property
+    def left(self) -> bool:
+        """Whether our last target, or another process's, may have been followed since the live replicas were read."""
+        memory, live = self.given.memory.at_or_before(self.given.now), self.given.observation.replicas
+        if isinstance(live, Unknown) or live.value == memory.target:
+            return False
+        told = memory.told_at
+        return live.at < (memory.born if told is None else told + self.given.policy.pace.followed_after)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether no number is told because more pods stand than anybody is known to have asked for."""
+        stand = self.given.memory.crowd.stand if self.blind else self.stand
+        return isinstance(self.outcome.report, Unknown) and isinstance(self.last, int) and stand > self.asked
 
     @property
     def was(self) -> int:
@@ -114,12 +134,19 @@ class Ticked:
         """The lowest target that takes nobody's work away."""
         policy, kept = self.given.policy, max(self.was, self.raised)
         if policy.guarantee is Guarantee.BEST_EFFORT:
-            return min(kept, self.standing - sum(map(self.idle, self.pods)) if not self.blind else self._running)
+            idle, working = sum(map(self.idle, self.pods)), sum(map(self.works, self.pods))
+            return self._running if self.blind else max(min(kept, self.standing - idle), min(self.asked, working))
         if self.blind:
             return kept
+        return min(self.stand, self.asked)
+
+    @property
+    def stand(self) -> int:
+        """The number of replicas that would keep every pod that is not released."""
+        policy = self.given.policy
         tops = [pod.ordinal - policy.ordinals_start + 1 for pod in self.pods if not self.released(pod)]
         highest = max(tops, default=0) if policy.workload is Workload.STATEFUL_SET else 0
-        return min(max(self.standing, highest), self.asked)
+        return max(self.standing, highest)
 
     @property
     def raised(self) -> int:
@@ -138,16 +165,19 @@ class Ticked:
     def asked(self) -> int:
         """The most that anybody asked for; pods beyond it stand by another's arithmetic."""
         replicas = self.given.observation.replicas
-        return max(self.was, int(replicas.value) if isinstance(replicas, Known) else len(self.pods))
+        return max(self.was, int(replicas.value) if isinstance(replicas, Known) else self.given.memory.live or 0)
 
     @property
     def _running(self) -> int:
-        """Pods that the tasks in flight may need, one each; all of the last target where nobody counts them now."""
+        """Pods that the tasks in flight may need, one each; all of the last target where nobody counts them now.
+
+        No more than anybody asked for.
+        """
         inflight = self.given.observation.signals.get(Signal.INFLIGHT)
         if inflight is None or not self.usable(inflight) or not self.informed:
             return max(self.was, self.raised)
         assert isinstance(inflight, Known)
-        return math.ceil(inflight.value - 1e-9)
+        return min(math.ceil(inflight.value - 1e-9), max(self.asked, self.raised))
 
     def age(self, at: Instant) -> float:
         """How far an instant lies from now, on either side."""
