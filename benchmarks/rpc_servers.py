@@ -106,6 +106,7 @@ async def idle() -> AsyncIterator[int]:
     handler = grpc.method_handlers_generic_handler(
         wire.SERVICE,
         {
+            "GetMetricSpec": _constant(wire.SPEC, pb.ScaledObjectRef),
             "GetMetrics": _constant(wire.metrics(wire.METRIC, REPLICAS), pb.GetMetricsRequest),
             "IsActive": _constant(wire.ACTIVE, pb.ScaledObjectRef),
         },

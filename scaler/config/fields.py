@@ -29,6 +29,9 @@ _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+_WORKLOAD: Final = re.compile(
+    rf"((deployments|statefulsets|replicasets)|{_SUBDOMAIN.pattern}/v[0-9][a-z0-9]*/[a-z]+)/{_SUBDOMAIN.pattern}"
+)
 _WALL_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _NAME_LONGEST: Final = 63  # a namespace by RFC 1123, a ScaledObject because its name becomes a label
 
@@ -150,6 +153,15 @@ def _wall_time(text: str) -> str:
     return text
 
 
+def _workload(text: str) -> str:
+    if not _WORKLOAD.fullmatch(fill(_template(text), namespace="x", name="x")):
+        raise refusal(
+            "must be deployments/NAME, statefulsets/NAME, replicasets/NAME or GROUP/VERSION/PLURAL/NAME",
+            "write it as in deployments/{name}",
+        )
+    return text
+
+
 def _zone(text: str) -> str:
     try:
         ZoneInfo(text)
@@ -163,5 +175,6 @@ def _zone(text: str) -> str:
 Template = Annotated[str, Field(strict=True), AfterValidator(_template)]
 Url = Annotated[str, Field(strict=True), AfterValidator(_url)]
 Page = Annotated[str, Field(strict=True), AfterValidator(_page)]
+WorkloadPath = Annotated[Template, AfterValidator(_workload)]
 WallTime = Annotated[str, Field(strict=True, examples=["08:00"]), AfterValidator(_wall_time)]
 Zone = Annotated[str, Field(strict=True, examples=["Europe/Berlin"]), AfterValidator(_zone)]

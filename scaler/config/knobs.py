@@ -11,7 +11,19 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from scaler.config.fields import PODS_MOST, Duration, Name, Page, Template, Url, WallTime, Zone, is_scoped, refusal
+from scaler.config.fields import (
+    PODS_MOST,
+    Duration,
+    Name,
+    Page,
+    Template,
+    Url,
+    WallTime,
+    WorkloadPath,
+    Zone,
+    is_scoped,
+    refusal,
+)
 from scaler.config.path import JsonPath
 from scaler.config.pool import JobStrategy
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
@@ -101,6 +113,18 @@ class Endpoint(Section):
     token_file: Template | None = Field(
         default=None, description="File with a bearer token for the page, read again for each GET; null sends none."
     )
+    ca_file: Template | None = Field(
+        default=None,
+        description="File with the only authorities to trust for the page, as PEM, read again for each GET; null "
+        "trusts the system's.",
+    )
+
+    @model_validator(mode="after")
+    def _need_tls(self) -> Self:
+        """Who trusts an authority means to be sure of the server."""
+        if self.ca_file is not None and urlsplit(self.url).scheme != "https":
+            raise refusal("url is not https, so nobody has to be trusted", "write https, or take ca_file away")
+        return self
 
     @model_validator(mode="after")
     def _keep_the_token(self) -> Self:
@@ -112,9 +136,19 @@ class Endpoint(Section):
         return self
 
 
+class Scale(Section):
+    """The live replicas of the workload itself, as the API server has them: no scrape and no cache is in between."""
+
+    scale: WorkloadPath = Field(
+        description="The workload in the pool's namespace: deployments/NAME, statefulsets/NAME, or "
+        "GROUP/VERSION/PLURAL/NAME for any other kind that has a scale. {name} becomes the pool's.",
+        examples=["deployments/{name}"],
+    )
+
+
 def _as_source(value: object) -> object:
     """A plain string is the expression."""
-    if not isinstance(value, str | dict | Query | Endpoint):
+    if not isinstance(value, str | dict | Query | Endpoint | Scale):
         allowed = "must be a PromQL expression, a section with query and url, or one with url and path"
         raise refusal(allowed, "write the expression")
     return {"query": value} if isinstance(value, str) else value
@@ -127,11 +161,21 @@ def _kind(value: object) -> str:
     return f"[{type(value).__name__}]"
 
 
-Source: TypeAlias = Query | Endpoint
+def _kind_of_replicas(value: object) -> str:
+    """Which of the three is meant, where a scale may be."""
+    return "[Scale]" if isinstance(value, dict) and "scale" in value else _kind(value)
+
+
+Source: TypeAlias = Query | Endpoint | Scale
 SourceOrText = Annotated[
     Annotated[Query, Tag("[Query]")] | Annotated[Endpoint, Tag("[Endpoint]")],
     Discriminator(_kind),
     BeforeValidator(_as_source, json_schema_input_type=str | Query | Endpoint),
+]
+ReplicasOrText = Annotated[
+    Annotated[Query, Tag("[Query]")] | Annotated[Endpoint, Tag("[Endpoint]")] | Annotated[Scale, Tag("[Scale]")],
+    Discriminator(_kind_of_replicas),
+    BeforeValidator(_as_source, json_schema_input_type=str | Query | Endpoint | Scale),
 ]
 
 
@@ -185,7 +229,7 @@ class Layer(Knobs):
     pods: PodsSection | None = Field(
         default=None, description="How the pods are asked one by one; null where they cannot be."
     )
-    replicas: SourceOrText | None = Field(
+    replicas: ReplicasOrText | None = Field(
         default=None,
         description="Where the live spec.replicas is read; null counts the pods that are asked one by one.",
     )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from scaler.config.path import Step
 from scaler.core.policy import Policy
-from scaler.core.types import Signal
+from scaler.core.types import Seconds, Signal
 
 
 class PoolKey(NamedTuple):
@@ -45,17 +45,52 @@ class PrometheusQuery:
     query: str
     url: str
 
+    @property
+    def call(self) -> PrometheusQuery:
+        """What is asked for it: itself, whoever else asks the same."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a GET asks for: two that differ in the token, or in whom they trust, may be given different documents."""
+
+    url: str
+    token_file: str | None
+    ca_file: str | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonNumber:
     """One number of the JSON document that a GET of ``url`` answers; ``path`` leads to it (see ``config.path``).
 
-    ``token_file`` holds the bearer token the page asks for, if it does.
+    ``token_file`` holds the bearer token the page asks for, if it does; ``ca_file`` the authorities that may sign for
+    the server, the system's where there is none.
     """
 
     url: str
     path: tuple[Step, ...]
     token_file: str | None = None
+    ca_file: str | None = None
+
+    @property
+    def call(self) -> Page:
+        """What is asked for it: the document, which may have other numbers too."""
+        return Page(self.url, self.token_file, self.ca_file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveScale:
+    """A workload's replicas in its scale, as the API server has it at ``url``: the number itself, not a copy."""
+
+    url: str
+    token_file: str
+    ca_file: str
+
+    @property
+    def call(self) -> Page:
+        """What is asked for it."""
+        return Page(self.url, self.token_file, self.ca_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +100,8 @@ class ActivityEndpoints:
     urls: tuple[str, ...]
 
 
-SignalSource: TypeAlias = PrometheusQuery | JsonNumber
+SignalSource: TypeAlias = PrometheusQuery | JsonNumber | LiveScale
+Call: TypeAlias = PrometheusQuery | Page  # sources that share it are answered together
 PodSource: TypeAlias = ActivityEndpoints
 
 
@@ -95,6 +131,7 @@ class PoolSpec:
         signals: where each signal it is measured by is read.
         pods: where its pods are asked one by one; None where they cannot be.
         replicas: where the workload's live ``spec.replicas`` is read; None where the pods that answer are the count.
+        replicas_behind: how long before it was read a number of replicas may have been true.
         job_strategy: set for a ScaledJob, None for a ScaledObject.
         schedule: windows in which a number of pods is asked for ahead of the work.
         origin: for each setting, by its key in the configuration, the layer that decided it: ``default``,
@@ -107,6 +144,7 @@ class PoolSpec:
     signals: Mapping[Signal, SignalSource]
     pods: PodSource | None
     replicas: SignalSource | None
+    replicas_behind: Seconds = 0.0
     job_strategy: JobStrategy | None
     schedule: tuple[ScheduleRule, ...]
     origin: Mapping[str, str]

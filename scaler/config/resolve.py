@@ -10,12 +10,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from scaler.config.fields import fill
-from scaler.config.knobs import DEFAULTS, Day, Endpoint, Knobs, Layer, PoolLayer, Query, Source, Window
+from scaler.config.knobs import DEFAULTS, Day, Endpoint, Knobs, Layer, PoolLayer, Query, Scale, Source, Window
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.path import filled, steps
 from scaler.config.pool import (
     ActivityEndpoints,
     JsonNumber,
+    LiveScale,
     PoolKey,
     PoolSpec,
     PrometheusQuery,
@@ -23,9 +24,9 @@ from scaler.config.pool import (
     SignalSource,
 )
 from scaler.config.problems import ConfigError, Problem, shown, suggest
-from scaler.config.settings import Settings
+from scaler.config.settings import Settings, Sources
 from scaler.core.policy import Mode, Policy, PolicyError
-from scaler.core.types import Signal
+from scaler.core.types import Seconds, Signal
 
 _WORK: Final = (Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS)  # each says how much there is to do
 _ORDER: Final = (Mode.OFF, Mode.RECOMMEND, Mode.AUTO)  # from the least that is done to the most
@@ -43,7 +44,7 @@ def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> Pool
     """
     class_name, class_origin = _class_of(settings, key, metadata)
     layered = _merge(_layers(settings, key, class_name, metadata))
-    reader = _Reader(settings.sources.prometheus.url, key)
+    reader = _Reader(settings.sources, key)
     policy, found = _policy(settings, layered)
     signals = reader.signals(layered.layer.signals)
     replicas = reader.source("replicas", layered.layer.replicas)
@@ -58,10 +59,22 @@ def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> Pool
         signals=MappingProxyType(signals),
         pods=None if pods is None else ActivityEndpoints(urls=tuple(reader.fill(url) for url in pods.activity)),
         replicas=replicas,
+        replicas_behind=_behind(settings.sources, replicas),
         job_strategy=layered.layer.scaled_job_strategy,
         schedule=tuple(_rule(i, w) for i, w in enumerate(layered.layer.schedule, start=1)),
         origin=MappingProxyType(_origin(settings, layered, class_origin)),
     )
+
+
+def _behind(sources: Sources, replicas: SignalSource | None) -> Seconds:
+    """How far the replicas may be behind the workload: what Prometheus has was scraped, and a page may be a copy."""
+    match replicas:
+        case PrometheusQuery():
+            return sources.prometheus.replicas_behind
+        case JsonNumber():
+            return min(sources.prometheus.interval, sources.prometheus.replicas_behind)
+        case _:
+            return 0.0
 
 
 def contradictions(settings: Settings, class_name: str) -> tuple[Problem, ...]:
@@ -171,21 +184,27 @@ def _contradiction(error: PolicyError, layered: _Layered) -> Problem:
 
 
 def _blind(layer: Layer) -> Iterator[Problem]:
-    """A pool of which nobody says how much work or how many replicas there are."""
-    if layer.pods is None and layer.replicas is None:
+    """A pool of which nobody says, or can learn, how much work or how many replicas there are; KEDA counts Jobs."""
+    if layer.pods is None and layer.replicas is None and layer.scaled_job_strategy is None:
         allowed = "nothing says how many replicas there are"
-        yield Problem(path="replicas", value=None, allowed=allowed, way_out="set replicas to a query, or pods.activity")
+        yield Problem(
+            path="replicas", value=None, allowed=allowed, way_out="set replicas to a scale or a query, or pods.activity"
+        )
     if layer.pods is None and not any(layer.signals.get(s) for s in _WORK):
         known = ", ".join(_WORK)
         allowed = "nothing says how much work there is"
         yield Problem(path="signals", value=None, allowed=allowed, way_out=f"set one of {known}, or pods.activity")
+    if [s for s in _WORK if layer.signals.get(s)] == [Signal.TOKENS] and layer.tokens_per_pod is None:
+        # What a pod carries is learnt while tasks queue before full pods, and of these nobody tells.
+        allowed = "tokens are the only signal of work, so what a pod carries can never be learnt"
+        yield Problem(path="tokens_per_pod", value=None, allowed=allowed, way_out="set it, or add signals.queue")
 
 
 class _Reader:
     """Templates and sections as sources of one pool, with what stands in the way."""
 
-    def __init__(self, url: str | None, key: PoolKey) -> None:
-        self._url, self._key = url, key
+    def __init__(self, sources: Sources, key: PoolKey) -> None:
+        self._sources, self._key = sources, key
         self.problems: list[Problem] = []
 
     def fill(self, template: str) -> str:
@@ -198,17 +217,34 @@ class _Reader:
     def source(self, path: str, wanted: Source | None) -> SignalSource | None:
         if wanted is None:
             return None
-        return self._endpoint(wanted) if isinstance(wanted, Endpoint) else self._query(path, wanted)
+        match wanted:
+            case Endpoint():
+                return self._endpoint(wanted)
+            case Scale():
+                return self._scale(wanted)
+            case Query():
+                return self._query(path, wanted)
 
     def _endpoint(self, wanted: Endpoint) -> JsonNumber:
         return JsonNumber(
             url=self.fill(wanted.url),
             path=filled(steps(wanted.path) or (), namespace=self._key.namespace, name=self._key.name),
             token_file=None if wanted.token_file is None else self.fill(wanted.token_file),
+            ca_file=None if wanted.ca_file is None else self.fill(wanted.ca_file),
+        )
+
+    def _scale(self, wanted: Scale) -> LiveScale:
+        kind, _, name = self.fill(wanted.scale).rpartition("/")
+        group, _, plural = (kind if "/" in kind else f"apps/v1/{kind}").rpartition("/")
+        server = self._sources.kubernetes
+        return LiveScale(
+            url=f"{server.url}/apis/{group}/namespaces/{self._key.namespace}/{plural}/{name}/scale",
+            token_file=self.fill(server.token_file),
+            ca_file=self.fill(server.ca_file),
         )
 
     def _query(self, path: str, query: Query) -> PrometheusQuery | None:
-        url = query.url or self._url
+        url = query.url or self._sources.prometheus.url
         if url is None:
             allowed, way_out = "no Prometheus is named to ask", "set sources.prometheus.url, or url beside the query"
             self.problems.append(Problem(path=path, value=None, allowed=allowed, way_out=way_out))

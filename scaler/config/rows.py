@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from scaler.config.knobs import Day
 from scaler.config.path import written
-from scaler.config.pool import PodSource, PoolSpec, PrometheusQuery, ScheduleRule, SignalSource
+from scaler.config.pool import JsonNumber, LiveScale, PodSource, PoolSpec, PrometheusQuery, ScheduleRule, SignalSource
 
 Value: TypeAlias = "str | int | float | bool | list[str] | None"
 
@@ -62,8 +62,13 @@ def _values(spec: PoolSpec) -> Iterator[tuple[str, Value]]:
 def _source(source: SignalSource | None) -> str | None:
     if source is None:
         return None
-    what = source.query if isinstance(source, PrometheusQuery) else written(source.path)
-    return f"{what} at {source.url}"
+    match source:
+        case PrometheusQuery():
+            return f"{source.query} at {source.url}"
+        case JsonNumber():
+            return f"{written(source.path)} at {source.url}"
+        case LiveScale():
+            return source.url
 
 
 def _pods(source: PodSource | None) -> list[str] | None:

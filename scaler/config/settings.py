@@ -13,15 +13,17 @@ from pydantic import Field, ValidationError
 
 from scaler.config import blame
 from scaler.config.blame import Path, dotted, line_of
-from scaler.config.fields import Duration, Name, PoolName, Url, is_scoped
+from scaler.config.fields import Duration, Name, PoolName, Template, Url, is_scoped
 from scaler.config.hints import HintsSection
-from scaler.config.knobs import DEFAULTS, Layer, PoolLayer, Query, Section, Source
+from scaler.config.knobs import DEFAULTS, Endpoint, Layer, PoolLayer, Query, Section, Source
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.config.reading import Document, read_yaml
 from scaler.config.tls import TlsSection
 from scaler.core.policy import Mode
 
+_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 Patience = Annotated[Duration, Field(le=4)]  # a tick comes every 5 s, and by then the sources must have answered
+Behind = Annotated[Duration, Field(le=150)]  # half of what makes a count of replicas too old to be one
 Many = Annotated[int, Field(strict=True, ge=1, le=1_000)]
 
 
@@ -40,6 +42,12 @@ class PrometheusSection(Section):
         "nothing. A duration; a number is seconds.",
     )
     concurrency: Many = Field(default=4, description="Queries under way at once on one server.")
+    replicas_behind: Behind = Field(
+        default=60.0,
+        description="How far the live replicas may be behind the workload: the time between two scrapes of "
+        "kube-state-metrics, at most 150 s. For so long after a start, a flip of the mode or pods that came unasked no "
+        "number is told that would take pods back. A duration; a number is seconds.",
+    )
 
 
 class ActivitySection(Section):
@@ -60,12 +68,33 @@ class HttpSection(Section):
     concurrency: Many = Field(default=4, description="GETs under way at once on one server.")
 
 
+class KubernetesSection(Section):
+    """The API server, for replicas that are read from the workload itself; as a pod sees it unless set otherwise."""
+
+    url: Url = Field(default="https://kubernetes.default.svc", description="Base URL of the API server.")
+    token_file: Template = Field(
+        default=f"{_ACCOUNT}/token", description="File with the bearer token, read again for each GET."
+    )
+    ca_file: Template = Field(
+        default=f"{_ACCOUNT}/ca.crt", description="File with the authorities of the API server, read again likewise."
+    )
+
+
+class AdmissionSection(Section):
+    """Pools that triggers bring and the file does not name."""
+
+    pools_per_namespace: Annotated[int, Field(strict=True, ge=1, le=10_000)] = Field(
+        default=2_000, description="Most pools of one namespace, so that none fills the places of all; 10000 in all."
+    )
+
+
 class Sources(Section):
     """What is read, by kind of source."""
 
     prometheus: PrometheusSection = Field(default=PrometheusSection(), description="How Prometheus is asked.")
     activity: ActivitySection = Field(default=ActivitySection(), description="How the pods' own endpoints are asked.")
     http: HttpSection = Field(default=HttpSection(), description="How JSON documents are fetched.")
+    kubernetes: KubernetesSection = Field(default=KubernetesSection(), description="The API server.")
 
 
 class Settings(Section):
@@ -79,6 +108,9 @@ class Settings(Section):
         default=Sources(), description="Where signals come from, and how patiently they are asked."
     )
     tls: TlsSection = Field(default=TlsSection(), description="Certificates of the two doors, and of their clients.")
+    admission: AdmissionSection = Field(
+        default=AdmissionSection(), description="How many pools a namespace may bring by its triggers."
+    )
     hints: HintsSection = Field(default=HintsSection(), description="Who may announce work before it is queued.")
     defaults: Layer = Field(default=Layer(), description="What holds for every pool that does not say otherwise.")
     classes: dict[Name, Layer] = Field(default={}, description="Policies that many pools share, by name.")
@@ -149,7 +181,7 @@ def _templates(layer: Layer) -> Iterator[tuple[Path, tuple[str, ...]]]:
     for path, source in [*sources, (("replicas",), layer.replicas)]:
         if isinstance(source, Query):
             yield path, (source.query, source.url or "")
-        elif source is not None:
+        elif isinstance(source, Endpoint):
             yield path, (source.url, source.path)
     for i, url in enumerate(layer.pods.activity if layer.pods else ()):
         yield ("pods", "activity", i), (url,)

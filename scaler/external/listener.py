@@ -20,6 +20,11 @@ GRACE: Seconds = 5.0  # a unary call takes microseconds and streams end at once,
 
 _BURST: Final = 25_000  # every stream reopens at once after a restart; gRPC cancels some beyond a thousand
 
+_BRIEF: Final = (  # a client that is told to go asks the Service again, and so comes to the replica that leads
+    ("grpc.max_connection_age_ms", 1_000),
+    ("grpc.max_connection_age_grace_ms", 1_000),
+)
+
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the same port is an error, not a silent half of the calls
     ("grpc.server.max_pending_requests", _BURST),
@@ -46,18 +51,20 @@ class _Health(Protocol):
 
 
 class Listener:
-    """One server, to be opened once and closed once."""
+    """One server, to be opened once and closed once. One that is ``brief`` sends clients away after a second."""
 
-    def __init__(self, scaler: ExternalScaler) -> None:
-        self._scaler = scaler
+    def __init__(self, scaler: ExternalScaler, *, brief: bool = False) -> None:
+        self._scaler, self._brief = scaler, brief
         self._health: _Health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs do not know it
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=(*_OPTIONS, *(_BRIEF if brief else ())))
         self._server.add_generic_rpc_handlers((scaler.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
-    async def open(self, address: str, certificates: Certificates | None = None) -> int:
+    async def open(self, address: str, certificates: Certificates | None = None, *, serving: bool = True) -> int:
         """Listen on ``host:port``, in plaintext where there are no certificates; port 0 takes a free one.
+
+        The health service says ``serving`` of the scaler until it is told otherwise.
 
         Returns:
             The port.
@@ -72,15 +79,17 @@ class Listener:
                 port = self._server.add_secure_port(address, _credentials(certificates))
         except RuntimeError:
             raise ListenError(address) from None
+        self._scaler.take_streams()
         await self._server.start()
-        await self.set_serving(serving=True)
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self.say(serving=serving)
         return port
 
-    async def set_serving(self, *, serving: bool) -> None:
-        """Say by the health service whether to send calls here."""
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        for service in ("", SERVICE):
-            await self._health.set(service, status)
+    async def say(self, *, serving: bool) -> None:
+        """Say by the health service whether calls find targets here; a server that is ``brief`` never has any."""
+        here = serving and not self._brief
+        status = health_pb2.HealthCheckResponse.SERVING if here else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(SERVICE, status)
 
     async def close(self, grace: Seconds = GRACE) -> None:
         """Say NOT_SERVING, end the streams with OK, let calls finish, and cut off what lasts longer than ``grace``."""

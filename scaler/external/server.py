@@ -7,6 +7,9 @@ answers from the outcome that the GetMetrics of the same poll answered from, and
 
 Streams say ``true`` and nothing else: KEDA ignores ``false``, and each ``true`` costs it a write. They end with OK on
 shutdown, after which KEDA comes back in 2 s instead of up to 60.
+
+Of several replicas one answers, which is looked up by the clock for each answer: what comes to another, or to one that
+was frozen until its term was over, gets UNAVAILABLE, or the end of its stream with OK.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.live.board import Board, Posted
 from scaler.live.calls import Calls
 from scaler.live.clock import Clock
+from scaler.live.office import ALONE, Office
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -57,13 +61,20 @@ class Streams:
 class ExternalScaler:
     """The RPCs. Belongs to one event loop."""
 
-    def __init__(
-        self, board: Board, desk: Desk, clock: Clock, *, streams: Streams = Streams(), guard: Guard = OPEN
+    def __init__(  # noqa: PLR0913 (what it answers from, and how)
+        self,
+        board: Board,
+        desk: Desk,
+        clock: Clock,
+        *,
+        streams: Streams = Streams(),
+        guard: Guard = OPEN,
+        office: Office = ALONE,
     ) -> None:
         self._board, self._desk, self._clock = board, desk, clock
-        self._kept, self.guard = streams, guard
+        self._kept, self.guard, self._office = streams, guard, office
         self._streams: set[asyncio.Event] = set()
-        self._ending = False
+        self._closed = False
         self.calls = Calls()
 
     @property
@@ -90,6 +101,7 @@ class ExternalScaler:
 
     def GetMetrics(self, request: pb.GetMetricsRequest) -> pb.GetMetricsResponse:
         """The pool's replicas, or Jobs, while its outcome is fresh."""
+        self._demand_office()
         now = self._clock.now()
         visit = self._desk.receive(request.scaledObjectRef, now)
         posted = self._posted(visit.key)
@@ -101,6 +113,7 @@ class ExternalScaler:
 
     def IsActive(self, ref: pb.ScaledObjectRef) -> pb.IsActiveResponse:
         """Whether the pool may not be at zero; by what was last known where it is not known now."""
+        self._demand_office()
         now = self._clock.now()
         visit = self._desk.receive(ref, now)
         posted = visit.served(now) or self._posted(visit.key)
@@ -111,6 +124,8 @@ class ExternalScaler:
 
     async def StreamIsActive(self, ref: pb.ScaledObjectRef, write: Write[pb.IsActiveResponse]) -> None:
         """``true`` now if the pool is active, whenever it wakes, and again after each heartbeat."""
+        if self._ending:
+            return
         visit = self._desk.receive(ref, self._clock.now())
         with self._stream() as wake, self._board.listening(visit.key, wake.set):
             while not self._ending:
@@ -123,13 +138,30 @@ class ExternalScaler:
         """The one metric at once. It never changes, so that is all, but the stream stays open."""
         with self._stream() as wake:
             await write(wire.SPEC)
-            await wake.wait()
+            while not self._ending:
+                wake.clear()
+                await wake.wait()
+
+    def take_streams(self) -> None:
+        """Let streams stay open, where this process has the right to answer them."""
+        self._closed = False
 
     def end_streams(self) -> None:
         """End every stream with OK, and each later one after its first message."""
-        self._ending = True
+        self._closed = True
         for wake in self._streams:
             wake.set()
+
+    @property
+    def _ending(self) -> bool:
+        return self._closed or self._office.term is None
+
+    def _demand_office(self) -> None:
+        """Refuse where another replica is to be asked."""
+        if self._office.term is None:
+            leads = f"{self._office.holder} leads" if self._office.holder else "none is known to lead"
+            why = f"this replica stands by, and {leads}; the address must be that of the leader's Service"
+            raise RefusedError(grpc.StatusCode.UNAVAILABLE, why)
 
     def _posted(self, key: PoolKey) -> Posted:
         posted = self._board.get(key)
@@ -160,8 +192,6 @@ class ExternalScaler:
         wake = asyncio.Event()
         self._streams.add(wake)
         try:
-            if self._ending:
-                wake.set()
             yield wake
         finally:
             self._streams.discard(wake)

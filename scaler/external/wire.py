@@ -49,16 +49,19 @@ def metrics(name: str, value: int) -> pb.GetMetricsResponse:
 
 def value(outcome: Outcome, strategy: JobStrategy | None) -> int | Unknown:
     """What GetMetrics answers: replicas, or with a ScaledJob's strategy Jobs."""
-    if strategy is None or isinstance(outcome.report, Unknown):
+    if strategy is None:
         return outcome.report
+    target = outcome.decision.replicas  # no Job is stopped for a number that is low, so none is withheld for that
+    if isinstance(target, Unknown):
+        return target
     if any(step.reason in _ADVICE for step in outcome.trail):
         return 0
     figures = outcome.evidence.demand.by_signal
     if strategy is JobStrategy.ACCURATE:
-        unclaimed, room = figures["queue"], outcome.report - _claimed(figures)
+        unclaimed, room = figures["queue"], target - _claimed(figures)
         return unclaimed if isinstance(unclaimed, Unknown) else max(0, min(whole(unclaimed.value), room))
     work = _unfinished(figures)
-    return work if isinstance(work, Unknown) else min(whole(work.value), outcome.report)
+    return work if isinstance(work, Unknown) else min(whole(work.value), target)
 
 
 def activity(posted: Posted, strategy: JobStrategy | None) -> bool | Unknown:

@@ -1,5 +1,7 @@
 """Time, as an argument: what the live world asks instead of the wall. This is the only file that reads it.
 
+``steady`` is for lengths of time that no step of the wall may shorten or stretch.
+
 A ``Clock`` says what time it is and rings alarms. The system's follows the wall; the virtual one stands still until it
 is advanced, and then rings every alarm at its own instant, so hours pass in seconds and the same for the same input.
 """
@@ -9,12 +11,21 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
-from scaler.core.types import Instant
+from scaler.core.types import Instant, Seconds
+
+RASTER: Final[Seconds] = 0.02  # of the system's alarms
+_STEADY: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the latter stands still in a suspension
+
+
+def steady() -> Seconds:
+    """Seconds since an instant that stays the same for this machine; they pass while it is suspended, too."""
+    return time.clock_gettime(_STEADY)
 
 
 class Alarm(Protocol):
@@ -48,7 +59,11 @@ class Clock(Protocol):
 
 
 class SystemClock(Clock):
-    """The wall's time. An alarm waits for its length as it was when it was set, so a step of the wall moves it."""
+    """The wall's time. An alarm waits for its length as it was when it was set, so a step of the wall moves it.
+
+    It rings up to ``RASTER`` late, with all others of that while: thousands of alarms a second that rang one by one
+    would each cost a turn of the event loop, and leave few short ones for everything else.
+    """
 
     def now(self) -> Instant:
         """Seconds since the epoch."""
@@ -56,7 +71,8 @@ class SystemClock(Clock):
 
     def alarm(self, at: Instant, ring: Callable[[], None]) -> Alarm:
         """A timer of the running event loop."""
-        return asyncio.get_running_loop().call_later(max(0.0, at - self.now()), ring)
+        together = math.ceil(at / RASTER) * RASTER
+        return asyncio.get_running_loop().call_later(max(0.0, together - self.now()), ring)
 
 
 @dataclass(order=True, slots=True)

@@ -4,9 +4,8 @@ Kept are the startups, the histogram of idle gaps, the measured capacity, the pr
 margin, losses, trials and skill. What is rounded, and nothing else is:
 
 - startups to 0.1 s, each at most 6,553.5 s;
-- counts of gaps to 11 bits, which is one part in 2,048;
-- capacities, margins, losses and skills to five digits, and instants to whole seconds, that of the last capacity for
-  all of them;
+- counts of gaps and capacities to 11 bits, which is one part in 2,048, and what both are multiples of to five digits;
+- margins, losses and skills to 24 bits, and instants to whole seconds, that of the last capacity for all of them;
 - a forecast's misses to eleven of their quantiles at 11 bits, from which forty-one evenly spaced ones are drawn again.
 
 The two startup quantiles and the idle timer are worked out anew. What the last tick knew, yesterday's profile and the
@@ -17,13 +16,14 @@ from __future__ import annotations
 
 import json
 from base64 import b85decode, b85encode
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from scaler.core import idle, startup
+from scaler.core import capacity, idle, startup
 from scaler.core.forecast import CANDIDATES, RESIDUALS_ENOUGH, Record
 from scaler.core.idle import EDGES, Gaps
 from scaler.core.memory import Lessons, Memory
@@ -33,18 +33,21 @@ from scaler.core.record import Json, RecordError, from_json, to_json
 from scaler.core.startup import Startups
 from scaler.core.types import Instant, Known
 
-TENTHS, HALVES = np.dtype("<u2"), np.dtype("<f2")
-LARGEST_HALF = 65_504.0
+TENTHS, HALVES, SINGLES = np.dtype("<u2"), np.dtype("<f2"), np.dtype("<f4")
+SMALLEST_HALF, LARGEST_HALF, LARGEST_SINGLE = 2.0**-24, 65_504.0, 3e38
+UNPROVEN = -1.0  # in the place of a skill
+LARGEST = 1e15  # of any number that stands by itself
+LEAST = {"scale": 1.0, "most": capacity.LEAST}  # of those that are not below nought
 QUANTILES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.0])  # a margin is one of the upper
 DRAWN = 41
 
 
-Skill: TypeAlias = tuple[float, float, float, int, float | None, str]  # as in Record, but the misses last, and a text
+Skill: TypeAlias = tuple[int, str, str]  # trials; margin, losses and skill of a Record; its misses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What is written down. Texts are base85 of columns of two bytes: ``startups`` in 0.1 s; gaps by ``scale``.
+    """What is written down. Texts are base85 of columns: startups in 0.1 s, gaps by ``scale``, capacity by ``most``.
 
     Instants but ``at`` count back from it.
     """
@@ -54,7 +57,8 @@ class Kept:
     gaps: str
     scale: float
     faded: float
-    capacity: tuple[float, ...]
+    capacity: str
+    most: float
     measured: float
     price: float
     priced: float
@@ -65,7 +69,9 @@ def pack(memory: Memory) -> str:
     """What is kept of this memory, as JSON."""
     lessons, at = memory.lessons, float(round(memory.at))
     counts = np.concatenate((lessons.gaps.ended, lessons.gaps.left))
-    scale = _short(max(1.0, float(counts.max()) / LARGEST_HALF * 1.001))
+    scale = _short(max(LEAST["scale"], float(counts.max()) / LARGEST_HALF * 1.001))
+    measured = np.array([known.value for known in lessons.capacity])
+    most = _short(max([LEAST["most"], *measured]))
     tenths = np.clip(np.round(np.array(lessons.startups.samples) * 10), 0, 65_535)
     kept = Kept(
         at=at,
@@ -73,7 +79,8 @@ def pack(memory: Memory) -> str:
         gaps=_text(counts / scale, HALVES),
         scale=scale,
         faded=float(round(at - lessons.gaps.at)),
-        capacity=tuple(_short(known.value) for known in lessons.capacity),
+        capacity=_text(np.clip(measured / most, SMALLEST_HALF, 1.0), HALVES),
+        most=most,
         measured=float(round(at - max((known.at for known in lessons.capacity), default=at))),
         price=lessons.wait_price,
         priced=float(round(at - lessons.priced_at)),
@@ -88,16 +95,15 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
     Raises:
         RecordError: this is not what ``pack`` wrote.
     """
-    kept = from_json(Kept, packed)
+    kept = _sound(from_json(Kept, packed))
     fresh = Memory.fresh(now, pace)
     at = min(kept.at, now)  # a clock that was set back makes nothing younger than now
-    startups = startup.learn(Startups.none(pace), _column(kept.startups, TENTHS) / 10, pace)
-    if len(kept.skills) != len(CANDIDATES):
-        raise RecordError(f"skills of {len(kept.skills)} forecasts, there are {len(CANDIDATES)}")
+    startups = startup.learn(Startups.none(pace), _column(kept.startups, TENTHS, range(startup.KEPT + 1)) / 10, pace)
+    parts = _column(kept.capacity, HALVES, range(capacity.KEPT + 1), least=SMALLEST_HALF)
     lessons = Lessons(
         startups=startups,
         gaps=_gaps(kept, startups.p90 + pace.drain_overhead, pace=pace, at=at, now=now),
-        capacity=tuple(Known(value, at - kept.measured) for value in kept.capacity),
+        capacity=tuple(Known(float(part) * kept.most, at - kept.measured) for part in parts),
         wait_price=min(pace.wait_price_high, max(pace.wait_price_low, kept.price)),
         priced_at=at - kept.priced,
     )
@@ -105,10 +111,23 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
     return replace(fresh, lessons=lessons, forecast=replace(fresh.forecast, records=records))
 
 
+def _sound(kept: Kept) -> Kept:
+    """The same, whose numbers are such that a decision can be made with them.
+
+    Raises:
+        RecordError: one is not.
+    """
+    for name in ("at", "scale", "faded", "most", "measured", "price", "priced"):
+        number, least = getattr(kept, name), LEAST.get(name, -LARGEST)
+        if not least <= number <= LARGEST:
+            raise RecordError(f"{name} is {number}, it must be from {least:g} to {LARGEST:g}")
+    if len(kept.skills) != len(CANDIDATES):
+        raise RecordError(f"skills of {len(kept.skills)} forecasts, there are {len(CANDIDATES)}")
+    return kept
+
+
 def _gaps(kept: Kept, restart: float, *, pace: Pace, at: Instant, now: Instant) -> Gaps:
-    counts = _column(kept.gaps, HALVES) * kept.scale
-    if len(counts) != 2 * len(EDGES):
-        raise RecordError(f"{len(counts)} counts of gaps, expected {2 * len(EDGES)}")
+    counts = _column(kept.gaps, HALVES, (2 * len(EDGES),)) * kept.scale
     ended, left = counts[: len(EDGES)], counts[len(EDGES) :]
     gaps = Gaps(ended=ended, left=left, at=at - kept.faded, timer=0.0, timer_at=now, restart=restart)
     return replace(gaps, timer=idle.best_timer(gaps, restart=restart, pace=pace))
@@ -117,17 +136,22 @@ def _gaps(kept: Kept, restart: float, *, pace: Pace, at: Instant, now: Instant) 
 def _skill(record: Record) -> Skill:
     enough = len(record.residuals) >= RESIDUALS_ENOUGH
     misses = np.quantile(record.residuals, QUANTILES) if enough else np.zeros(0)
-    skill = None if record.skill is None else _short(record.skill)
-    losses = (_short(record.margin), _short(record.own), _short(record.persistence))
-    return *losses, record.trials, skill, _text(np.clip(misses, -LARGEST_HALF, LARGEST_HALF), HALVES)
+    skill = UNPROVEN if record.skill is None else record.skill
+    figures = np.array([record.margin, record.own, record.persistence, skill])
+    return (
+        record.trials,
+        _text(np.clip(figures, UNPROVEN, LARGEST_SINGLE), SINGLES),
+        _text(np.clip(misses, -LARGEST_HALF, LARGEST_HALF), HALVES),
+    )
 
 
-def _record(skill: Skill) -> Record:
-    margin, own, persistence, trials, ratio, text = skill
-    misses = _column(text, HALVES)
+def _record(kept: Skill) -> Record:
+    trials, figures, text = kept
+    misses = _column(text, HALVES, (0, len(QUANTILES)), least=-LARGEST_HALF)
     if len(misses):
         misses = np.interp(np.linspace(0.0, 1.0, DRAWN), QUANTILES, misses)
-    return Record(misses, margin, own, persistence, trials, ratio)
+    margin, own, persistence, skill = (float(figure) for figure in _column(figures, SINGLES, (4,), least=UNPROVEN))
+    return Record(misses, margin, own, persistence, trials, None if skill == UNPROVEN else skill)
 
 
 def _short(value: float) -> float:
@@ -138,8 +162,8 @@ def _text(column: Floats, kind: np.dtype[np.generic]) -> str:
     return b85encode(column.astype(kind).tobytes()).decode()
 
 
-def _column(text: str, kind: np.dtype[np.generic]) -> Floats:
-    """The numbers of a text, all of them finite.
+def _column(text: str, kind: np.dtype[np.generic], sizes: Collection[int], *, least: float = 0.0) -> Floats:
+    """The numbers of a text: so many, all of them finite, and none below the least.
 
     Raises:
         RecordError: it is no such text.
@@ -148,6 +172,8 @@ def _column(text: str, kind: np.dtype[np.generic]) -> Floats:
         column: npt.NDArray[np.float64] = np.frombuffer(b85decode(text), dtype=kind).astype(np.float64)
     except ValueError as error:
         raise RecordError(f"{text!r:.40} is no column: {error}") from error
-    if not np.isfinite(column).all():
-        raise RecordError(f"{text!r:.40} holds what is no number")
+    if len(column) not in sizes:
+        raise RecordError(f"{text!r:.40} holds {len(column)} numbers, which is none of {sizes}")
+    if not (np.isfinite(column) & (column >= least)).all():
+        raise RecordError(f"{text!r:.40} holds what is no number, or one below {least:g}")
     return column

@@ -11,6 +11,7 @@ from scaler.core.record import Json
 FIRST: Final = 0  # what the first line of a chain is sealed with
 _SEAL: Final = b',"c":"%08x"}\n'
 _LENGTH: Final = len(_SEAL % FIRST)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class LineError(ValueError):
@@ -19,7 +20,7 @@ class LineError(ValueError):
 
 def seal(value: Json, before: int = FIRST) -> tuple[bytes, int]:
     """The object as one line, and what the next one is sealed with. Strings keep to ASCII, so bytes are characters."""
-    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()[:-1]
+    body = _ENCODER.encode(value).encode()[:-1]
     check = zlib.crc32(body, before)
     return body + _SEAL % check, check
 

@@ -1,7 +1,7 @@
 """The live loop: every pool is read and ticked on a schedule of its own, which nothing shifts.
 
-Each source of a pool, and its tick, is one task on a grid of absolute instants. A reading or a tick that takes long
-misses instants and does not move the ones after it, and missed ones are not made up for. Ticks never wait for a
+A pool's ticks, its pods and each of its signals have instants of their own on a grid. A reading or a tick that takes
+long misses instants and does not move the ones after it, and missed ones are not made up for. Ticks never wait for a
 reading: they use what was read last, whose age the decision judges. So a slow source delays nobody, not even its pool.
 The instants follow from the pool's name, which spreads many pools over the period.
 
@@ -13,59 +13,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeVar
 
-from scaler.config.pool import JsonNumber, PodSource, PoolKey, PoolSpec, SignalSource
+from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Sample, Seconds, Signal, Unknown
-from scaler.live.clock import Clock
-from scaler.live.registry import EDGES, Pool, Registry
+from scaler.live.clock import Alarm, Clock
+from scaler.live.grid import Grid, is_early, phase, reach
+from scaler.live.registry import Pool, Registry
+from scaler.live.rounds import SHARED, Rounds, Want
 from scaler.live.ticker import Ticker
+from scaler.live.turns import Turns
 from scaler.sources.timing import Timing
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TICK: Seconds = 5.0  # between two ticks of a pool, at the most
+TICK: Seconds = SHARED  # between two ticks of a pool, at the most
 WATCH: Seconds = 1.0  # between two readings of a signal whose rise is answered at once
 LEAD: Seconds = 1.0  # the pods are read so long before each tick, which then sees them fresh
-EARLY: Seconds = 0.05  # timers and the clock disagree by less about a wait; more is a clock that was set back
 
 
 class Reader(Protocol):
     """Where signals and pods are read. Failure that is to be expected is a value, not an exception."""
 
-    async def signal(self, source: SignalSource, now: Instant) -> Sample:
-        """The signal's value, asked at ``now``."""
+    async def signals(self, sources: Sequence[SignalSource], now: Instant) -> Sequence[Sample]:
+        """The values of signals that share a call, in their order, asked at ``now``."""
         ...
 
     async def pods(self, source: PodSource, now: Instant) -> Pods | Unknown:
         """The pool's pods, asked at ``now``."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The instants ``start + k * period`` for every whole k."""
-
-    start: Instant
-    period: Seconds
-
-    def after(self, now: Instant) -> Instant:
-        """The first of them later than ``now``."""
-        k = math.floor((now - self.start) / self.period) + 1
-        at = self.start + k * self.period
-        return at if at > now else self.start + (k + 1) * self.period  # the division came out a hair too low
-
-
-def phase(name: str, period: Seconds) -> Seconds:
-    """An instant within the period that depends on the name alone, so that many are spread and one keeps its own."""
-    return period * zlib.crc32(name.encode()) / 2**32
 
 
 @dataclass(slots=True)
@@ -86,13 +67,21 @@ class Counts:
     late: Timing = field(default_factory=Timing)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
-    """A pool's tasks, and what they were started for."""
+    """A pool at work, and what it was started for.
+
+    Attributes:
+        wants: the signals that are read for it.
+        pods: the task that reads its pods, if it has any.
+        next: the alarm of its next tick.
+    """
 
     pool: Pool
     spec: PoolSpec
-    tasks: tuple[asyncio.Task[None], ...]
+    wants: tuple[Want, ...]
+    pods: asyncio.Task[None] | None
+    next: Alarm | None = None
 
 
 class Loop:
@@ -104,79 +93,90 @@ class Loop:
         self._reader = reader
         self._ticker = ticker
         self._clock = clock
+        self._turns = Turns()
+        self._rounds = Rounds(self._signals, clock, self._turns)
         self._running: dict[PoolKey, _Running] = {}
 
     async def run(self) -> None:
         """Follow the registry until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                self._stop_those_that_changed()
-                self._start_those_that_rest(group)
-                await self._registry.changed()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    for key in await self._registry.changed():
+                        self._turns.do(partial(self._follow, key, group))
+                    self._turns.do(partial(self._rounds.begin, group))
+        finally:
+            self._turns.close()
+            while self._running:
+                self._stop(self._running.popitem()[1])
 
     def prompt(self, key: PoolKey) -> None:
         """Tick a pool at once, because of something that was announced. One that has not been read yet waits for it."""
         pool = self._registry.get(key)
         if pool is not None and pool.is_read:
-            self.counts.at_once += 1
-            self._tick(pool, self._clock.now())
+            self._tick_at_once(pool)
 
-    def _stop_those_that_changed(self) -> None:
-        for key, running in tuple(self._running.items()):
-            pool = self._registry.get(key)
-            if pool is not running.pool or pool.spec is not running.spec:
-                del self._running[key]
-                for task in running.tasks:
-                    task.cancel()
-            if pool is None:
-                self._ticker.forget(key)
+    def _follow(self, key: PoolKey, group: asyncio.TaskGroup) -> None:
+        """Bring what runs for a pool to what the pool is now."""
+        pool, running = self._registry.get(key), self._running.get(key)
+        if running is not None and (pool is not running.pool or pool.spec is not running.spec):
+            self._stop(self._running.pop(key))
+            running = None
+        if pool is None:
+            self._ticker.forget(key)
+        elif running is None:
+            self._running[key] = self._start(pool, group)
 
-    def _start_those_that_rest(self, group: asyncio.TaskGroup) -> None:
-        for pool in self._registry:
-            key = pool.spec.key
-            if key not in self._running:
-                tasks = tuple(group.create_task(work, name=str(key)) for work in self._work(pool))
-                self._running[key] = _Running(pool, pool.spec, tasks)
-
-    def _work(self, pool: Pool) -> Iterator[Coroutine[None, None, None]]:
-        """What runs for a pool: its ticks, and each of its sources."""
+    def _start(self, pool: Pool, group: asyncio.TaskGroup) -> _Running:
         spec = pool.spec
-        ticks = Grid(phase(str(spec.key), TICK), TICK)
-        slow, quick = (min(period, spec.policy.scrape_interval) for period in (TICK, WATCH))
-        yield self._tick_on(ticks, pool)
-        for name, source in spec.signals.items():
-            grid = _shared_grid(source, quick if name in EDGES else slow)
-            yield self._read_on(grid, pool, partial(self._read_signal, pool, name, source))
-        if spec.replicas is not None:
-            grid = _shared_grid(spec.replicas, slow)
-            yield self._read_on(grid, pool, partial(self._read_replicas, pool, spec.replicas))
+        wants = tuple(self._wants(pool))
+        for want in wants:
+            self._rounds.add(want)
+        pods = None
         if spec.pods is not None:
-            grid = Grid(ticks.start - LEAD, slow)
-            yield self._read_on(grid, pool, partial(self._read_pods, pool, spec.pods))
+            pods = group.create_task(self._read_pods(pool, spec.pods), name=str(spec.key))
+        running = _Running(pool, spec, wants, pods)
+        self._schedule(running)
+        return running
 
-    async def _tick_on(self, grid: Grid, pool: Pool) -> None:
-        """Tick at each instant of the grid."""
-        while True:
-            at = grid.after(self._clock.now())
-            now = await self._reach(at)
+    def _stop(self, running: _Running) -> None:
+        for want in running.wants:
+            self._rounds.discard(want)
+        if running.pods is not None:
+            running.pods.cancel()
+        if running.next is not None:
+            running.next.cancel()
+
+    def _wants(self, pool: Pool) -> Iterator[Want]:
+        """The signals that are read for a pool, and its live replicas."""
+        spec = pool.spec
+        slow, quick = (min(period, spec.policy.scrape_interval) for period in (TICK, WATCH))
+        for name, source in spec.signals.items():
+            yield Want(source, quick if pool.is_watched(name) else slow, partial(self._take_signal, pool, name, source))
+        if spec.replicas is not None:
+            yield Want(spec.replicas, slow, partial(self._take_replicas, pool, spec.replicas))
+
+    def _schedule(self, running: _Running) -> None:
+        """Tick at the next instant, and so on."""
+        at = Grid(phase(str(running.spec.key), TICK), TICK).after(self._clock.now())
+        running.next = self._clock.alarm(at, partial(self._ring, running, at))
+
+    def _ring(self, running: _Running, at: Instant) -> None:
+        if is_early(self._clock.now(), at):
+            running.next = self._clock.alarm(at, partial(self._ring, running, at))
+        else:
+            self._turns.do(partial(self._tick_scheduled, running, at))
+
+    def _tick_scheduled(self, running: _Running, at: Instant) -> None:
+        if self._running.get(running.spec.key) is running:
+            now = self._clock.now()
             self.counts.late.add(max(0.0, now - at))
-            self._tick(pool, now)
+            self._tick(running.pool, now)
+            self._schedule(running)
 
-    async def _read_on(self, grid: Grid, pool: Pool, read: Callable[[Instant], Awaitable[bool]]) -> None:
-        """Read now and at each instant of the grid, and tick at once where a reading calls for it."""
-        now = self._clock.now()
-        while True:
-            if await read(now):
-                self.counts.at_once += 1
-                self._tick(pool, self._clock.now())
-            now = await self._reach(grid.after(self._clock.now()))
-
-    async def _reach(self, at: Instant) -> Instant:
-        """Wait for an instant; returns what time it is then."""
-        await self._clock.sleep_until(at)
-        while 0 < at - (now := self._clock.now()) < EARLY:
-            await self._clock.sleep_until(at)
-        return now
+    def _tick_at_once(self, pool: Pool) -> None:
+        self.counts.at_once += 1
+        self._tick(pool, self._clock.now())
 
     def _tick(self, pool: Pool, now: Instant) -> None:
         """Tick once. A failure is this pool's alone: its last outcome ages on the board until it is stale."""
@@ -193,27 +193,37 @@ class Loop:
             self.counts.ticks += 1
             self.counts.took.add(stopwatch() - begun)
 
-    async def _read_signal(self, pool: Pool, name: Signal, source: SignalSource, now: Instant) -> bool:
-        sample = await self._guarded(self._reader.signal(source, now), pool)
-        return pool.take_signal(name, source, sample, now)
+    def _take_signal(self, pool: Pool, name: Signal, source: SignalSource, sample: Sample, now: Instant) -> None:
+        if pool.take_signal(name, source, sample, now):
+            self._tick_at_once(pool)
 
-    async def _read_replicas(self, pool: Pool, source: SignalSource, now: Instant) -> bool:
-        return pool.take_replicas(source, await self._guarded(self._reader.signal(source, now), pool), now)
+    def _take_replicas(self, pool: Pool, source: SignalSource, sample: Sample, now: Instant) -> None:
+        if pool.take_replicas(source, sample, now):
+            self._tick_at_once(pool)
 
-    async def _read_pods(self, pool: Pool, source: PodSource, now: Instant) -> bool:
-        return pool.take_pods(source, await self._guarded(self._reader.pods(source, now), pool))
+    def _take_pods(self, pool: Pool, source: PodSource, pods: Pods | Unknown) -> None:
+        if pool.take_pods(source, pods):
+            self._tick_at_once(pool)
 
-    async def _guarded(self, reading: Awaitable[T | Unknown], pool: Pool) -> T | Unknown:
+    async def _signals(self, sources: Sequence[SignalSource], now: Instant) -> Sequence[Sample]:
+        found = await self._guarded(self._reader.signals(sources, now), sources[0].url)
+        return [found] * len(sources) if isinstance(found, Unknown) else found
+
+    async def _read_pods(self, pool: Pool, source: PodSource) -> None:
+        """Read the pods now, and then a while before each tick."""
+        spec = pool.spec
+        grid = Grid(phase(str(spec.key), TICK) - LEAD, min(TICK, spec.policy.scrape_interval))
+        now = self._clock.now()
+        while True:
+            pods = await self._guarded(self._reader.pods(source, now), str(spec.key))
+            self._turns.do(partial(self._take_pods, pool, source, pods))
+            now = await reach(self._clock, grid.after(self._clock.now()))
+
+    async def _guarded(self, reading: Awaitable[T], source: str) -> T | Unknown:
         """A reading, or Unknown where the reader fails in a way it should not."""
         try:
             return await reading
         except Exception as error:
             self.counts.failures += 1
-            LOG.exception("a reading failed unexpectedly", extra={"pool": str(pool.spec.key)})
+            LOG.exception("a reading failed unexpectedly", extra={"source": source})
             return Unknown(f"the reading failed unexpectedly: {error!r}")
-
-
-def _shared_grid(source: SignalSource, period: Seconds) -> Grid:
-    """What is answered by the same call is read at the same instants, every second and every five, to share it."""
-    call = source.url if isinstance(source, JsonNumber) else repr(source)
-    return Grid(phase(call, TICK), period)

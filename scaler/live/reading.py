@@ -18,10 +18,11 @@ from scaler.core.types import Instant, Observation
 from scaler.live.journal import MIB, VERSION
 from scaler.live.lines import FIRST, LineError, unseal
 from scaler.live.segments import segments
-from scaler.live.verdict import digest
+from scaler.live.verdict import PARTS, digest
 
 LONGEST_LINE: Final = 64 * MIB
 LARGEST_MEMORY: Final = 64 * MIB
+LATEST: Final[Instant] = 253_402_300_799.0  # the last second that a calendar of four digits knows
 _CHANGE: Final = frozenset({"r", "s", "p", "a"})
 _FIRST: Final = frozenset({"n", "pool", "on", "lost", "t", "policy", "memory", "out"}) | _CHANGE
 _LATER: Final = frozenset({"n", "t", "policy", "out", "d"}) | _CHANGE
@@ -142,7 +143,9 @@ class _State:
 
     def _first(self, value: Json, place: str) -> Entry:
         _check(value, _FIRST)
-        at, pool = from_json(float, value["t"]), from_json(str, value["pool"])
+        at, pool = _instant(from_json(float, value["t"])), from_json(str, value["pool"])
+        if not pool.isprintable():
+            raise RecordError(f"{pool!r:.80} is no name of a pool")
         self._flaws.lost += from_json(int, value.get("lost", 0))
         return Entry(
             place=place,
@@ -152,14 +155,14 @@ class _State:
             memory=_unpacked(from_json(str, value["memory"])),
             resumes=not value.get("on", False) or pool not in self._known,
             observation=changed(NOTHING, _change(value), at),
-            verdict=value["out"],
+            verdict=_verdict(value["out"]),
             digest=digest(value["out"]),
         )
 
 
 def _later(value: Json, place: str, last: Entry) -> Entry:
     _check(value, _LATER)
-    at, out = after(value["t"], last.at), value.get("out")
+    at, out = _instant(after(value["t"], last.at)), _verdict(value["out"]) if "out" in value else None
     return replace(
         last,
         place=place,
@@ -175,6 +178,18 @@ def _later(value: Json, place: str, last: Entry) -> Entry:
 def _check(value: Json, allowed: frozenset[str]) -> None:
     if strange := value.keys() - allowed:
         raise RecordError(f"unknown keys {sorted(strange)}")
+
+
+def _instant(at: Instant) -> Instant:
+    if not 0 <= at <= LATEST:
+        raise RecordError(f"t is {at}, which no clock shows")
+    return at
+
+
+def _verdict(out: Json) -> Json:
+    if not isinstance(out, dict) or out.keys() != PARTS:
+        raise RecordError(f"out has the parts {sorted(PARTS)}, found {out!r:.80}")
+    return out
 
 
 def _change(value: Json) -> dict[str, Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
 from scaler.config.schedule import windows
 from scaler.core.memory import Memory
+from scaler.core.numbers import whole
 from scaler.core.pods import Phase, Pods
 from scaler.core.types import Announcement, Instant, Known, Observation, Sample, Signal, Unknown
 from scaler.live.hints import Hints
@@ -35,6 +37,7 @@ class Pool:
         self._replicas: Sample = UNREAD
         self._pods: Pods | Unknown = UNREAD
         self._signals: dict[Signal, Sample] = dict.fromkeys(spec.signals, UNREAD)
+        self._is_read = False
         self.hints = Hints()
 
     @property
@@ -45,10 +48,12 @@ class Pool:
     @property
     def is_read(self) -> bool:
         """Whether each of its sources has been read at least once, with whatever result."""
-        spec = self._spec
-        pods = spec.pods is None or self._pods is not UNREAD
-        replicas = spec.replicas is None or self._replicas is not UNREAD
-        return pods and replicas and UNREAD not in self._signals.values()
+        if not self._is_read:  # asked with each reading, and true for good once it is
+            spec = self._spec
+            pods = spec.pods is None or self._pods is not UNREAD
+            replicas = spec.replicas is None or self._replicas is not UNREAD
+            self._is_read = pods and replicas and UNREAD not in self._signals.values()
+        return self._is_read
 
     @property
     def is_blind(self) -> bool:
@@ -61,6 +66,7 @@ class Pool:
         self._signals = {s: self._signals[s] if was.signals.get(s) == at else UNREAD for s, at in spec.signals.items()}
         self._replicas = self._replicas if was.replicas == spec.replicas else UNREAD
         self._pods = self._pods if was.pods == spec.pods else UNREAD
+        self._is_read = False
 
     def take_signal(self, name: Signal, source: SignalSource, sample: Sample, now: Instant) -> bool:
         """Keep what was read at ``now``. True if the pool should tick at once.
@@ -72,8 +78,18 @@ class Pool:
             return False
         was, unread = self._signals[name], not self.is_read
         self._signals[name] = kept = self._kept(was, sample, now)
-        rose = name in EDGES and isinstance(was, Known) and isinstance(kept, Known) and kept.value > was.value
-        return rose or (unread and self.is_read)
+        urgent = self.is_watched(name) and self._is_urgent(was, kept)
+        return urgent or (unread and self.is_read)
+
+    def is_watched(self, name: Signal) -> bool:
+        """Whether the pool answers a change of this signal at once, so that it is read often."""
+        return name in EDGES or (name is Signal.INFLIGHT and self._spec.job_strategy is not None)
+
+    def _is_urgent(self, was: Sample, now: Sample) -> bool:
+        """A rise, and for a ScaledJob a fall too: KEDA would start a Job for every task that is done by now."""
+        if isinstance(was, Unknown) or isinstance(now, Unknown):
+            return False
+        return now.value > was.value or (now.value < was.value and self._spec.job_strategy is not None)
 
     def take_replicas(self, source: SignalSource, sample: Sample, now: Instant) -> bool:
         """Keep what was read at ``now``. True if the pool should tick at once."""
@@ -115,12 +131,35 @@ class Pool:
         return was if isinstance(was, Known) and abs(now - was.at) <= self._spec.policy.stale_after else sample
 
     def _standing(self, now: Instant) -> Sample:
-        """The live replicas; where no source says, the pods not drained, once one of them has been heard."""
-        if self._spec.replicas is not None:
-            return self._replicas
-        if isinstance(self._pods, Unknown) or bool(np.all(np.isnan(self._pods.seen_at))):
-            return Unknown("no source says how many replicas there are")
-        return Known(float(np.count_nonzero(self._pods.phase != Phase.DRAINED)), now)
+        """The live replicas, as of when they were certainly so; where no source says, the pods not drained."""
+        spec, read = self._spec, self._replicas
+        if spec.replicas is None and spec.job_strategy is not None:
+            return Known(float(self._jobs()), now)
+        if spec.replicas is None:
+            return _counted(self._pods, spec.pods, now)
+        return Known(read.value, read.at - spec.replicas_behind) if isinstance(read, Known) else read
+
+    def _jobs(self) -> int:
+        """Jobs that are known to run. KEDA counts them itself and stops none, so one too few here harms nobody."""
+        if isinstance(self._pods, Pods):
+            return int(np.count_nonzero(self._pods.phase != Phase.DRAINED))
+        running = self._signals.get(Signal.INFLIGHT)
+        return whole(running.value / self._spec.policy.slots_per_pod) if isinstance(running, Known) else 0
+
+
+def _keeping(memory: Memory) -> Recall:
+    """Recalls this, whatever the pool."""
+    return lambda _, __: memory
+
+
+def _counted(pods: Pods | Unknown, source: PodSource | None, now: Instant) -> Sample:
+    """The pods not drained, once each has been heard: one that never was is listed under its URL, and may not be."""
+    if isinstance(pods, Unknown) or source is None:
+        return Unknown("no source says how many replicas there are")
+    if never := set(pods.uids).intersection(source.urls):
+        silent = f"{len(never)} of {len(pods)} pods have never given an answer of their own, {min(never)} among them"
+        return Unknown(f"{silent}; so set a source of replicas, or take away the URLs that have no pod")
+    return Known(float(np.count_nonzero(pods.phase != Phase.DRAINED)), now)
 
 
 def with_unlisted(pods: Pods | Unknown, replicas: Sample) -> Pods | Unknown:
@@ -137,6 +176,7 @@ class Registry:
     def __init__(self, recall: Recall = forgetful) -> None:
         self._recall = recall
         self._pools: dict[PoolKey, Pool] = {}
+        self._touched: dict[PoolKey, None] = {}
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -159,13 +199,13 @@ class Registry:
             return pool
         else:
             pool.change(spec)
-        self._changed.set()
+        self._touch(spec.key)
         return pool
 
     def remove(self, key: PoolKey) -> None:
         """Take the pool and its memory away, if it is there."""
         if self._pools.pop(key, None) is not None:
-            self._changed.set()
+            self._touch(key)
 
     def replace(self, specs: Iterable[PoolSpec], now: Instant) -> None:
         """Make these the only pools; those that stay keep their memory."""
@@ -175,7 +215,24 @@ class Registry:
         for spec in wanted.values():
             self.put(spec, now)
 
-    async def changed(self) -> None:
-        """Return when a pool was added, changed or removed since this was last awaited."""
+    def begin_anew(self, now: Instant) -> None:
+        """Let this process begin anew with each pool, as one that has just been given the right to act.
+
+        What was learnt of it stays. Its target was another's, so there is none; what was read is read again; hints were
+        another's too; and it lowers nothing for one idle timer.
+        """
+        for key, pool in tuple(self._pools.items()):
+            memory = replace(pool.memory, born=now, target=None, told_at=None)
+            self._pools[key] = Pool(pool.spec, now, _keeping(memory))
+            self._touch(key)
+
+    async def changed(self) -> tuple[PoolKey, ...]:
+        """The pools that were added, changed or removed since this was last awaited, once there is one."""
         await self._changed.wait()
         self._changed.clear()
+        touched, self._touched = self._touched, {}
+        return tuple(touched)
+
+    def _touch(self, key: PoolKey) -> None:
+        self._touched[key] = None
+        self._changed.set()

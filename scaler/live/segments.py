@@ -38,16 +38,17 @@ class Segments:
         there = segments(self._folder)
         if anew or not there:
             number = int(there[-1].stem.partition("-")[2]) + 1 if there else 1
-            self._file = (self._folder / f"journal-{number:08d}.jsonl").open("xb", buffering=0)
+            there.append(self._folder / f"journal-{number:08d}.jsonl")
+            self._file = there[-1].open("xb", buffering=0)
             sync_folder(self._folder)
             self.size = 0
-            for path in there[: max(0, len(there) + 1 - self._kept)]:
-                path.unlink()
         else:
             self._file = there[-1].open("r+b", buffering=0)
             self.size = _whole(self._file)
             self._file.truncate(self.size)
             self._file.seek(self.size)
+        for path in there[: -self._kept]:
+            path.unlink()
 
     def write(self, lines: bytes) -> None:
         """Append whole lines. After a failure some may be there, the last of them cut; ``begin`` mends that."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable
 from hashlib import blake2b
+from typing import Final
 
 from scaler.core.record import Json, to_json
 from scaler.core.types import Outcome, ScaleTo
+
+PARTS: Final = frozenset({"report", "decision", "trail", "orders"})
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def verdict(outcome: Outcome) -> Json:
@@ -22,7 +26,7 @@ def verdict(outcome: Outcome) -> Json:
 
 def digest(found: Json) -> str:
     """Sixteen hexadecimal digits that no other verdict is likely to have."""
-    return blake2b(json.dumps(found, separators=(",", ":")).encode(), digest_size=8).hexdigest()
+    return blake2b(_ENCODER.encode(found).encode(), digest_size=8).hexdigest()
 
 
 def shape(outcome: Outcome) -> Hashable:

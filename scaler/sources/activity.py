@@ -40,7 +40,7 @@ class RoundLimits:
     whole: Seconds = 4.0
     at_once: int = 64
     sockets: int = 4096
-    body: int = 65_536
+    body: int = 4_096  # twenty times what a pod has to say
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,10 +42,13 @@ class Getter:
     def __init__(self, session: aiohttp.ClientSession, limits: GetLimits) -> None:
         self._session, self._limits = session, limits
 
-    async def get(self, url: str, headers: Mapping[str, str] = PLAIN) -> bytes | Failed:
-        """The body of an answer with status 200."""
+    async def get(
+        self, url: str, headers: Mapping[str, str] = PLAIN, *, trust: ssl.SSLContext | None = None
+    ) -> bytes | Failed:
+        """The body of an answer with status 200, of a server that ``trust`` trusts; None is for the system's choice."""
+        ours = True if trust is None else trust
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+            async with self._session.get(url, headers=headers, allow_redirects=False, ssl=ours) as response:
                 if response.status != HTTPStatus.OK:
                     return Failed(Fault.STATUS, f"HTTP {response.status}")
                 return await self._body(response)
@@ -54,6 +58,8 @@ class Getter:
             return Failed(Fault.UNREACHABLE, f"the connection failed: {root(error)}")
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes | Failed:
+        if (told := response.content_length or 0) > self._limits.body:
+            return Failed(Fault.GARBAGE, f"the answer is {told} bytes long, and {self._limits.body} are read at most")
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk

@@ -7,22 +7,25 @@ values cost one call. What a server says of itself is true at the instant it was
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from scaler.config.path import written
-from scaler.config.pool import JsonNumber
+from scaler.config.pool import JsonNumber, LiveScale, Page
 from scaler.config.secret import TokenFileError, token_in
-from scaler.core.types import Instant, Known, Sample, Unknown
+from scaler.core.types import Instant, Known, Sample, Seconds, Unknown
+from scaler.sources.authorities import Authorities, AuthorityError
 from scaler.sources.get import PLAIN, GetLimits, Getter, open_getter
 from scaler.sources.health import Failed, Fault, Health, Tally
-from scaler.sources.json_answer import Document, document, number
+from scaler.sources.json_answer import Document, document, number, replicas
 from scaler.sources.sharing import Shared
 from scaler.sources.text import shown
 
 LIMITS: Final = GetLimits(whole=4.0, body=262_144, sockets=1024, sockets_each=4)
+Number: TypeAlias = JsonNumber | LiveScale
+AT_ONCE: Final = 256  # numbers of a page that are looked up before others have their turn
 
 
 @asynccontextmanager
@@ -36,14 +39,6 @@ async def open_documents(limits: GetLimits = LIMITS) -> AsyncIterator[Documents]
             documents.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """What is fetched: two that differ in the token may be given different documents."""
-
-    url: str
-    token_file: str | None
-
-
 class Documents:
     """Reads numbers. Belongs to one event loop."""
 
@@ -51,30 +46,60 @@ class Documents:
         self._getter = getter
         self._shared = Shared(self._fetch)
         self._tally = Tally("http")
+        self._authorities = Authorities()
+
+    def forget(self) -> None:
+        """Answer who asks from now on with nothing that was asked for before."""
+        self._shared.forget()
 
     def close(self) -> None:
         """Give up the calls under way."""
         self._shared.close()
 
-    async def read(self, source: JsonNumber, now: Instant) -> Sample:
-        """The number, asked for at ``now`` or shared with someone who asked a moment ago; counted with its time."""
+    async def read(self, sources: Sequence[Number], now: Instant) -> list[Sample]:
+        """Numbers of one page, asked for at ``now`` or shared with someone who asked a moment ago.
+
+        Each is counted with the time that the page took.
+        """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        read = await self._shared.ask(_Page(source.url, source.token_file), now)
-        found = read if isinstance(read, Failed) else number(read, source.path)
-        self._tally.add(found, clock() - begun)
+        read = await self._shared.ask(sources[0].call, now)
+        took, samples = clock() - begun, list[Sample]()
+        for i, source in enumerate(sources, start=1):
+            samples.append(self._number(read, source, took))
+            if i % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return samples
+
+    def _number(self, read: Document | Failed, source: Number, took: Seconds) -> Sample:
+        found = read if isinstance(read, Failed) else _found(read, source)
+        self._tally.add(found, took)
         if isinstance(found, Known):
             return found
-        return Unknown(f"{shown(source.url)}, {written(source.path)}: {found.why}")
+        place = f", {written(source.path)}" if isinstance(source, JsonNumber) else ""
+        return Unknown(f"{shown(source.url)}{place}: {found.why}")
 
     def health(self) -> Health:
         """The counters over all servers."""
         return self._tally.health()
 
-    async def _fetch(self, page: _Page, now: Instant) -> Document | Failed:
+    async def _fetch(self, page: Page, now: Instant) -> Document | Failed:
         try:
-            token = None if page.token_file is None else await asyncio.to_thread(token_in, page.token_file)
+            plain = page.token_file is None and page.ca_file is None
+            headers, trust = (PLAIN, None) if plain else await asyncio.to_thread(self._identified, page)
         except TokenFileError as error:
             return Failed(Fault.CREDENTIAL, f"no token to send: {error}")
-        body = await self._getter.get(page.url, PLAIN if token is None else {"Authorization": f"Bearer {token}"})
+        except AuthorityError as error:
+            return Failed(Fault.CREDENTIAL, f"no authority to trust: {error}")
+        body = await self._getter.get(page.url, headers, trust=trust)
         return body if isinstance(body, Failed) else document(body, now)
+
+    def _identified(self, page: Page) -> tuple[Mapping[str, str], ssl.SSLContext | None]:
+        """Who we are to the server, and by whom we know it; from files as they are now. Blocks."""
+        trust = None if page.ca_file is None else self._authorities.context(page.ca_file)
+        token = None if page.token_file is None else token_in(page.token_file)
+        return PLAIN if token is None else {"Authorization": f"Bearer {token}"}, trust
+
+
+def _found(read: Document, source: Number) -> Known | Failed:
+    return number(read, source.path) if isinstance(source, JsonNumber) else replicas(read)

@@ -47,6 +47,19 @@ def number(read: Document, path: tuple[Step, ...]) -> Known | Failed:
     return _number(here, read.at)
 
 
+def replicas(read: Document) -> Known | Failed:
+    """The replicas that a workload's scale asks for. None are left out: the API writes no zero."""
+    match read.root:
+        case {"kind": "Scale", "spec": {} as spec}:
+            return _number(spec.get("replicas", 0), read.at)
+        case {"kind": "Scale"}:
+            return Known(0.0, read.at)
+        case {"kind": str() as other}:
+            return Failed(Fault.KIND, f"the document is a {cut(other, KEY_SHOWN)}, not a Scale")
+        case _:
+            return Failed(Fault.KIND, "the document is no Scale")
+
+
 def _number(value: object, at: Instant) -> Known | Failed:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Failed(Fault.KIND, f"the value is {kind(value)}, not a number")

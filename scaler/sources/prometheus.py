@@ -50,6 +50,10 @@ class Prometheus:
         """
         return await self._shared.ask(query, now)
 
+    def forget(self) -> None:
+        """Answer who asks from now on with nothing that was asked for before."""
+        self._shared.forget()
+
     def health(self) -> tuple[Health, ...]:
         """The counters of each server."""
         return tuple(server.tally.health() for server in self._servers.values())

@@ -22,9 +22,11 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from scaler.core.types import Seconds
 from scaler.sources.health import Failed, Fault
+from scaler.sources.prometheus_answer import ADVICE
 from scaler.sources.text import cut, root
 
 CHUNK = 65_536
+DIGITS = 19  # a length of more is none
 
 Stopwatch = Callable[[], Seconds]
 
@@ -45,7 +47,7 @@ class Limits:
     connect: Seconds = 1.0
     silence: Seconds = 3.0
     whole: Seconds = 4.0
-    body: int = 1 << 20
+    body: int = 65_536  # one number is some two hundred; an answer of many series is none, whatever they say
     calls: int = 4
     servers: int = 64
 
@@ -108,15 +110,25 @@ class _Bounded(HTTPAdapter):
 
     def _read(self, resp: BaseHTTPResponse) -> bytes:
         """The body. ``read1`` returns what one receive brought, so that a trickle cannot hold us."""
-        until = self._stopwatch() + self._limits.whole
+        most, until = self._limits.body, self._stopwatch() + self._limits.whole
+        if (told := _length(resp)) > most:
+            raise Refusal(
+                Failed(Fault.GARBAGE, f"the answer is {told} bytes long, and {most} are read at most; {ADVICE}")
+            )
         body = bytearray()
         while chunk := resp.read1(CHUNK, decode_content=False):
             body += chunk
-            if len(body) > self._limits.body:
-                raise Refusal(Failed(Fault.GARBAGE, f"the answer is longer than {self._limits.body} bytes"))
+            if len(body) > most:
+                raise Refusal(Failed(Fault.GARBAGE, f"the answer is longer than {most} bytes; {ADVICE}"))
             if self._stopwatch() > until:
                 raise Refusal(Failed(Fault.SLOW, f"the answer was not complete within {self._limits.whole:g} s"))
         return bytes(body)
+
+
+def _length(resp: BaseHTTPResponse) -> int:
+    """The length that the server tells of its answer, 0 where it tells none."""
+    told = resp.headers.get("Content-Length", "")
+    return int(told) if told.isdecimal() and len(told) < DIGITS else 0
 
 
 def _judge(status: int, body: bytes) -> Failed | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from scaler.config import settings
-from scaler.config.pool import JsonNumber, PodSource, SignalSource
+from scaler.config.pool import PodSource, PrometheusQuery, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Sample
 from scaler.sources.activity import Activities, RoundLimits, open_activity
@@ -41,15 +41,22 @@ class Sources:
         self._activities = activities
         self._documents = documents
 
-    async def signal(self, source: SignalSource, now: Instant) -> Sample:
-        """The signal's value, asked at ``now``."""
-        if isinstance(source, JsonNumber):
-            return await self._documents.read(source, now)
-        return await self._prometheus.read(source, now)
+    async def signals(self, sources: Sequence[SignalSource], now: Instant) -> list[Sample]:
+        """The values of signals that one call answers, asked at ``now``: numbers of one page, or one query."""
+        numbers = [source for source in sources if not isinstance(source, PrometheusQuery)]
+        if numbers:
+            return await self._documents.read(numbers, now)
+        (query,) = {source for source in sources if isinstance(source, PrometheusQuery)}
+        return [await self._prometheus.read(query, now)] * len(sources)
 
     async def pods(self, source: PodSource, now: Instant) -> Pods:
         """The pool's pods, asked at ``now``."""
         return await self._activities.read(source, now)
+
+    def forget(self) -> None:
+        """Answer who asks from now on with nothing that was asked for before."""
+        self._prometheus.forget()
+        self._documents.forget()
 
     def health(self) -> tuple[Health, ...]:
         """The counters of every source that was read."""

@@ -1,8 +1,12 @@
 """The roll of pods: what each said last at its URL, and the columns the decision reads.
 
 A pod that does not answer properly stays on the roll, under the uid it last gave and in the state it was last seen in,
-with its activity unknown: it counts as busy. One that never answered is listed under its URL, as ready: so it is
-neither taken away nor replaced. A uid that two pods claim is believed of neither.
+with its activity unknown: it counts as busy. One that never answered is listed under its URL, as ready, and so is one
+that was still starting when it was last heard: so it is neither taken away nor replaced. A uid that two pods claim is
+believed of neither.
+
+A drained pod that has been silent for long is gone, and if there is a pod at its URL, it is another: it is listed no
+more, and who counts the replicas knows whether one is missing from the list.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +24,7 @@ from scaler.core.types import Instant, PodUid, Seconds
 from scaler.sources.activity_answer import Report
 from scaler.sources.health import Failed, Fault
 
+GONE_AFTER: Seconds = 60.0  # a drained pod is deleted within seconds; one that is only slow has answered by then
 FORGOTTEN_AFTER: Seconds = 900.0  # a URL that nobody has asked for so long is no pod of ours any more
 
 Answer: TypeAlias = Report | Failed
@@ -27,9 +32,10 @@ Answer: TypeAlias = Report | Failed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A pod as it was last seen at its URL: all that is not activity."""
+    """A pod as it was last seen at its URL, at ``heard``: all that is not activity."""
 
     uid: PodUid
+    heard: Instant
     created_at: Instant
     since: Instant
     stage: Stage = Stage.READY
@@ -37,6 +43,14 @@ class Seen:
     ordinal: int = NO_ORDINAL
     epoch: int = 0
     acked: int = NO_ACK
+
+    def gone(self, now: Instant) -> bool:
+        """Whether this one, which is silent, is no more: it was drained, and has been silent for long."""
+        return self.phase is Phase.DRAINED and abs(now - self.heard) > GONE_AFTER
+
+    def silent(self) -> Seen:
+        """The pod while it is silent: it may be ready by now."""
+        return replace(self, stage=Stage.READY) if self.stage is Stage.STARTING else self
 
 
 class Roll:
@@ -56,7 +70,7 @@ class Roll:
         """Enter one round's answers.
 
         Returns:
-            The pods in the order of ``answers``, and by URL why the activity of some is unknown.
+            The pods in the order of ``answers`` but for those that are gone, and by URL why some are unknown.
         """
         self._asked.update(dict.fromkeys(answers, now))
         failed = self._failures(answers)
@@ -64,7 +78,7 @@ class Roll:
             if isinstance(answer, Report) and url not in failed:
                 self._seen[url] = seen(self._seen.get(url), answer, now)
             elif url not in self._seen:
-                self._seen[url] = Seen(uid=url, created_at=now, since=now)
+                self._seen[url] = Seen(uid=url, heard=now, created_at=now, since=now)
         self._sweep(now)
         return self._columns(answers, failed, now), failed
 
@@ -85,10 +99,11 @@ class Roll:
         return url if was is None else was.uid
 
     def _columns(self, answers: Mapping[str, Answer], failed: Mapping[str, Failed], now: Instant) -> Pods:
-        rows = [self._seen[url] for url in answers]
-        heard = [a if isinstance(a, Report) and url not in failed else None for url, a in answers.items()]
+        listed = {url: a for url, a in answers.items() if url not in failed or not self._seen[url].gone(now)}
+        rows = [self._seen[url].silent() if url in failed else self._seen[url] for url in listed]
+        heard = [a if isinstance(a, Report) and url not in failed else None for url, a in listed.items()]
         return Pods(
-            uids=_distinct(answers, rows),
+            uids=_distinct(listed, rows),
             created_at=np.array([s.created_at for s in rows], dtype=np.float64),
             since=np.array([s.since for s in rows], dtype=np.float64),
             stage=np.array([s.stage for s in rows], dtype=np.int64),
@@ -118,6 +133,7 @@ def seen(was: Seen | None, said: Report, now: Instant) -> Seen:
     since = created_at if stage is Stage.STARTING else now
     return Seen(
         uid=said.uid,
+        heard=now,
         created_at=created_at,
         since=before.since if before and before.stage is stage else since,
         stage=stage,

@@ -21,6 +21,7 @@ class Shared(Generic[Asked, Answer]):
     def __init__(self, fetch: Callable[[Asked, Instant], Coroutine[None, None, Answer]]) -> None:
         self._fetch = fetch
         self._calls: dict[Asked, _Call[Answer]] = {}
+        self._forgotten: set[asyncio.Task[Answer]] = set()
 
     async def ask(self, asked: Asked, now: Instant) -> Answer:
         """The answer of a call made at ``now``, or of one that somebody else made within ``SHARED_FOR``."""
@@ -31,10 +32,17 @@ class Shared(Generic[Asked, Answer]):
             call = self._calls[asked] = _Call(now, asyncio.create_task(self._fetch(asked, now)))
         return await asyncio.shield(call.answer)  # one pool that leaves must not cancel the others' reading
 
+    def forget(self) -> None:
+        """Let who asks from now on have an answer that is asked for now. Who waits already gets what was asked."""
+        for call in self._calls.values():
+            self._forgotten.add(call.answer)
+            call.answer.add_done_callback(self._forgotten.discard)
+        self._calls.clear()
+
     def close(self) -> None:
         """Give up the calls under way."""
-        for call in self._calls.values():
-            call.answer.cancel()
+        for answer in (*(call.answer for call in self._calls.values()), *self._forgotten):
+            answer.cancel()
 
     def _forget(self, now: Instant) -> None:
         """Drop the calls that are done and too old to share. They stand in the order they were asked in."""

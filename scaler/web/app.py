@@ -20,6 +20,7 @@ from scaler.web import metrics
 from scaler.web.clients import only_for
 from scaler.web.hint_views import as_json, in_words
 from scaler.web.hints import ONE, PATH
+from scaler.web.leading import only_while_leading
 from scaler.web.problem import Refusal, as_problems
 from scaler.web.running import Readiness, Running
 from scaler.web.tls import NewestContext
@@ -33,7 +34,7 @@ def application(running: Running, clients: Callable[[], MayAsk | None] | None = 
     """All pages of a running scaler; without ``clients`` they are for everybody who can connect."""
     pages = _Pages(running)
     judges = () if clients is None else (only_for(clients, apart=frozenset({PATH, ONE})),)
-    app = web.Application(middlewares=[as_problems, *judges])
+    app = web.Application(middlewares=[as_problems, *judges, only_while_leading(running.office)])
     app.add_routes(
         [
             web.get("/healthz", pages.health),

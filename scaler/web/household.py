@@ -31,6 +31,7 @@ class _Household(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family."""
         yield self._build()
+        yield from self._office()
         yield from self._loop()
         yield from self._sources()
         yield from self._door()
@@ -44,6 +45,13 @@ class _Household(Collector):
         info = GaugeMetricFamily("agent_scaler_build_info", "1, with the versions.", labels=("version", "python"))
         info.add_metric((self._running.version, platform.python_version()), 1)
         return info
+
+    def _office(self) -> Iterator[Metric]:
+        office = self._running.office
+        leads = "1 while this replica leads, 0 while it stands by."
+        yield GaugeMetricFamily("agent_scaler_leader", leads, office.term is not None)
+        yield _count("terms", "Terms as the leader that this replica has begun.", office.begun)
+        yield _count("lease_failures", "Calls for the Lease that did not work.", office.failures)
 
     def _loop(self) -> Iterator[Metric]:
         counts = self._running.counts

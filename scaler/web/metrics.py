@@ -79,7 +79,10 @@ class Page:
         return b"".join((ours.removesuffix(end), pools, end)), content_type
 
     def _pools(self) -> Sheet:
+        """The pools, as the replica that leads has them: two replicas' figures would be added up somewhere."""
         sheet = Sheet(POOL_FAMILIES)
+        if self._running.office.term is None:
+            return sheet
         now = self._running.clock.now()
         for pool in self._running.registry:
             sheet.begin(pool.spec.key)

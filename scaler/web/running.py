@@ -14,6 +14,7 @@ from scaler.live.certificates import Standing
 from scaler.live.clock import Clock
 from scaler.live.history import History
 from scaler.live.loop import Counts
+from scaler.live.office import ALONE, Office
 from scaler.live.registry import Registry
 from scaler.live.writes import Writes
 from scaler.sources.health import Health
@@ -75,6 +76,7 @@ class Running:
         writes: each thing that is written to disk.
         hints: announcements of callers, by what became of them.
         certificates: how those of each door stand; none where both are plain.
+        office: whether this is the replica that leads.
         version: of this program.
     """
 
@@ -91,6 +93,7 @@ class Running:
     writes: tuple[Writes, ...]
     hints: Callable[[], Mapping[str, int]]
     certificates: Callable[[], tuple[Standing, ...]] = tuple
+    office: Office = ALONE
     version: str
 
 
@@ -105,6 +108,10 @@ class Readiness:
         self._running = running
         self._since: Instant = running.clock.now()
         self._ready = False
+
+    def holds(self) -> bool:
+        """Whether it is ready."""
+        return not self._running.stopping() and not self.waiting_for()
 
     def waiting_for(self) -> tuple[PoolKey, ...]:
         """The pools that keep it from being ready; none once it is."""

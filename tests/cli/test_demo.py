@@ -14,9 +14,10 @@ from rich.console import Console
 from scaler.cli.demo_view import reading, viewing
 from scaler.cli.lockstep import LockstepError, Moment, play
 from scaler.core.types import Unknown
+from scaler.sim.pool import Setting
 from scaler.sim.score import Score
 from scaler.sim.workload import Workload, generate
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 from tests.cli.conftest import Scaler
 
 T0 = 1_767_600_000.0

@@ -17,6 +17,7 @@ from scaler.core.policy import Policy
 from scaler.core.tick import tick
 from scaler.core.types import Known, Observation, Outcome, Sample, Signal, Unknown
 from tests.config.material import KEY
+from tests.support.office import Chair
 
 NOON = 1_795_262_400.0  # 2026-11-21 12:00:00 UTC
 POLICY = Policy()
@@ -76,6 +77,15 @@ def told(*outcomes: Outcome) -> list[tuple[str, str]]:
         for outcome in outcomes:
             board.publish(KEY, outcome)
     return [(line["log_level"], line["reason"]) for line in log]
+
+
+def test_a_replica_that_stands_by_tells_of_no_decision() -> None:
+    """It takes none: two lines for each move would be one too many, and so it is with the counters."""
+    with capture_logs() as log:
+        board = LoggedBoard(Chair())
+        board.publish(KEY, decided(Known(3, NOON)))
+    assert (log, board.history.get(KEY)) == ([], None)
+    assert board.get(KEY) is not None
 
 
 def test_what_is_not_known_is_null() -> None:

@@ -17,7 +17,15 @@ from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import PoolKey
 from scaler.config.problems import ConfigError
 from scaler.config.reading import LARGEST, read_yaml
-from scaler.config.settings import ActivitySection, HttpSection, PrometheusSection, Settings, parse_settings
+from scaler.config.settings import (
+    ActivitySection,
+    AdmissionSection,
+    HttpSection,
+    KubernetesSection,
+    PrometheusSection,
+    Settings,
+    parse_settings,
+)
 from tests.config.material import KEY, QUERY, READ, READABLE, Section, as_yaml, layers, parsed
 
 EXAMPLE = files("scaler.config").joinpath("example.yaml").read_text()
@@ -41,6 +49,8 @@ def test_the_example_shows_every_default_and_nothing_else() -> None:
         "sources.prometheus": PrometheusSection,
         "sources.activity": ActivitySection,
         "sources.http": HttpSection,
+        "sources.kubernetes": KubernetesSection,
+        "admission": AdmissionSection,
         "hints": HintsSection,
     }
     for path, model in sections.items():
@@ -212,7 +222,7 @@ def test_pools_and_unused_classes_that_contradict_themselves_are_found_where_the
         ),
         (
             "line 7: pools.a/b.replicas: nothing says how many replicas there are; "
-            "set replicas to a query, or pods.activity"
+            "set replicas to a scale or a query, or pods.activity"
         ),
         (
             "line 7: pools.a/b.signals: nothing says how much work there is; "
@@ -232,6 +242,7 @@ def test_pools_and_unused_classes_that_contradict_themselves_are_found_where_the
         ("a: 1\n---\nb: 2", "line 2: the file: is not YAML: but found another document"),
         ("a: \x00", "the file: is not YAML: "),
         ("[" * 5_000, "the file: is nested too deeply; flatten it"),
+        ("- " * 400_000, "the file: is nested too deeply; flatten it"),
         ("- 1", "line 1: the file = [1]: must be a section of keys and values"),
         ("text", "line 1: the file = 'text': must be a section of keys and values"),
         (

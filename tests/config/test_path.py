@@ -107,6 +107,7 @@ FAULTY = [
     ("{url: http://x, path: a, query: up}", ".path = 'a': unknown key; remove it; known here: query, url"),
     ("{url: http://x}", ".query: is required; add it"),
     ("{url: 'http://{name}.x/', path: a, token_file: /t}", "the pool chooses the host of url, and so who is sent"),
+    ("{url: http://x, path: a, ca_file: /ca}", "url is not https, so nobody has to be trusted; write https, or take"),
 ]
 
 
@@ -139,6 +140,6 @@ def test_the_examples_of_the_page_about_signals_are_good() -> None:
     """Whoever copies one has a configuration that can be used."""
     page = (ROOT / "docs/signals.md").read_text()
     examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         checked(example)

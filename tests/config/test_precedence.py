@@ -13,7 +13,7 @@ from scaler.config.problems import ConfigError
 from scaler.config.resolve import resolve
 from scaler.core.policy import Mode, Policy
 from scaler.core.types import Signal
-from tests.config.material import KEY, KNOBS, READ, READABLE, Section, layers, parsed, said, triggers
+from tests.config.material import KEY, KNOBS, READ, READABLE, Plain, Section, layers, parsed, said, triggers
 
 POLICY_FIELD = {"min": "min_replicas", "max": "max_replicas"}
 
@@ -135,10 +135,59 @@ def test_a_query_without_a_server_is_refused() -> None:
 @pytest.mark.parametrize("signal", list(Signal))
 def test_replicas_and_work_must_be_known(signal: Signal) -> None:
     """A signal that only informs, as the wait does, makes no pool; one that carries work does."""
-    pool: Section = {"signals": {signal.value: "x"}, "replicas": "y"}
+    pool: Section = {"signals": {signal.value: "x"}, "replicas": "y", "tokens_per_pod": 50.0}
     settings = parsed({**READABLE, "pools": {str(KEY): pool}})
     if signal in {Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS}:
         assert signal in resolve(settings, KEY, TriggerMetadata()).signals
     else:
         with pytest.raises(ConfigError, match="nothing says how much work there is"):
             resolve(settings, KEY, TriggerMetadata())
+
+
+@pytest.mark.parametrize(
+    ("signals", "section", "refused"),
+    [
+        (["tokens"], {}, True),
+        (["tokens"], {"pods": {"activity": ["http://a"]}}, True),
+        (["tokens"], {"tokens_per_pod": 50.0}, False),
+        (["tokens", "queue"], {}, False),
+    ],
+    ids=["alone", "beside pods", "with what a pod carries", "with a queue"],
+)
+def test_tokens_alone_teach_nothing(signals: list[str], section: Section, *, refused: bool) -> None:
+    """What a pod carries is learnt while tasks queue, so a pool that only knows tokens would ask for one pod only."""
+    pool: Section = {"signals": dict.fromkeys(signals, "x"), "replicas": "y", **section}
+    settings = parsed({**READABLE, "pools": {str(KEY): pool}})
+    if refused:
+        with pytest.raises(ConfigError, match=r"tokens_per_pod: tokens are the only signal .*; set it, or add signals"):
+            resolve(settings, KEY, TriggerMetadata())
+    else:
+        assert Signal.TOKENS in resolve(settings, KEY, TriggerMetadata()).signals
+
+
+@pytest.mark.parametrize("strategy", JobStrategy)
+def test_a_scaled_job_needs_no_replicas(strategy: JobStrategy) -> None:
+    """KEDA counts its Jobs itself, and none is stopped for a number: a queue is enough."""
+    settings = parsed({**READABLE, "pools": {str(KEY): {"signals": {"queue": "x"}}}})
+    spec = resolve(settings, KEY, parse_metadata({"scaledJobStrategy": strategy.value}))
+    assert (spec.job_strategy, spec.replicas) == (strategy, None)
+    with pytest.raises(ConfigError, match="replicas: nothing says"):
+        resolve(settings, KEY, TriggerMetadata())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "behind"),
+    [
+        ("x", 45.0),
+        ({"url": "http://a/stats", "path": "replicas"}, 5.0),
+        ({"scale": "deployments/coder"}, 0.0),
+        (None, 0.0),
+    ],
+    ids=["scraped", "a page", "the scale itself", "counted"],
+)
+def test_replicas_are_as_late_as_their_source(replicas: Plain, behind: float) -> None:
+    """What Prometheus says was scraped before; a page may be a copy as old as any signal; the API server's is live."""
+    pool: Section = {"signals": {"queue": "x"}, "replicas": replicas, "pods": {"activity": ["http://a"]}}
+    sources: Section = {"prometheus": {"url": "http://prometheus:9090", "replicas_behind": "45s"}}
+    settings = parsed({"sources": sources, "pools": {str(KEY): pool}})
+    assert resolve(settings, KEY, TriggerMetadata()).replicas_behind == behind

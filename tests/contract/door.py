@@ -120,11 +120,12 @@ class Door:
 
 @asynccontextmanager
 async def opened(
-    keeper: Keeper | None = None, *, most_pools: int = 100, streams: Streams | None = None
+    keeper: Keeper | None = None, *, most_pools: int = 100, share: int = 10_000, streams: Streams | None = None
 ) -> AsyncIterator[Door]:
     """Open a door on a free port of loopback at ``NOW``, with an empty board."""
     clock, board, keeper = VirtualClock(NOW), Board(), keeper or Keeper()
-    scaler = ExternalScaler(board, Desk(keeper, most_pools=most_pools), clock, streams=streams or Streams())
+    desk = Desk(keeper, most_pools=most_pools, share=lambda: share)
+    scaler = ExternalScaler(board, desk, clock, streams=streams or Streams())
     listener = Listener(scaler)
     port = await listener.open("127.0.0.1:0")
     try:

@@ -10,7 +10,7 @@ import pytest
 from scaler.config.pool import JobStrategy
 from scaler.core.policy import Mode, Policy
 from scaler.core.tick import tick
-from scaler.core.types import Outcome, Signal, Unknown
+from scaler.core.types import Known, Outcome, Signal, Unknown
 from scaler.external.client import Trigger
 from tests.contract.door import CODER, WIDE, Door
 from tests.core.pool import NOW, Levels, busy, idle, observe, seasoned
@@ -80,6 +80,16 @@ async def test_half_of_the_work_is_no_figure(door: Door) -> None:
     code, why = await door.refusal("GetMetrics", DEFAULT)
     assert (code, "agents/coder" in why) == ("UNAVAILABLE", True)
     assert (await door.client.poll(ACCURATE)).value == 7.0
+
+
+async def test_jobs_are_created_whatever_pods_nobody_asked_for(door: Door) -> None:
+    """KEDA's Jobs come before its next poll: for a Deployment that would be a reason to tell nothing."""
+    seen = observe([busy("a"), busy("b"), busy("c")], {Signal.QUEUE: 2.0}, replicas=1)
+    late = replace(seen, replicas=Known(1.0, NOW - 60.0))
+    outcome = tick(replace(WIDE, max_replicas=2), replace(seasoned(1), live=1), late, NOW)
+    door.board.publish(CODER, outcome)
+    assert isinstance(outcome.report, Unknown)
+    assert (await door.client.poll(DEFAULT)).value == 2.0
 
 
 async def test_no_floor_holds_for_jobs(door: Door) -> None:

@@ -13,19 +13,27 @@ from grpc_reflection.v1alpha import reflection_pb2
 from scaler.external.client import CallError, connected
 from scaler.external.desk import Desk
 from scaler.external.listener import Listener, ListenError, listening
+from scaler.external.reception import Reception, receiving
 from scaler.external.server import ExternalScaler
 from scaler.external.wire import SERVICE
 from scaler.live.board import Board
 from scaler.live.clock import SystemClock
-from tests.contract.door import CODER, TRIGGER, Door, Keeper, at_work
+from scaler.live.office import ALONE
+from tests.contract.door import CODER, TRIGGER, Door, Keeper, at_work, dialled
+from tests.support.wait import eventually
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def health(door: Door, service: str) -> int:
     """What the health service says of a service."""
+    return await health_at(door.channel, service)
+
+
+async def health_at(channel: grpc.aio.Channel, service: str) -> int:
+    """What the health service at the other end says of a service."""
     call: grpc.aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse]
-    call = door.channel.unary_unary(
+    call = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         health_pb2.HealthCheckRequest.SerializeToString,
         health_pb2.HealthCheckResponse.FromString,
@@ -35,10 +43,27 @@ async def health(door: Door, service: str) -> int:
 
 @pytest.mark.parametrize("service", ["", SERVICE])
 async def test_health_is_told_for_each_service(door: Door, service: str) -> None:
-    """A probe hears SERVING, until the service says otherwise."""
+    """A probe hears SERVING."""
     assert await health(door, service) == SERVING
-    await door.listener.set_serving(serving=False)
-    assert await health(door, service) == NOT_SERVING
+
+
+async def test_health_follows_readiness() -> None:
+    """Before every pool is evaluated a probe of the scaler hears that calls find nothing here; the process lives."""
+    ready, clock, board = [False], SystemClock(), Board()
+    scaler = ExternalScaler(board, Desk(Keeper()), clock)
+    reception = Reception(scaler, ALONE, ready=lambda: ready[0])
+    async with receiving(reception, "127.0.0.1:0") as port, dialled(port) as channel:
+        heeding = asyncio.create_task(reception.heed(clock))
+        assert (await health_at(channel, ""), await health_at(channel, SERVICE)) == (SERVING, NOT_SERVING)
+        ready[0] = True
+
+        async def serves() -> bool | None:
+            """The service is said to serve."""
+            return True if await health_at(channel, SERVICE) == SERVING else None
+
+        await eventually(serves)
+        heeding.cancel()
+        await asyncio.wait([heeding])
 
 
 async def test_health_of_an_unknown_service_is_not_found(door: Door) -> None:

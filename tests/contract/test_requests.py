@@ -114,6 +114,65 @@ async def test_pools_are_bounded_and_the_configured_ones_are_not_crowded_out() -
         assert (await door.client.poll(TRIGGER)).value == 2.0
 
 
+async def test_no_namespace_fills_the_places_of_all() -> None:
+    """One that has its share is refused another pool, which names the key to change, and the next namespace is not."""
+    async with opened(Keeper(configured={CODER: None}), share=2) as door:
+        door.board.publish(CODER, at_work(2))
+        for name in ("a", "b"):
+            assert (await door.refusal("GetMetrics", Trigger("agents", name)))[0] == "UNAVAILABLE"
+        code, why = await door.refusal("GetMetrics", Trigger("agents", "c"))
+        assert code == "RESOURCE_EXHAUSTED"
+        assert all(part in why for part in ("agents/c", "2 pools of namespace agents", "admission.pools_per_namespace"))
+        assert (await door.refusal("GetMetrics", Trigger("others", "c")))[0] == "UNAVAILABLE"
+        assert (await door.client.poll(TRIGGER)).value == 2.0  # the configuration names it, so it has its place
+        await door.clock.advance_to(NOW + HOUR + 1)
+        assert (await door.refusal("GetMetrics", Trigger("agents", "c")))[0] == "UNAVAILABLE"
+        assert door.keeper.dismissed == [PoolKey("agents", "a")]
+
+
+async def test_of_triggers_that_contradict_each_other_the_first_is_heard(door: Door) -> None:
+    """Two triggers of one pool are asked for in turn, for ever: the second is told why it is not heard, and the log."""
+    door.board.publish(CODER, at_work(2))
+    first, second = (Trigger(*CODER, {**KEDA, "max": most}) for most in ("8", "9"))
+    for n in range(2):  # somebody may have edited the trigger, and have taken it back
+        await door.clock.advance_to(NOW + 15 * n)
+        await door.client.poll(first)
+        assert n or (await door.client.poll(second)).value == 2.0
+    for n in range(2, 30):
+        await door.clock.advance_to(NOW + 15 * n)
+        door.board.publish(CODER, at_work(2, door.clock.now()))
+        await door.client.poll(first)
+        code, why = await door.refusal("GetMetrics", second)
+        assert code == "FAILED_PRECONDITION"
+        assert "this one contradicts it in max" in why
+    assert [metadata.max for _, metadata in door.keeper.admitted] == [8, 9, 8]
+    await door.clock.advance_to(NOW + 900)
+    door.board.publish(CODER, at_work(2, door.clock.now()))
+    assert (await door.client.poll(second)).value == 2.0  # the first has gone
+
+
+async def test_a_trigger_that_cannot_be_used_is_told_each_time(door: Door) -> None:
+    """Its edit contradicts the configuration: it is no rival of what it said before, and is refused for what it is."""
+    door.board.publish(CODER, at_work(2))
+    await door.client.poll(TRIGGER)
+    door.keeper.refused.add(CODER)
+    for _ in range(3):
+        assert (await door.refusal("GetMetrics", Trigger(*CODER, {"max": "8"})))[0] == "INVALID_ARGUMENT"
+    assert (await door.client.poll(TRIGGER)).value == 2.0
+
+
+async def test_contradictions_of_one_pool_are_bounded(door: Door) -> None:
+    """Somebody sends another trigger each time: after a handful no more of them are believed."""
+    door.board.publish(CODER, at_work(2))
+    codes = []
+    for most in range(1, 21):
+        try:
+            await door.client.poll(Trigger(*CODER, {"max": str(most)}))
+        except CallError as error:
+            codes.append(error.code)
+    assert codes == ["FAILED_PRECONDITION"] * 11
+
+
 async def test_a_place_is_given_up_after_an_hour_of_silence() -> None:
     """Preview environments come and go: the pool silent for longest makes room, once it is silent for an hour."""
     async with opened(most_pools=2) as door:

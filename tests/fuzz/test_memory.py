@@ -114,13 +114,14 @@ def roll() -> Take:
 
 def requests() -> Take:
     """KEDA's requests for ever new pools, of which so many are kept, an hour apart."""
-    clock, turns = VirtualClock(NOW), itertools.count()
-    desk = Desk(Keeper(parse_settings(SHARED), Registry(), clock), most_pools=10)
+    clock, turns, registry = VirtualClock(NOW), itertools.count(), Registry()
+    desk = Desk(Keeper(parse_settings(SHARED), registry, clock), most_pools=10)
 
     def take(body: bytes) -> object:
         turn = next(turns)
         pool = pb.ScaledObjectRef(namespace="agents", name=f"pool-{turn}", scalerMetadata={"max": str(turn % 90 + 1)})
         desk.receive(pool, NOW + turn * 4_000.0)
+        asyncio.run(registry.changed())  # as the loop does, which is told of each pool once
         return desk.receive(pb.ScaledObjectRef.FromString(body), NOW + turn * 4_000.0)
 
     return take
@@ -187,7 +188,7 @@ async def test_pages_that_come_and_go_leave_nothing_behind() -> None:
         await writer.drain()
 
     async with talking(answer) as url, open_documents() as reader:
-        grown = await rounds(lambda i: reader.read(JsonNumber(url=f"{url}/{i}", path=("a", 0)), NOW + i))
+        grown = await rounds(lambda i: reader.read([JsonNumber(url=f"{url}/{i}", path=("a", 0))], NOW + i))
         assert reader.health().faults == {}
     assert grown < ALLOWED
 

@@ -220,7 +220,7 @@ def test_any_answer_is_known_or_unknown(house: House, sent: bytes) -> None:
         JsonNumber(url=house.page, path=("a", "b", 0, "c")),
     )
     for i, source in enumerate(asked):
-        sample = house.runner.run(house.sources.signal(source, NOW + i * 1e6))
+        (sample,) = house.runner.run(house.sources.signals([source], NOW + i * 1e6))
         assert isinstance(sample, Known | Unknown)
         if isinstance(sample, Unknown):
             sample.why.encode()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scaler.live.loop import Grid, phase
+from scaler.live.grid import Grid, phase
 
 PERIODS = st.sampled_from([0.1, 0.3, 1.0, 5.0, 7.7])
 NOWS = st.floats(0, 1e4) | st.floats(1.7e9, 1.9e9)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scaler.config.hints import HintsSection
 from scaler.config.pool import PoolKey
+from scaler.core.pods import Pods
 from scaler.core.policy import Mode, Policy
 from scaler.core.types import Announcement, Known, Seconds, Signal
 from scaler.live.hinting import MOST_IN_POOL, Granted, HintDesk, HintError, Verdict, share
@@ -18,7 +19,7 @@ from scaler.live.hints import Wish
 from scaler.live.loop import Loop
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
-from tests.support.pools import NOON, QUEUE, REPLICAS, Diary, Oracle, Wall, settle, spec
+from tests.support.pools import NOON, PODS, QUEUE, REPLICAS, Diary, Oracle, Wall, settle, spec
 
 CODER = PoolKey("agents", "coder")
 WIDE = Policy(max_replicas=100)
@@ -257,8 +258,8 @@ def test_only_its_owner_withdraws_a_hint() -> None:
 async def test_a_hint_ticks_its_pool_at_once() -> None:
     """No time passes between the hint and the target that follows from it."""
     wall, diary, registry = Wall(), Diary(), Registry()
-    oracle = Oracle({QUEUE: Known(0, NOON), REPLICAS: Known(0, NOON)})
-    registry.put(spec(policy=Policy(max_replicas=100, slots_per_pod=10)), NOON)
+    oracle = Oracle({QUEUE: Known(0, NOON), REPLICAS: Known(0, NOON)}, pods_at={PODS: Pods.of([])})
+    registry.put(spec(pods=PODS, policy=Policy(max_replicas=100, slots_per_pod=10)), NOON)
     loop = Loop(registry, oracle, Ticker(diary), wall)
     desk = HintDesk(registry, loop.prompt, HintsSection)
     running = asyncio.create_task(loop.run())

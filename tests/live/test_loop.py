@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from scaler.config.pool import JsonNumber, PoolSpec
+from scaler.config.pool import ActivityEndpoints, JsonNumber, PoolSpec
 from scaler.core.pods import Activity, Pod, Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Known, Order, Signal, Unknown, Verb
-from scaler.live.loop import Counts, Grid, Loop, phase
+from scaler.live.grid import Grid, phase
+from scaler.live.loop import Counts, Loop
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
 from tests.support.pools import NOON, PODS, QUEUE, REPLICAS, Diary, Oracle, Wall, query, settle, spec
@@ -210,8 +211,8 @@ async def test_a_reader_that_breaks_is_an_unknown() -> None:
 
 async def test_a_missed_reading_blinds_nobody_until_the_sample_is_stale() -> None:
     """For three scrapes the last number stands and ages; then the pool holds and repeats the source's own sentence."""
-    pool = spec()
-    async with running(pool, oracle=Oracle({QUEUE: Known(4, NOON)})) as world:
+    pool = spec(pods=PODS)
+    async with running(pool, oracle=Oracle({QUEUE: Known(4, NOON)}, pods_at={PODS: Pods.of([])})) as world:
         await world.clock.pass_time(10)
         world.oracle.samples[QUEUE] = Unknown("Prometheus is away")
         await world.clock.pass_time(40)
@@ -262,8 +263,8 @@ async def test_a_pool_added_while_running_is_ticked() -> None:
 
 async def test_a_pool_removed_while_running_leaves_the_board() -> None:
     """Nobody reads or ticks it any more, and its last target is not left lying about."""
-    pool = spec()
-    async with running(pool) as world:
+    pool = spec(pods=PODS)
+    async with running(pool, oracle=Oracle(pods_at={PODS: idle_pods(1)})) as world:
         await world.clock.pass_time(10)
         world.registry.remove(pool.key)
         await settle()
@@ -285,6 +286,30 @@ async def test_a_changed_pool_keeps_its_memory_and_its_schedule() -> None:
         assert world.told(pool)[-1] == 25
         assert scheduled(world, pool) == slots(pool, NOON, 80)
         assert world.board.outcomes[pool.key][-1].memory.born == NOON
+
+
+async def test_a_changed_pool_is_read_where_it_says_now() -> None:
+    """From the change on nobody asks its former sources, and its new ones are asked at once."""
+    pool, other = spec(pods=PODS), ActivityEndpoints(urls=("http://c",))
+    oracle = Oracle(pods_at={PODS: idle_pods(1), other: idle_pods(2)})
+    async with running(pool, oracle=oracle) as world:
+        await world.clock.pass_time(10)
+        world.registry.put(spec(signals={Signal.QUEUE: query("new")}, pods=other), world.clock.now())
+        await settle()
+        asked = len(oracle.asked)
+        assert {source for source, at in oracle.asked if at == NOON + 10} >= {query("new"), other}
+        await world.clock.pass_time(20)
+        assert {source for source, _ in oracle.asked[asked:]} == {query("new"), REPLICAS, other}
+
+
+async def test_a_loop_that_has_ended_reads_and_ticks_no_more() -> None:
+    """What it had set for later is taken back: a scaler that stops, or stops leading, decides nothing afterwards."""
+    pool = spec(pods=PODS)
+    async with running(pool, oracle=Oracle(pods_at={PODS: idle_pods(1)})) as world:
+        await world.clock.pass_time(10)
+    ticks, asked = len(world.board.instants(pool.key)), len(world.oracle.asked)
+    await world.clock.pass_time(20)
+    assert (len(world.board.instants(pool.key)), len(world.oracle.asked)) == (ticks, asked)
 
 
 async def test_a_pool_put_back_at_once_starts_afresh() -> None:

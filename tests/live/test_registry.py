@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scaler.config.pool import ScheduleRule
+from scaler.config.pool import JobStrategy, ScheduleRule
 from scaler.core.pods import Activity, Phase, Pod, Pods
 from scaler.core.policy import Policy
-from scaler.core.types import Known, Observation, Signal, Unknown
+from scaler.core.types import Known, Observation, Sample, Signal, Unknown
 from scaler.live.registry import Pool, Registry
 from tests.support.pools import NOON, PODS, QUEUE, REPLICAS, query, spec
 
@@ -81,11 +81,49 @@ def test_without_a_source_of_replicas_the_pods_are_counted() -> None:
     assert pool.observe(NOON).replicas == Known(2, NOON)
 
 
-def test_pods_that_nobody_heard_are_no_count() -> None:
-    """A list of addresses alone does not say how many pods there are."""
+@pytest.mark.parametrize("others", [(), ("a",)], ids=["AloneInThePool", "BesideOneThatWasHeard"])
+def test_an_address_that_nobody_heard_is_no_count(others: tuple[str, ...]) -> None:
+    """A URL that never answered has a pod that hangs, or none: nobody can say how many replicas there are."""
     pool = Pool(spec(pods=PODS, replicas=None), NOON)
-    pool.take_pods(PODS, Pods.of([pod("a", activity=Unknown("refused"))]))
-    assert pool.observe(NOON).replicas == Unknown("no source says how many replicas there are")
+    pool.take_pods(PODS, Pods.of([*map(pod, others), pod("http://b", activity=Unknown("refused"))]))
+    replicas = pool.observe(NOON).replicas
+    assert isinstance(replicas, Unknown)
+    assert replicas.why.startswith(f"1 of {1 + len(others)} pods have never given an answer of their own, http://b ")
+
+
+@pytest.mark.parametrize(
+    ("running", "jobs"),
+    [(Known(5.0, NOON), 3.0), (Known(0.0, NOON), 0.0), (Unknown("refused"), 0.0)],
+    ids=["TwoTasksEach", "NoneRun", "NobodyKnows"],
+)
+def test_a_scaled_job_needs_no_count_of_replicas(running: Sample, jobs: float) -> None:
+    """KEDA counts the Jobs itself and stops none: what is known to run is enough to start from."""
+    signals = {Signal.QUEUE: QUEUE, Signal.INFLIGHT: query("running")}
+    policy = Policy(slots_per_pod=2)
+    pool = Pool(spec(signals=signals, replicas=None, policy=policy, job_strategy=JobStrategy.DEFAULT), NOON)
+    pool.take_signal(Signal.INFLIGHT, query("running"), running, NOON)
+    assert pool.observe(NOON).replicas == Known(jobs, NOON)
+
+
+def test_a_scaled_jobs_pods_are_its_jobs() -> None:
+    """Where they are asked one by one they are counted, whoever has never answered."""
+    pool = Pool(spec(pods=PODS, replicas=None, job_strategy=JobStrategy.ACCURATE), NOON)
+    pool.take_pods(PODS, Pods.of([pod("a"), pod("http://b", activity=Unknown("refused"))]))
+    assert pool.observe(NOON).replicas == Known(2, NOON)
+
+
+def test_a_pod_that_falls_silent_still_counts() -> None:
+    """It was heard under its own name, so it is a pod, whatever it does now."""
+    pool = Pool(spec(pods=PODS, replicas=None), NOON)
+    pool.take_pods(PODS, Pods.of([pod("a"), pod("b", activity=Unknown("refused"))]))
+    assert pool.observe(NOON).replicas == Known(2, NOON)
+
+
+def test_replicas_that_are_read_late_are_from_before() -> None:
+    """They speak of the time before the delay with which they are read, and of none after it."""
+    pool = Pool(replace(spec(), replicas_behind=30.0), NOON)
+    pool.take_replicas(REPLICAS, Known(2, NOON), NOON)
+    assert pool.observe(NOON).replicas == Known(2, NOON - 30.0)
 
 
 def test_the_reading_that_completes_the_picture_calls_for_a_tick() -> None:
@@ -103,6 +141,17 @@ def test_a_rise_of_the_queue_calls_for_a_tick(was: float, then: float, *, rises:
     pool = Pool(spec(replicas=None), NOON)
     pool.take_signal(Signal.QUEUE, QUEUE, Known(was, NOON), NOON)
     assert pool.take_signal(Signal.QUEUE, QUEUE, Known(then, NOON + 1), NOON + 1) is rises
+
+
+@pytest.mark.parametrize("signal", [Signal.QUEUE, Signal.INFLIGHT])
+@pytest.mark.parametrize("then", [2.0, 4.0])
+def test_a_scaled_job_answers_every_change_at_once(signal: Signal, then: float) -> None:
+    """A number that is a task too high is a Job too many, so tasks that are done are taken off as soon as is known."""
+    source = query("work")
+    pool = Pool(spec(signals={signal: source}, replicas=None, job_strategy=JobStrategy.DEFAULT), NOON)
+    pool.take_signal(signal, source, Known(3, NOON), NOON)
+    assert pool.take_signal(signal, source, Known(then, NOON + 1), NOON + 1)
+    assert not pool.take_signal(signal, source, Known(then, NOON + 2), NOON + 2)
 
 
 def test_a_queue_seen_again_is_no_rise() -> None:
@@ -169,7 +218,7 @@ async def test_only_real_changes_are_announced() -> None:
         lambda: registry.remove(spec().key),
     ):
         act()
-        await asyncio.wait_for(registry.changed(), 1)
+        assert await asyncio.wait_for(registry.changed(), 1) == (spec().key,)
     registry.remove(spec().key)
     pool = registry.put(spec(), NOON)
     await registry.changed()
@@ -178,6 +227,19 @@ async def test_only_real_changes_are_announced() -> None:
     await asyncio.sleep(0)
     assert not unchanged.done()
     unchanged.cancel()
+
+
+async def test_all_that_changed_is_told_once() -> None:
+    """Who looks late finds every pool that was touched since, each once, and nothing of it the next time."""
+    registry = Registry()
+    registry.replace([spec("a"), spec("b"), spec("c")], NOON)
+    await registry.changed()
+    registry.remove(spec("a").key)
+    registry.put(spec("b", policy=Policy(max_replicas=5)), NOON)
+    registry.put(spec("b", policy=Policy(max_replicas=6)), NOON)
+    assert await registry.changed() == (spec("a").key, spec("b").key)
+    registry.put(spec("d"), NOON)
+    assert await registry.changed() == (spec("d").key,)
 
 
 def test_a_list_of_pods_need_not_be_whole() -> None:

@@ -14,6 +14,7 @@ from scaler.live.store import Directory
 from tests.cli.conftest import Scaler, scaler
 from tests.cli.serving import CONFIG, serving, start
 from tests.support.agent import Agent, agent_at
+from tests.support.configmap import Mounted
 from tests.support.journals import KEY, read, replayed
 from tests.support.wait import eventually
 
@@ -57,6 +58,28 @@ async def test_memory_and_journal_are_whole_after_sigterm_and_the_next_process_g
         directory.close()
     assert replayed(journal).ticks == len(entries)
     assert json.loads(kept[1])["faded"] > json.loads(kept[0])["faded"] - 1
+
+
+async def test_a_policy_reloaded_in_the_middle_is_decided_with_again(scaler: Scaler, tmp_path: Path) -> None:
+    """A queue that is busy throughout, under a maximum of 5 and then of 3: each tick is replayed under its own."""
+    agent, journal = Agent("coder-0"), tmp_path / "journal"
+    agent.inflight = 2
+    async with agent_at(agent) as url:
+        mounted = Mounted(tmp_path, CONFIG.format(most=5, url=url))
+        async with serving(mounted.file, "--journal", journal) as served:
+            await served.ready()
+            mounted.swap(CONFIG.format(most=3, url=url))
+
+            async def reloaded() -> bool | None:
+                """A tick under the new policy is on the disk."""
+                return {entry.policy.max_replicas for entry in read(journal)[0]} == {5, 3} or None
+
+            await eventually(reloaded)
+            served.process.send_signal(signal.SIGTERM)
+            assert await served.ended() == 0
+    told = await asyncio.to_thread(scaler, "replay", journal)
+    assert told.exit_code == 0
+    assert told.stdout.endswith(": every outcome is the same\n")
 
 
 @pytest.mark.parametrize("option", ["--memory", "--journal"])

@@ -73,7 +73,7 @@ async def test_two_keys_are_enough(reader: Activities) -> None:
 
 SPOILT = {
     "not json": ("busy", "the answer is not JSON: 'busy'"),
-    "deep json": ("[" * 50_000, "the answer is not JSON"),
+    "deep json": ("[" * 4_000, "the answer is not JSON"),
     "list": ("[]", "the answer is not a JSON object"),
     "no uid": ('{"inflight": 1}', "uid is missing; it must be"),
     "empty uid": (activity(""), "uid is ''"),
@@ -115,6 +115,13 @@ async def test_only_200_is_an_answer(reader: Activities, status: int) -> None:
     assert isinstance(pod.activity, Unknown)
     assert f"HTTP {status}" in why
     assert reader.health().faults == {Fault.STATUS: 1}
+
+
+async def test_a_long_answer_is_not_read(reader: Activities) -> None:
+    """A pod has to say a few numbers: what says of itself that it is long is refused, with its length."""
+    pod, why = await ask(reader, web.Response(body=activity("a-1", 1, padding="x" * 5_000)))
+    assert isinstance(pod.activity, Unknown)
+    assert "bytes long, and 4096 are read at most" in why
 
 
 @pytest.mark.parametrize(
@@ -161,6 +168,33 @@ async def test_a_pod_that_falls_silent_keeps_its_name_and_state(reader: Activiti
         (again,) = await reader.read(there, NOW + 10)
         assert again.activity == Activity(inflight=1, at=NOW + 10)
         assert reader.unheard(there) == {}
+
+
+async def test_a_pod_that_falls_silent_while_it_starts_may_be_ready(reader: Activities) -> None:
+    """A task may run in it by now: it is no start that takes long, which would be replaced."""
+    agents = Agents({"a": activity("a-1", ready=False, started_at=NOW - 60)})
+    async with agents_at(agents) as url:
+        there = endpoints(url, "a")
+        (before,) = await reader.read(there, NOW)
+        agents.answers["a"] = web.Response(status=500)
+        (silent,) = await reader.read(there, NOW + 5)
+        agents.answers["a"] = activity("a-1", ready=False, started_at=NOW - 60)
+        (again,) = await reader.read(there, NOW + 10)
+        assert [pod.stage for pod in (before, silent, again)] == [Stage.STARTING, Stage.READY, Stage.STARTING]
+
+
+@pytest.mark.parametrize(("after", "listed"), [(60, True), (61, False)])
+async def test_a_drained_pod_that_is_long_silent_is_gone(reader: Activities, after: float, *, listed: bool) -> None:
+    """If there is a pod at its URL it is another, of which nothing is known: least of all that it was drained."""
+    agents = Agents({"a": activity("a-1", 0, phase="drained", epoch=1, acked=1), "b": activity("b-1", 1)})
+    async with agents_at(agents) as url:
+        there = endpoints(url, "a", "b")
+        await reader.read(there, NOW)
+        agents.answers["a"] = web.Response(status=500)
+        pods = await reader.read(there, NOW + after)
+        assert pods.uids == (("a-1", "b-1") if listed else ("b-1",))
+        agents.answers["a"] = activity("a-2", 1)
+        assert (await reader.read(there, NOW + after + 5)).uids == ("a-2", "b-1")
 
 
 async def test_a_uid_claimed_twice_is_believed_of_neither(reader: Activities) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from scaler.config.path import steps
 from scaler.config.pool import JsonNumber
-from scaler.core.types import Known, Unknown
+from scaler.core.types import Known, Sample, Unknown
 from scaler.sources.health import Fault
 from scaler.sources.http import LIMITS, Documents, open_documents
 from tests.support import documents as support
@@ -39,10 +39,16 @@ def source(url: str, path: str, token_file: Path | None = None) -> JsonNumber:
     return JsonNumber(url=url, path=found, token_file=None if token_file is None else str(token_file))
 
 
+async def one(reader: Documents, number: JsonNumber, now: float) -> Sample:
+    """A number that is asked for alone."""
+    (sample,) = await reader.read([number], now)
+    return sample
+
+
 async def why(reader: Documents, answer: str | bytes | web.Response, path: str = "queued") -> str:
     """The sentence the reader gives for an answer it cannot use."""
     async with documents_at(support.Documents({"/stats": answer})) as url:
-        sample = await reader.read(source(f"{url}/stats", path), NOW)
+        sample = await one(reader, source(f"{url}/stats", path), NOW)
     assert isinstance(sample, Unknown)
     return sample.why
 
@@ -65,7 +71,7 @@ async def test_the_number_at_the_end_of_the_path_is_known(
 ) -> None:
     """Whole or not, at any depth, at the instant it was asked for."""
     async with documents_at(support.Documents({"/stats": json.dumps(document)})) as url:
-        assert await reader.read(source(f"{url}/stats", path), NOW) == Known(value, NOW)
+        assert await one(reader, source(f"{url}/stats", path), NOW) == Known(value, NOW)
     assert reader.health().faults == {}
 
 
@@ -142,7 +148,7 @@ async def test_an_answer_without_end_is_neither_waited_for_nor_kept(
 ) -> None:
     """Time and bytes are bounded, whatever the server does."""
     async with talking(conversation) as url, open_documents(HASTY) as reader:
-        sample = await reader.read(source(url, "queued"), NOW)
+        sample = await one(reader, source(url, "queued"), NOW)
         assert isinstance(sample, Unknown)
         assert seen in sample.why or (conversation is stutter and "no complete answer" in sample.why)
         assert set(reader.health().faults) <= {fault, Fault.SLOW}
@@ -152,7 +158,7 @@ async def test_where_nobody_is_nothing_is_known(reader: Documents) -> None:
     """Nor at a host that no resolver can spell."""
     async with nobody() as url:
         for page in (url, "http://a..b/", "http://" + "a" * 300 + "/"):
-            sample = await reader.read(source(page, "queued"), NOW)
+            sample = await one(reader, source(page, "queued"), NOW)
             assert isinstance(sample, Unknown)
             assert "the connection failed" in sample.why
     assert reader.health().faults == {Fault.UNREACHABLE: 3}
@@ -162,12 +168,12 @@ async def test_values_of_one_page_cost_one_call(reader: Documents) -> None:
     """Signals and pools that name the same URL share its GET, while it is under way and for a moment after."""
     pages = support.Documents({"/stats": '{"queued": 7, "tokens": 120.5}'})
     async with documents_at(pages) as url:
-        both = (reader.read(source(f"{url}/stats", path), NOW) for path in ("queued", "tokens"))
+        both = (one(reader, source(f"{url}/stats", path), NOW) for path in ("queued", "tokens"))
         assert await asyncio.gather(*both) == [Known(7.0, NOW), Known(120.5, NOW)]
-        assert await reader.read(source(f"{url}/stats", "tokens"), NOW + 0.4) == Known(120.5, NOW)
+        assert await one(reader, source(f"{url}/stats", "tokens"), NOW + 0.4) == Known(120.5, NOW)
         assert pages.asked == {"/stats": 1}
-        await reader.read(source(f"{url}/stats", "queued"), NOW + 0.5)
-        await reader.read(source(f"{url}/stats?pool=coder", "queued"), NOW + 0.5)
+        await one(reader, source(f"{url}/stats", "queued"), NOW + 0.5)
+        await one(reader, source(f"{url}/stats?pool=coder", "queued"), NOW + 0.5)
         assert pages.asked == {"/stats": 2, "/stats?pool=coder": 1}
         assert pages.methods == {"GET"}
 
@@ -175,8 +181,8 @@ async def test_values_of_one_page_cost_one_call(reader: Documents) -> None:
 async def test_a_path_that_leads_nowhere_spoils_nobody_elses(reader: Documents) -> None:
     """Of one document, one value can be known and another not."""
     async with documents_at(support.Documents({"/": '{"queued": 7}'})) as url:
-        assert await reader.read(source(url, "queued"), NOW) == Known(7.0, NOW)
-        assert isinstance(await reader.read(source(url, "tokens"), NOW), Unknown)
+        assert await one(reader, source(url, "queued"), NOW) == Known(7.0, NOW)
+        assert isinstance(await one(reader, source(url, "tokens"), NOW), Unknown)
     assert reader.health().reads == 2
 
 
@@ -186,8 +192,8 @@ async def test_a_server_is_asked_by_so_many_at_once() -> None:
     hung.held = set(hung.answers)
     healthy = support.Documents({"/": '{"a": 2}'})
     async with documents_at(hung) as url, documents_at(healthy) as other, open_documents() as reader:
-        waiting = [asyncio.create_task(reader.read(source(f"{url}/{i}", "a"), NOW)) for i in range(20)]
-        assert await reader.read(source(other, "a"), NOW) == Known(2.0, NOW)
+        waiting = [asyncio.create_task(one(reader, source(f"{url}/{i}", "a"), NOW)) for i in range(20)]
+        assert await one(reader, source(other, "a"), NOW) == Known(2.0, NOW)
         assert hung.at_once <= 4
         hung.opened.set()
         assert await asyncio.gather(*waiting) == [Known(1.0, NOW)] * 20
@@ -201,8 +207,8 @@ async def test_a_token_is_read_again_each_time(reader: Documents, tmp_path: Path
     async with documents_at(pages) as url:
         for i, token in enumerate(("first\n", " second ")):
             file.write_text(token)
-            assert await reader.read(source(url, "a", file), NOW + i) == Known(1.0, NOW + i)
-        await reader.read(source(url, "a"), NOW + 1)
+            assert await one(reader, source(url, "a", file), NOW + i) == Known(1.0, NOW + i)
+        await one(reader, source(url, "a"), NOW + 1)
     assert pages.credentials == ["Bearer first", "Bearer second", None]
 
 
@@ -216,7 +222,7 @@ async def test_a_token_that_cannot_be_sent_is_told_without_telling_it(
         file.write_bytes(held)
     pages = support.Documents({"/": '{"a": 1}'})
     async with documents_at(pages) as url:
-        sample = await reader.read(source(url, "a", file), NOW)
+        sample = await one(reader, source(url, "a", file), NOW)
     assert isinstance(sample, Unknown)
     assert f"no token to send: {'there is no file ' if held is None else ''}{file}" in sample.why
     assert "two words" not in sample.why

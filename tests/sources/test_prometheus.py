@@ -88,7 +88,7 @@ USELESS = {
     "no sample": (success("vector", [{"metric": {}}]), Fault.GARBAGE, "the sample is null"),
     "object": (success("vector", {}), Fault.GARBAGE, "the result is an object, not a list"),
     "not json": ("<html>hello</html>", Fault.GARBAGE, "not an answer of the query API: <html>hello</html>"),
-    "deep json": ("[" * 100_000, Fault.GARBAGE, "not an answer of the query API"),
+    "deep json": ("[" * 60_000, Fault.GARBAGE, "not an answer of the query API"),
     "other json": ('{"queue": 5}', Fault.GARBAGE, "not an answer of the query API"),
     "bad query": (
         (400, '{"status": "error", "errorType": "bad_data", "error": "1:5: parse error"}'),
@@ -140,6 +140,14 @@ async def test_a_server_that_breaks_off_is_unknown(conversation: Conversation, f
         assert isinstance(sample, Unknown)
         assert seen in sample.why
         assert faults(reader) == {fault: 1}
+
+
+async def test_an_answer_of_many_series_is_not_read(reader: Prometheus) -> None:
+    """One number is a few hundred bytes: what says of itself that it is long is refused, with its length."""
+    many = success("vector", [{"metric": {"pod": f"p{n}"}, "value": [AT, "1"]} for n in range(2_000)])
+    sentence = await why(reader, many)
+    assert f"the answer is {len(many)} bytes long, and 65536 are read at most; one number is needed" in sentence
+    assert faults(reader) == {Fault.GARBAGE: 1}
 
 
 async def test_an_outage_is_unknown(reader: Prometheus) -> None:

@@ -25,19 +25,20 @@ sources:
 async def test_signals_and_pods_come_through_one_door() -> None:
     """Each is read where its source says, and every source that was read has its counters."""
     wanted, agents = parse_settings(CONFIG).sources, Agents({"a": activity("a-1", 1)})
-    stats = Documents({"/stats": '{"queued": 5}'})
+    stats = Documents({"/stats": '{"queued": 5, "running": 3}'})
     async with (
         query_api(QueryApi({"queue": vector("3")})) as server,
         agents_at(agents) as pods,
         documents_at(stats) as pages,
         open_sources(wanted) as sources,
     ):
-        assert await sources.signal(PrometheusQuery(query="queue", url=server), NOW) == Known(3.0, AT)
+        assert await sources.signals([PrometheusQuery(query="queue", url=server)] * 2, NOW) == [Known(3.0, AT)] * 2
         (pod,) = await sources.pods(ActivityEndpoints(urls=(f"{pods}/a",)), NOW)
         assert pod.uid == "a-1"
-        assert await sources.signal(JsonNumber(url=f"{pages}/stats", path=("queued",)), NOW) == Known(5.0, NOW)
+        numbers = [JsonNumber(url=f"{pages}/stats", path=(key,)) for key in ("queued", "running")]
+        assert await sources.signals(numbers, NOW) == [Known(5.0, NOW), Known(3.0, NOW)]
         counted = [(health.source, health.reads) for health in sources.health()]
-        assert counted == [(f"prometheus {server}", 1), ("activity", 1), ("http", 1)]
+        assert counted == [(f"prometheus {server}", 1), ("activity", 1), ("http", 2)]
 
 
 async def test_patience_is_the_operators() -> None:
@@ -52,14 +53,16 @@ async def test_patience_is_the_operators() -> None:
         documents_at(hung) as pages,
         open_sources(wanted) as sources,
     ):
-        sample = await sources.signal(PrometheusQuery(query="queue", url=server), NOW)
+        (sample,) = await sources.signals([PrometheusQuery(query="queue", url=server)], NOW)
         assert isinstance(sample, Unknown)
         assert "0.3 s" in sample.why
         there = ActivityEndpoints(urls=tuple(f"{pods}/{pod}" for pod in agents.answers))
         heard = (await sources.pods(there, NOW)).known(NOW, 15)
         assert heard.tolist() == [False] + [True] * 5
         assert agents.at_once <= 2
-        slow = await asyncio.gather(*(sources.signal(JsonNumber(url=f"{pages}/{i}", path=("a",)), NOW) for i in "12"))
-        assert ["within 0.2 s" in sample.why for sample in slow if isinstance(sample, Unknown)] == [True, True]
+        slow = await asyncio.gather(
+            *(sources.signals([JsonNumber(url=f"{pages}/{i}", path=("a",))], NOW) for i in "12")
+        )
+        assert ["within 0.2 s" in sample.why for (sample,) in slow if isinstance(sample, Unknown)] == [True, True]
         assert hung.at_once == 1
         assert [dict(health.faults) for health in sources.health()] == [*[{Fault.SLOW: 1}] * 2, {Fault.SLOW: 2}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,10 +48,12 @@ class Authority:
         """A server on loopback. ``name`` tells one certificate from the next."""
         return self.client(name, "localhost", "127.0.0.1", expires=expires)
 
-    def client(self, common: str, *alternatives: str, expires: dt.datetime = FAR_OFF) -> Identity:
-        """Whoever has this common name and these alternative names: URIs, addresses and DNS names."""
+    def client(
+        self, common: str, *alternatives: str, groups: Sequence[str] = (), expires: dt.datetime = FAR_OFF
+    ) -> Identity:
+        """Whoever has this common name, these alternative names (URIs, addresses, DNS names), and organisations."""
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _builder(_name(common), self._name, key, expires)
+        made = _builder(_name(common, *groups), self._name, key, expires)
         if alternatives:
             made = made.add_extension(
                 x509.SubjectAlternativeName([_alternative(a) for a in alternatives]), critical=False
@@ -116,8 +119,9 @@ def _builder(
     )
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+def _name(common: str, *organisations: str) -> x509.Name:
+    belongs = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation) for organisation in organisations]
+    return x509.Name([*belongs, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _alternative(name: str) -> x509.GeneralName:

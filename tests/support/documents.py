@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,9 +49,9 @@ class Documents:
 
 
 @asynccontextmanager
-async def documents_at(documents: Documents) -> AsyncIterator[str]:
+async def documents_at(documents: Documents, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve them; the value is their base URL."""
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", documents.handle)
-    async with serving(app) as url:
+    async with serving(app, tls) as url:
         yield url

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from scaler.config.pool import ActivityEndpoints, PodSource, PoolKey, PoolSpec, PrometheusQuery, SignalSource
+from scaler.config.pool import (
+    ActivityEndpoints,
+    JobStrategy,
+    PodSource,
+    PoolKey,
+    PoolSpec,
+    PrometheusQuery,
+    SignalSource,
+)
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Known, Outcome, Sample, Seconds, Signal, Unknown
@@ -34,6 +42,7 @@ def spec(
     pods: PodSource | None = None,
     replicas: SignalSource | None = REPLICAS,
     policy: Policy | None = None,
+    job_strategy: JobStrategy | None = None,
 ) -> PoolSpec:
     """A pool measured by its queue, unless it says otherwise."""
     return PoolSpec(
@@ -43,7 +52,7 @@ def spec(
         signals=MappingProxyType(dict(signals or {Signal.QUEUE: QUEUE})),
         pods=pods,
         replicas=replicas,
-        job_strategy=None,
+        job_strategy=job_strategy,
         schedule=(),
         origin=MappingProxyType({}),
     )
@@ -59,11 +68,12 @@ class Oracle:
     broken: set[SignalSource | PodSource] = field(default_factory=set)
     asked: list[tuple[SignalSource | PodSource, Instant]] = field(default_factory=list)
 
-    async def signal(self, source: SignalSource, now: Instant) -> Sample:
-        """The sample in the table, true at ``now``."""
-        await self._note(source, now)
-        sample = self.samples.get(source, LIVE)
-        return Known(sample.value, now) if isinstance(sample, Known) else sample
+    async def signals(self, sources: Sequence[SignalSource], now: Instant) -> list[Sample]:
+        """The samples in the table, true at ``now``."""
+        for source in sources:
+            await self._note(source, now)
+        found = (self.samples.get(source, LIVE) for source in sources)
+        return [Known(sample.value, now) if isinstance(sample, Known) else sample for sample in found]
 
     async def pods(self, source: PodSource, now: Instant) -> Pods | Unknown:
         """The pods in the table."""

@@ -17,6 +17,7 @@ from scaler.live.calls import Calls
 from scaler.live.clock import VirtualClock
 from scaler.live.history import History
 from scaler.live.loop import Counts
+from scaler.live.office import ALONE, Office
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
 from scaler.live.writes import Writes
@@ -60,6 +61,7 @@ class Scaler:
     reloads: Reloads = field(default_factory=lambda: Reloads(NOON))
     journal: Writes = field(default_factory=lambda: Writes("journal"))
     hints: dict[str, int] = field(default_factory=dict)
+    office: Office = ALONE
     left_out: int = 0
     stopping: bool = False
 
@@ -78,6 +80,7 @@ class Scaler:
             left_out=lambda: self.left_out,
             writes=(self.journal,),
             hints=lambda: self.hints,
+            office=self.office,
             version="1.2.3",
         )
 

@@ -15,10 +15,11 @@ import aiohttp
 import pytest
 
 from scaler.config.hints import HintsSection
-from scaler.config.pool import PoolKey
+from scaler.config.pool import PodSource, PoolKey
 from scaler.config.settings import parse_settings
+from scaler.core.pods import Pods
 from scaler.core.policy import Policy
-from scaler.core.types import Known, Seconds
+from scaler.core.types import Known, Seconds, Unknown
 from scaler.external.client import Trigger, connected
 from scaler.external.desk import Desk
 from scaler.external.listener import listening
@@ -32,7 +33,7 @@ from scaler.web.hints import BODY_MOST, hint_pages
 from scaler.web.views import Json
 from tests.contract.door import Keeper
 from tests.support.certificates import Mount, authority
-from tests.support.pools import NOON, QUEUE, REPLICAS, Oracle
+from tests.support.pools import NOON, PODS, QUEUE, REPLICAS, Oracle
 from tests.support.pools import spec as pool
 from tests.web.conftest import Scaler, spec
 
@@ -363,9 +364,10 @@ async def test_a_certificate_is_as_good_as_a_token(tmp_path: Path, common: str, 
 
 async def test_forty_sub_agents_raise_the_target_before_the_first_of_them_is_queued(tmp_path: Path) -> None:
     """KEDA is told 0 over gRPC, the hint is given over HTTP, KEDA is told 4: nothing is queued and no time passes."""
-    scaler, oracle = Scaler(), Oracle({QUEUE: Known(0, NOON), REPLICAS: Known(0, NOON)})
+    none: dict[PodSource, Pods | Unknown] = {PODS: Pods.of([])}
+    scaler, oracle = Scaler(), Oracle({QUEUE: Known(0, NOON), REPLICAS: Known(0, NOON)}, pods_at=none)
     loop = Loop(scaler.registry, oracle, Ticker(scaler.board), scaler.clock)
-    coder = scaler.admit(pool(policy=Policy(max_replicas=100, slots_per_pod=10)))
+    coder = scaler.admit(pool(pods=PODS, policy=Policy(max_replicas=100, slots_per_pod=10)))
     door = ExternalScaler(scaler.board, Desk(Keeper({coder.key: None})), scaler.clock)
     running = asyncio.create_task(loop.run())
     async with (

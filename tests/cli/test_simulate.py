@@ -1,0 +1,141 @@
+"""``scaler simulate`` as a planner uses it, and as a script does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Scaler
+
+SCENARIO = """
+question: How many pods?
+rate: [[0, 2], [1200, 2]]
+durations: lognormal:4,0.8
+max: 20
+policies: [ours, hpa]
+seeds: 1
+"""
+ALONE = ("--no-limits", "--jobs", "1")
+COMMANDS = ("run", "compare", "report", "sweep", "tune")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """A file with a small question."""
+    file = tmp_path / "small.yaml"
+    file.write_text(SCENARIO)
+    return file
+
+
+def test_run_is_ours_and_writes_its_figures(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """A table for the reader and JSON for the script, from one scenario."""
+    ran = scaler("simulate", "run", scenario, *ALONE, "--json", tmp_path / "out.json")
+    assert ran.exit_code == 0, ran.output
+    assert "How many pods?" in ran.stdout
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert list(figures) == ["rows", "summary"]
+    assert [row["policy"] for row in figures["rows"]] == ["ours"]
+    assert figures["rows"][0]["killed"] == 0
+    assert figures["rows"][0]["opt_w"] is None
+
+
+def test_compare_says_what_ours_is_beside_each_peer(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """With the limits, which no price is below; and an option stands instead of the file's key."""
+    asked = ("--seeds", "2", "--policies", "ours,job", "--jobs", "1", "--json", tmp_path / "out.json")
+    ran = scaler("simulate", "compare", scenario, *asked)
+    assert ran.exit_code == 0, ran.output
+    assert "ours beside job: price" in ran.stdout
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert [(row["policy"], row["seed"]) for row in figures["rows"]] == [
+        ("ours", 1), ("ours", 2), ("job", 1), ("job", 2),
+    ]  # fmt: skip
+    assert all(row["price_over_opt_w"] >= 1.0 for row in figures["rows"])
+    assert list(figures["summary"]["paired"]) == ["job"]
+
+
+def test_a_trace_needs_no_scenario(scaler: Scaler, tmp_path: Path) -> None:
+    """Arrivals from one file, lengths from another or from a distribution."""
+    (tmp_path / "trace.csv").write_text("arrival_s\n" + "\n".join(str(10 * n) for n in range(30)))
+    (tmp_path / "lengths.csv").write_text("duration_s\n30\n60\n")
+    for lengths in (str(tmp_path / "lengths.csv"), "lognormal:3.5,0.5"):
+        asked = ("--trace", tmp_path / "trace.csv", "--durations", lengths, "--seeds", "1", "--startup", "5s")
+        ran = scaler("simulate", "run", *asked, *ALONE)
+        assert ran.exit_code == 0, ran.output
+        assert "ours" in ran.stdout
+
+
+def test_a_rate_is_a_curve_in_a_file(scaler: Scaler, tmp_path: Path) -> None:
+    """Which stands instead of the scenario's work."""
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n900,3\n")
+    asked = ("--rate", tmp_path / "rate.csv", "--durations", "lognormal:3,0.5", "--seeds", "1")
+    assert scaler("simulate", "run", *asked, *ALONE).exit_code == 0
+
+
+def test_a_report_is_one_file(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """And its figures are those of the comparison."""
+    page, figures = tmp_path / "page.html", tmp_path / "out.json"
+    ran = scaler("simulate", "report", scenario, *ALONE, "--html", page, "--json", figures)
+    assert ran.exit_code == 0, ran.output
+    assert f"the report is in {page}" in ran.stdout.replace("\n", "")
+    assert page.read_text().startswith("<!doctype html>")
+    assert json.loads(figures.read_text())["rows"]
+
+
+def test_a_sweep_goes_on_where_it_was_stopped(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """What is kept is not run again: a figure that was changed there comes out as it stands."""
+    out, kept = tmp_path / "out.json", tmp_path / "kept"
+    asked = ("simulate", "sweep", scenario, *ALONE, "--policies", "job", "--out", kept, "--json", out)
+    first = scaler(*asked, "--over", "slots=1,2", "--over", "startup=18s,93s")
+    assert first.exit_code == 0, first.output
+    points = json.loads(out.read_text())["points"]
+    settings = [(point["settings"]["slots"], point["settings"]["startup"]) for point in points]
+    assert settings == [(1, "18s"), (1, "93s"), (2, "18s"), (2, "93s")]
+    for file in kept.iterdir():
+        file.write_text(file.read_text().replace('"policy": "job"', '"policy": "kept"'))
+    assert scaler(*asked, "--over", "slots=1,2", "--over", "startup=18s,30s,93s").exit_code == 0
+    who = [point["rows"][0]["policy"] for point in json.loads(out.read_text())["points"]]
+    assert who == ["kept", "job", "kept"] * 2
+
+
+def test_tuning_never_ends_dearer_than_what_is_shipped(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """The shipped knobs are the first trial, and the cheapest wins."""
+    asked = ("--policy", "hpa", "--budget", "4", "--jobs", "1", "--json", tmp_path / "out.json")
+    ran = scaler("simulate", "tune", scenario, *asked)
+    assert ran.exit_code == 0, ran.output
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert len(found["trials"]) == 4
+    assert found["price"] == min(trial["price"] for trial in found["trials"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str) -> None:
+    """By the same names."""
+    told = scaler("simulate", command, "--help").stdout
+    names = ("trace", "rate", "durations", "slots", "startup", "max", "policies", "seeds", "wait-price", "jobs", "json")
+    assert [name for name in names if f"--{name}" not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "absent.yaml"], "absent.yaml cannot be used"),
+        (["run", "--trace", "absent.csv", "--seeds", "1"], "absent.csv cannot be read: No such file"),
+        (["run"], "give either a trace of arrivals (--trace) or a rate (--rate)"),
+        (["compare", "--slots", "0"], "slots = 0: must be >= 1; set it to a value >= 1"),
+        (["compare", "--policies", "ours,hpb"], "hpb is none; there are ours, hpa"),
+        (["run", "--startup", "soon"], "write its median like 18s or 1m33s"),
+        (["run", "--jobs", "0"], "--jobs 0 is out of range: from 1 on"),
+        (["run", "--json", "/nowhere/out.json"], "--json /nowhere/out.json is no file that can be written"),
+        (["sweep", "--over", "slots"], "--over slots cannot be used: write a key of the scenario and its values"),
+        (["sweep", "--over", "solts=1"], 'did you mean "slots"?'),
+        (["tune", "--policy", "theirs"], "--policy theirs is none; there are ours"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, arguments: list[str], said: str) -> None:
+    """Exit code 2, and nothing on stdout."""
+    ran = scaler("simulate", *arguments, *(["--jobs", "1"] if "--jobs" not in arguments else []), "--no-limits")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert said in ran.stderr
