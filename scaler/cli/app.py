@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from scaler.cli import options
 from scaler.cli.config import commands as config_commands
 from scaler.cli.demo import demo
 from scaler.cli.extras import needing
 from scaler.cli.forms import LogFormat, LogLevel
+from scaler.cli.simulate import commands as simulate_commands
 from scaler.cli.version import own_version
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ app = typer.Typer(
 )
 app.command(epilog="Example: scaler demo --seed 3 --seconds 3600 --json figures.json")(demo)
 app.add_typer(config_commands, name="config")
+app.add_typer(simulate_commands, name="simulate")
 
 
 def _print_version(asked: bool) -> None:
@@ -47,26 +50,20 @@ def _scaler(
 def serve(  # noqa: PLR0913 (as many as there are options)
     config: Annotated[Path, typer.Argument(help="The configuration; read again when it changes.")],
     *,
-    keda: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where KEDA calls. Port 0 takes a free one.")
-    ] = "127.0.0.1:6000",
-    http: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where health, metrics and the API are. Port 0 takes a free one.")
-    ] = "127.0.0.1:8080",
-    memory: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where what pools have learnt outlives the process.")
-    ] = None,
-    journal: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where every decision is written down, for scaler replay.")
-    ] = None,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="How log lines look; auto is console on a terminal and JSON elsewhere.")
-    ] = LogFormat.AUTO,
-    log_level: Annotated[
-        LogLevel, typer.Option(help="The least that is told; debug has every decision, not only changes.")
-    ] = LogLevel.INFO,
+    keda: options.Keda = "127.0.0.1:6000",
+    http: options.Http = "127.0.0.1:8080",
+    memory: options.Memory = None,
+    journal: options.Journal = None,
+    lease: options.Lease = None,
+    identity: options.Identity = None,
+    kubeconfig: options.Kubeconfig = None,
+    log_format: options.Format = LogFormat.AUTO,
+    log_level: options.Level = LogLevel.INFO,
 ) -> None:
     """Answer KEDA, from the pools of a file and those that triggers bring.
+
+    Of several replicas with one --lease, one leads: it answers KEDA, and labels its pod agent-scaler.io/leader=true for
+    the Service to find it. The others are ready, read along, and take over when its lease runs out or is given back.
 
     Logs go to stderr. SIGTERM and SIGINT end streams with OK, let calls finish and exit 0 within 5 seconds; a second
     one ends the process at once, with 128 and the signal's number.
@@ -75,8 +72,10 @@ def serve(  # noqa: PLR0913 (as many as there are options)
     with needing("scaler"):
         from scaler.cli.disk import Folders
         from scaler.cli.doors import Places
-        from scaler.cli.serve import run
-    run(config, Places(keda=keda, http=http), Folders(memory, journal), log_format, log_level)
+        from scaler.cli.seat import Candidacy
+        from scaler.cli.serve import Asked, run
+    asked = Asked(Places(keda=keda, http=http), Folders(memory, journal), Candidacy(lease, identity, kubeconfig))
+    run(config, asked, log_format, log_level)
 
 
 @app.command(epilog="Example: scaler replay /var/lib/scaler/journal --policy changed.yaml --pool agents/coder")

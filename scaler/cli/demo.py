@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from scaler.cli import options
 from scaler.cli.extras import needing
 
 
-def demo(
+def demo(  # noqa: PLR0913 - an option each
     *,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
     seconds: Annotated[int, typer.Option(help="How long to run, in virtual seconds.")] = 7200,
@@ -20,6 +21,7 @@ def demo(
         float | None,
         typer.Option(help="Virtual seconds per second, to watch it: 60 is a minute a second.", show_default="no limit"),
     ] = None,
+    journal: options.Journal = None,
 ) -> None:
     """Run the real scaler on an embedded world of agents, and a plain HPA on the same work beside it.
 
@@ -27,4 +29,4 @@ def demo(
     """
     with needing("scaler"):
         from scaler.cli.demo_run import Wish, run
-    run(Wish(seed=seed, seconds=seconds, json=json, table=table, speed=speed))
+    run(Wish(seed=seed, seconds=seconds, json=json, table=table, speed=speed, journal=journal))

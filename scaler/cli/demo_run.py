@@ -14,14 +14,18 @@ from rich.console import Console
 from rich.text import Text
 
 from scaler.cli.demo_view import Show, comparison, reading, viewing
+from scaler.cli.disk import Disk, Folders
 from scaler.cli.lockstep import LockstepError, play
 from scaler.cli.output import fail, refuse
 from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
-from scaler.sim.run import run_plain_hpa
+from scaler.sim.peers.catalogue import PEERS
+from scaler.sim.peers.sight import Pool
+from scaler.sim.pool import Setting
+from scaler.sim.run import Peer
 from scaler.sim.score import Score, score
 from scaler.sim.workload import Workload, generate
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 
 START: Final[Instant] = 1_767_600_000.0  # a Monday, 2026-01-05 08:00 UTC
 SHORTEST: Final = 60
@@ -36,6 +40,7 @@ class Wish:
         json: where the figures go, if anywhere.
         table: whether moments are shown; otherwise there is progress alone.
         speed: virtual seconds per second; None is as fast as it goes.
+        journal: where every decision is written down, if anywhere.
     """
 
     seed: int
@@ -43,6 +48,7 @@ class Wish:
     json: Path | None
     table: bool
     speed: float | None
+    journal: Path | None
 
 
 def run(wish: Wish) -> None:
@@ -57,7 +63,7 @@ def run(wish: Wish) -> None:
     except LockstepError as error:
         fail(f"the demo did not hold: {error}")
     peer = World(Setting(guarded=False), tasks, start=START, seed=wish.seed)
-    run_plain_hpa(peer, START + wish.seconds)
+    Peer(peer, PEERS["hpa"], Pool()).run(START + wish.seconds)
     ours, hpa = score(world), score(peer)
     console.print(comparison(ours, hpa))
     console.print(Text(reading(ours, hpa)))
@@ -67,13 +73,15 @@ def run(wish: Wish) -> None:
 
 async def _run(world: World, wish: Wish, show: Show) -> None:
     """Run the world under the scaler, no faster than was asked for."""
-    wall = SystemClock()
+    wall, journal = SystemClock(), Disk(Folders(journal=wish.journal)).journal
     began = wall.now()
-    async with aclosing(play(world, START + wish.seconds)) as moments:
+    async with aclosing(play(world, START + wish.seconds, journal)) as moments:
         async for moment in moments:
             if wish.speed is not None:
                 await wall.sleep_until(began + moment.elapsed / wish.speed)
             show(moment)
+    if journal is not None:
+        journal.close()
 
 
 def _check(wish: Wish) -> None:

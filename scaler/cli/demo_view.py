@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
@@ -80,17 +81,18 @@ def _progress(_: Console, seconds: Seconds) -> Iterator[Show]:
 def _cells(moment: Moment) -> tuple[str, ...]:
     """One row, in the order of ``COLUMNS``."""
     world, outcome = moment.world, moment.outcome
-    pods = [pod for pod in world.pods.values() if not pod.leaving]
-    serving = [pod for pod in pods if pod.phase is Phase.ACTIVE]
-    ready = sum(pod.ready_at is not None for pod in serving)
+    fleet = world.fleet
+    serving = fleet.phase[fleet.stays()] == Phase.ACTIVE
+    ready = int(np.count_nonzero(fleet.ready() & serving))
+    active = int(np.count_nonzero(serving))
     report = outcome.report
     return (
         _clock(moment.elapsed),
         f"{outcome.evidence.demand.up:.1f}",
         "?" if isinstance(report, Unknown) else str(report),
         str(ready),
-        str(len(serving) - ready),
-        str(len(pods) - len(serving)),
+        str(active - ready),
+        str(len(serving) - active),
         str(world.work.running),
         str(len(world.work.queue)),
         sentence(outcome),
@@ -134,7 +136,7 @@ def reading(ours: Score, hpa: Score) -> str:
 - Ours took {ours.removals} pods away and cut {ours.killed} runs. The HPA took {hpa.removals} away and cut \
 {hpa.killed}: it says how many go, and the ReplicaSet picks them without knowing who is busy.
 - Ours cost {_beside(ours.pod_hours, hpa.pod_hours)} pod hours, and 95 % of the tasks waited at most \
-{_beside(ours.wait_p95_s, hpa.wait_p95_s)} s. Waiting does not count the work that was cut and begun again.
+{_beside(ours.wait_p95_s, hpa.wait_p95_s)} s. What was cut is part of a wait, which lasts until the run that counts.
 - Ours turned back quickly {ours.quick_reversals_per_hour:.1f} times an hour, the HPA \
 {hpa.quick_reversals_per_hour:.1f} times: its window of 300 s keeps it still, and pays for that in pods.
 - The HPA is given waiting and running tasks together, read without delay. On waiting tasks alone, as a plain queue \

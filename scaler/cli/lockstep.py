@@ -8,14 +8,14 @@ and the HPA. While a call is under way no virtual time passes, so the same seed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from scaler.cli.keeper import Keeper
 from scaler.config.check import checked
-from scaler.config.pool import JsonNumber, PodSource, PoolKey, SignalSource
+from scaler.config.pool import PodSource, PoolKey, PrometheusQuery, SignalSource
 from scaler.core.pods import Pods
 from scaler.core.types import Instant, Order, Outcome, Sample, Seconds, Signal, Unknown
 from scaler.external.client import CallError, Client, Trigger, connected
@@ -26,7 +26,7 @@ from scaler.live.board import Board
 from scaler.live.clock import Clock, VirtualClock
 from scaler.live.loop import Loop
 from scaler.live.registry import Registry
-from scaler.live.ticker import Ticker
+from scaler.live.ticker import Ticker, Witness
 from scaler.sim.drains import Drains
 from scaler.sim.hpa import FOLLOW
 from scaler.sim.keda import ScaledObject
@@ -80,13 +80,16 @@ class Bridge:
 
     def __init__(self, world: World, clock: Clock) -> None:
         self._world, self._clock = world, clock
-        self._sight, self._drains = Sight(world), Drains(world)
+        self._sight, self._drains = Sight(world, QUERIES.values()), Drains(world)
 
-    async def signal(self, source: SignalSource, now: Instant) -> Sample:
+    async def signals(self, sources: Sequence[SignalSource], now: Instant) -> list[Sample]:
         """What Prometheus answers: figures of its last scrape, the replicas as they stand."""
-        if isinstance(source, JsonNumber):
-            return Unknown("the world has no JSON documents")
         self._world.run_until(now)
+        return [self._signal(source) for source in sources]
+
+    def _signal(self, source: SignalSource) -> Sample:
+        if not isinstance(source, PrometheusQuery):
+            return Unknown("the world has no JSON documents")
         return self._sight.replicas() if source.query == REPLICAS else self._sight.signal(QUERIES[source.query])
 
     async def pods(self, _: PodSource, now: Instant) -> Pods:
@@ -101,11 +104,13 @@ class Bridge:
 
 
 @asynccontextmanager
-async def _scaler(world: World, clock: VirtualClock) -> AsyncIterator[tuple[Client, Board, Loop]]:
+async def _scaler(
+    world: World, clock: VirtualClock, witness: Witness | None
+) -> AsyncIterator[tuple[Client, Board, Loop]]:
     """The scaler at work on the world, and a client of its door."""
     bridge, board, registry = Bridge(world, clock), Board(), Registry()
     keeper = Keeper(checked(CONFIG), registry, clock)
-    loop = Loop(registry, bridge, Ticker(board, bridge), clock)
+    loop = Loop(registry, bridge, Ticker(board, bridge, witness), clock)
     door = ExternalScaler(board, Desk(keeper), clock)
     async with listening(door, "127.0.0.1:0") as port, connected(f"127.0.0.1:{port}") as client:
         running = asyncio.create_task(loop.run())
@@ -120,7 +125,7 @@ async def _scaler(world: World, clock: VirtualClock) -> AsyncIterator[tuple[Clie
             await asyncio.wait([running])
 
 
-async def play(world: World, end: Instant) -> AsyncGenerator[Moment]:
+async def play(world: World, end: Instant, witness: Witness | None = None) -> AsyncGenerator[Moment]:
     """Run the world until ``end`` under the scaler; yields at each of KEDA's polls.
 
     Raises:
@@ -128,7 +133,7 @@ async def play(world: World, end: Instant) -> AsyncGenerator[Moment]:
     """
     clock = VirtualClock(world.now)
     scaled = ScaledObject(behavior=FOLLOW)
-    async with _scaler(world, clock) as (client, board, loop):
+    async with _scaler(world, clock, witness) as (client, board, loop):
         for at, beat in beats(world.now, end, Beat.POLL, Beat.SYNC):
             await clock.advance_to(at)
             world.run_until(at)

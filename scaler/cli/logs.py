@@ -19,6 +19,7 @@ from scaler.core.explain import labels, sentence
 from scaler.core.types import Hold, Outcome, Unknown
 from scaler.live.board import Board
 from scaler.live.history import History
+from scaler.live.office import ALONE, Office
 
 DECISIONS: Final = "scaler.decisions"  # the logger of decisions
 MOVED: Final = "the target moved"
@@ -72,10 +73,14 @@ def without_secrets(_: object, __: str, line: structlog.typing.EventDict) -> str
 
 
 class LoggedBoard(Board):
-    """A board that counts and logs what is put on it: moves and new reasons to everybody, the rest to who wants all."""
+    """A board that counts and logs what is put on it: moves and new reasons to everybody, the rest to who wants all.
 
-    def __init__(self) -> None:
+    A replica that stands by decides nothing, so of it there is nothing to tell.
+    """
+
+    def __init__(self, office: Office = ALONE) -> None:
         super().__init__()
+        self._office = office
         self.history = History()
         self._log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(DECISIONS)
 
@@ -83,6 +88,8 @@ class LoggedBoard(Board):
         """Put the outcome in the place of the one before it, count it and log it."""
         before = self.get(key)
         super().publish(key, outcome)
+        if self._office.term is None:
+            return
         self.history.note(key, outcome)
         if _moved(None if before is None else before.outcome, outcome):
             self._line(key, outcome).info(MOVED)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import web
@@ -18,9 +19,11 @@ from scaler.cli.doors import Doors, Places
 from scaler.cli.ending import Ending, leave
 from scaler.cli.follower import Follower
 from scaler.cli.forms import LogFormat, LogLevel
+from scaler.cli.interpreter import serve_well
 from scaler.cli.keeper import Keeper
 from scaler.cli.logs import LoggedBoard, set_up
 from scaler.cli.output import FAILED, fail, refuse
+from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
 from scaler.cli.watcher import Watcher
@@ -29,7 +32,7 @@ from scaler.config.problems import ConfigError
 from scaler.config.settings import Settings
 from scaler.core.types import Seconds
 from scaler.external.desk import Desk
-from scaler.external.listener import listening
+from scaler.external.reception import Reception, receiving
 from scaler.external.server import ExternalScaler
 from scaler.live.certificates import CertificateError
 from scaler.live.clock import Clock, SystemClock
@@ -37,14 +40,15 @@ from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
-from scaler.sources.reader import open_sources
+from scaler.sources.reader import Sources, open_sources
 from scaler.web.app import application, served
 from scaler.web.hints import hint_pages
-from scaler.web.running import Reloads, Running
+from scaler.web.running import Readiness, Reloads, Running
 
 LARGEST_PORT: Final = 65_535
 GRACE: Final[Seconds] = 1.5  # for each of the steps of an orderly end
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+Listening: TypeAlias = AbstractAsyncContextManager[int]  # the value is the port
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,20 @@ class _File:
     settings: Settings
 
 
-def run(config: Path, places: Places, folders: Folders, form: LogFormat, level: LogLevel) -> None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for, beside the file."""
+
+    places: Places
+    folders: Folders
+    candidacy: Candidacy
+
+
+def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
     """Serve until SIGTERM or SIGINT. Does not return once it serves: the process ends with the exit code."""
-    for option, place in (("--keda", places.keda), ("--http", places.http)):
+    for option, place in (("--keda", asked.places.keda), ("--http", asked.places.http)):
         _split(option, place)
+    check(asked.candidacy)
     if str(config) == "-":
         refuse("- is no file that can be read again when it changes: name one")
     text = read(config)
@@ -67,20 +81,23 @@ def run(config: Path, places: Places, folders: Folders, form: LogFormat, level: 
         settings = checked(text)
     except ConfigError as error:
         refuse("\n".join(f"{config}: {problem}" for problem in error.problems))
+    serve_well()
     sparing = set_up(form, level)
-    asyncio.run(_serve(_File(config, text, settings), places, Disk(folders), sparing))
+    asyncio.run(_serve(_File(config, text, settings), asked, Disk(asked.folders), sparing))
 
 
-async def _serve(file: _File, places: Places, disk: Disk, sparing: Sparing) -> None:
+async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> None:
     """What is entered last is left first: KEDA's door closes while the pages still say that we are not ready."""
-    ending, clock, registry, board = Ending(), SystemClock(), Registry(disk.recall), LoggedBoard()
+    ending, clock, registry = Ending(), SystemClock(), Registry(disk.recall)
     keeper, follower = Keeper(file.settings, registry, clock), Follower(file.path, file.text, Reloads(clock.now()))
     async with AsyncExitStack() as stack:
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
-        loop = Loop(registry, sources, Ticker(board, witness=disk.journal), clock)
-        doors = _doors(places, keeper, clock)
-        door = ExternalScaler(board, Desk(keeper), clock, guard=doors.guard())
+        seat = await stack.enter_async_context(seated(asked.candidacy, clock))
+        board = LoggedBoard(seat.office)
+        ticker, doors = Ticker(board, witness=disk.journal, office=seat.office), _doors(asked.places, keeper, clock)
+        loop = Loop(registry, sources, ticker, clock)
+        door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -96,16 +113,37 @@ async def _serve(file: _File, places: Places, disk: Disk, sparing: Sparing) -> N
             writes=disk.writes,
             hints=desk.counts,
             certificates=doors.standings,
+            office=seat.office,
             version=own_version(),
         )
-        pages = application(running, doors.readers())
-        pages.add_routes(hint_pages(desk, clock).routes())
-        await _open(stack, door, running, pages, doors)
-        watcher = Watcher(sources.health, sparing)
-        following = (follower.follow(keeper, clock), *doors.following(clock))
-        code = await _until(ending.asked, loop.run(), *following, watcher.watch(clock), *disk.work(registry, clock))
+        reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
+        pages = _pages(running, doors, desk)
+        http = served(pages, *_split("--http", asked.places.http), certificates=doors.http)
+        await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
+        begin = partial(_begin_anew, registry, ticker, sources, clock)
+        work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
+        work += [follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
+        code = await _until(ending.asked, *work, Watcher(sources.health, sparing).watch(clock))
     LOG.info("stopped")
     leave(code)
+
+
+def _pages(running: Running, doors: Doors, desk: HintDesk) -> web.Application:
+    pages = application(running, doors.readers())
+    pages.add_routes(hint_pages(desk, running.clock).routes())
+    return pages
+
+
+def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clock) -> None:
+    """Before a term: what was decided until now was decided without the right to, so nobody is answered from it."""
+    sources.forget()
+    for pool in registry:
+        ticker.forget(pool.spec.key)
+    registry.begin_anew(clock.now())
+
+
+def _desk(keeper: Keeper) -> Desk:
+    return Desk(keeper, share=lambda: keeper.settings.admission.pools_per_namespace)
 
 
 def _doors(places: Places, keeper: Keeper, clock: Clock) -> Doors:
@@ -115,18 +153,15 @@ def _doors(places: Places, keeper: Keeper, clock: Clock) -> Doors:
         refuse(f"{error}; it is named under tls in the configuration")
 
 
-async def _open(
-    stack: AsyncExitStack, door: ExternalScaler, running: Running, pages: web.Application, doors: Doors
-) -> None:
-    """Listen at both places, until the stack is unwound."""
-    host, port = _split("--http", doors.places.http)
+async def _open(stack: AsyncExitStack, running: Running, seat: Seat, http: Listening, keda: Listening) -> None:
+    """Listen at both places until the stack is unwound; the seat is left when KEDA's door has closed."""
     try:
-        http = await stack.enter_async_context(served(pages, host, port, certificates=doors.http))
-        calls = listening(door, doors.places.keda, certificates=doors.keda, grace=GRACE)
-        keda = await stack.enter_async_context(calls)
+        http_port = await stack.enter_async_context(http)
+        stack.push_async_callback(seat.leave)
+        keda_port = await stack.enter_async_context(keda)
     except OSError as error:
         fail(f"{error}; choose another place with --keda or --http")
-    LOG.info("serving", keda=keda, http=http, pools=len(running.registry), version=running.version)
+    LOG.info("serving", keda=keda_port, http=http_port, pools=len(running.registry), version=running.version)
 
 
 async def _until(stop: asyncio.Event, *work: Coroutine[None, None, None]) -> int:

@@ -19,6 +19,7 @@ BREACHES = [
     ("dependencies point inwards", "attic/breach.py", "import math"),
     ("the core is pure", "core/breach.py", "import asyncio"),
     ("the simulator never sees the live shell", "sim/breach.py", "import time"),
+    ("the peers share nothing with our decision", "sim/peers/breach.py", "import scaler.core.dampen"),
     ("the agent imports nothing of ours", "agent/breach.py", "import scaler.core"),
     ("only the command line imports the agent", "live/breach.py", "import scaler.agent"),
 ]

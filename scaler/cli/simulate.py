@@ -1,0 +1,202 @@
+"""``scaler simulate``: a pool on a laptop, before anything is deployed."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Final, TypeVar, get_type_hints
+
+import typer
+
+from scaler.cli.extras import needing
+
+commands = typer.Typer(
+    name="simulate",
+    help="Ask what a pool would cost and how long its tasks would wait, under ours and under other autoscalers.",
+    no_args_is_help=True,
+)
+
+WORK: Final = "What comes"
+POOL: Final = "The pool"
+RUNS: Final = "The runs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What every command takes. Whatever is given here stands instead of what the scenario says."""
+
+    scenario: Annotated[
+        Path | None, typer.Argument(metavar="[SCENARIO]", help="A scenario file; simulations/ has some.")
+    ] = None
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv[.gz]",
+            help="Arrivals: arrival_s, and where they are known duration_s, tokens, session. "
+            "Azure's, BurstGPT's and Mooncake's own files are read too.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    rate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Arrivals as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
+    ] = None
+    durations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|lognormal:MU,SIGMA",
+            help="How long tasks take: a file with duration_s to draw from, or a distribution of seconds.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    lasts: Annotated[
+        str | None, typer.Option(metavar="12h", help="How much of the arrivals is used.", rich_help_panel=WORK)
+    ] = None
+    longest: Annotated[str | None, typer.Option(metavar="2h", help="When a task gives up.", rich_help_panel=WORK)] = (
+        None
+    )
+    bursts: Annotated[
+        float | None,
+        typer.Option(help="Variance over mean of a curve's arrivals in 60 s; 1 is Poisson.", rich_help_panel=WORK),
+    ] = None
+    thin: Annotated[
+        float | None,
+        typer.Option(help="Share of a trace's arrivals that is kept; a curve is multiplied.", rich_help_panel=WORK),
+    ] = None
+    stretch: Annotated[
+        float | None, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
+    ] = None
+    slots: Annotated[int | None, typer.Option(help="Tasks that a pod runs at once.", rich_help_panel=POOL)] = None
+    startup: Annotated[
+        str | None,
+        typer.Option(
+            metavar="18s|lognormal:MU,SIGMA", help="From a pod's creation until it is ready.", rich_help_panel=POOL
+        ),
+    ] = None
+    min: Annotated[int | None, typer.Option(help="Fewest replicas.", rich_help_panel=POOL)] = None
+    max: Annotated[int | None, typer.Option(help="Most replicas.", rich_help_panel=POOL)] = None
+    target_wait: Annotated[
+        str | None,
+        typer.Option(metavar="30s", help="How long 95 % of the tasks may wait at most.", rich_help_panel=POOL),
+    ] = None
+    dispatch: Annotated[
+        str | None,
+        typer.Option(metavar="pull|random|latest|lowest", help="How a task finds its slot.", rich_help_panel=POOL),
+    ] = None
+    wait_price: Annotated[
+        float | None, typer.Option(help="Price of a second of waiting, in pod-seconds.", rich_help_panel=RUNS)
+    ] = None
+    policies: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Who is asked: ours and the peers by name.", rich_help_panel=RUNS),
+    ] = None
+    seeds: Annotated[int | None, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = None
+    limits: Annotated[
+        bool,
+        typer.Option(
+            help="Work out what the best possible would cost; this takes longest. Without it those figures are null.",
+            rich_help_panel=RUNS,
+        ),
+    ] = True
+    jobs: Annotated[
+        int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
+    ] = os.cpu_count() or 1
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedReport(Asked):
+    """What ``report`` takes beside."""
+
+    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the report goes.")] = Path("report.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedSweep(Asked):
+    """What ``sweep`` takes beside."""
+
+    over: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=A,B,C", help="A key of the scenario and its values; may be given more than once."),
+    ]
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep each figure here as it is found; what is there is not run again."),
+    ] = None
+    dask: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, to run on its workers.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedTune(Asked):
+    """What ``tune`` takes beside."""
+
+    policy: Annotated[str, typer.Option(help="Whose knobs: ours, or a peer by name.")] = "ours"
+    budget: Annotated[int, typer.Option(help="Trials, each of all seeds.")] = 40
+
+
+Wish = TypeVar("Wish", bound=Asked)
+
+
+def _command(act: Callable[[Wish], None]) -> None:
+    """Add a command that takes the fields of the one argument of ``act``: each option is written down once."""
+    (wish,) = get_type_hints(act, include_extras=True).keys() - {"return"}
+    kind: type[Wish] = get_type_hints(act)[wish]
+    hints = get_type_hints(kind, include_extras=True)
+
+    def command(**given: object) -> None:
+        act(kind(**given))  # type: ignore[arg-type] # typer has parsed them by these very annotations
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    taken = [inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name]) for f in fields(kind)]
+    taken = [p.replace(default=inspect.Parameter.empty) if p.name == "over" else p for p in taken]
+    command.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined] # what inspect and typer look at
+    command.__annotations__ = {**hints, "return": None}
+    command.__doc__ = act.__doc__
+    example = f"Example: scaler simulate {act.__name__} simulations/monday-morning.yaml --seeds 3"
+    commands.command(name=act.__name__, epilog=example)(command)
+
+
+def run(asked: Asked) -> None:
+    """Run one policy, ours unless --policies names another, and print its figures."""
+    with needing("sim"):
+        from scaler.cli.simulate_run import compare_policies
+    compare_policies(asked, policies=asked.policies or "ours")
+
+
+def compare(asked: Asked) -> None:
+    """Run several policies on the same arrivals, and print their figures side by side."""
+    with needing("sim"):
+        from scaler.cli.simulate_run import compare_policies
+    compare_policies(asked, policies=asked.policies)
+
+
+def report(asked: AskedReport) -> None:
+    """Compare policies, and write one HTML file that shows what happened and needs nothing beside it."""
+    with needing("sim"):
+        from scaler.cli.simulate_run import write_report
+    write_report(asked)
+
+
+def sweep(asked: AskedSweep) -> None:
+    """Compare policies on every combination of the values of some keys of the scenario."""
+    with needing("sim"):
+        from scaler.cli.simulate_sweep import sweep as sweep_all
+    sweep_all(asked)
+
+
+def tune(asked: AskedTune) -> None:
+    """Look for the knobs of one policy that make the scenario cheapest. Tune on other days than you judge by."""
+    with needing("sim"):
+        from scaler.cli.simulate_tune import tune as tune_one
+    tune_one(asked)
+
+
+for _act in (run, compare, report, sweep, tune):
+    _command(_act)

@@ -1,0 +1,187 @@
+"""What ``scaler simulate run`` and ``compare`` do: work all runs out, and print and write their figures."""
+
+from __future__ import annotations
+
+import json as json_
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from scaler.cli.output import fail, refuse
+from scaler.cli.simulate import Asked, AskedReport
+from scaler.config.problems import ConfigError
+from scaler.config.reading import Plain
+from scaler.sim.compare import Answer, Job, cores, histories, jobs, rows, summary, work_out
+from scaler.sim.match import Row
+from scaler.sim.scenario import Scenario, changed, read_scenario
+
+KEYS: Final = (  # options that are keys of a scenario
+    *("trace", "rate", "durations", "lasts", "longest", "bursts", "thin", "stretch"),
+    *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "seeds"),
+)
+COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
+    ("killed", "killed", 1),
+    ("p50 s", "wait_p50_s", 1),
+    ("p95 s", "wait_p95_s", 1),
+    ("p99 s", "wait_p99_s", 1),
+    ("pod h", "pod_hours", 1),
+    ("price", "price", 0),
+    ("/opt", "price_over_opt_w", 2),
+    ("/blind", "price_over_opt_blind", 2),
+    ("turns", "quick_reversals_per_hour", 1),
+    ("waste", "wasted_starts", 0),
+)
+READING: Final = """\
+killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
+pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
+all that comes, and of the best without foresight. turns: quick reversals an hour. waste: pods that never ran a task."""
+
+
+def compare_policies(asked: Asked, *, policies: str | None) -> None:
+    """Run these policies, or those of the scenario, and tell."""
+    scenario = scenario_of(asked, policies)
+    check_file("--json", asked.json)
+    todo = jobs(scenario, limits=asked.limits)
+    found = rows(todo, answers(todo, asked))
+    told = summary(scenario, found)
+    tell(Console(), scenario, found, told)
+    if asked.json is not None:
+        write(asked.json, figures(found, told))
+
+
+def figures(found: Sequence[Row], told: Mapping[str, object]) -> dict[str, object]:
+    """What is written: a row a run, and what they say together."""
+    plain = [{name: value for name, value in asdict(row).items() if name != "unfinished"} for row in found]
+    return {"rows": plain, "summary": told}
+
+
+def write_report(asked: AskedReport) -> None:
+    """Run the policies, and write the page that shows what happened."""
+    from scaler.sim.report import page  # the plots are a large import that nothing else needs
+
+    scenario = scenario_of(asked, asked.policies)
+    for option, file in (("--html", asked.html), ("--json", asked.json)):
+        check_file(option, file)
+    todo = jobs(scenario, limits=asked.limits, drawn=True)
+    given = answers(todo, asked)
+    found = rows(todo, given)
+    told = summary(scenario, found)
+    tell(Console(), scenario, found, told)
+    asked.html.write_text(page(scenario, found, told, histories(given)), encoding="utf-8")
+    typer.echo(f"the report is in {asked.html}")
+    if asked.json is not None:
+        write(asked.json, figures(found, told))
+
+
+def scenario_of(asked: Asked, policies: str | None) -> Scenario:
+    """The scenario with what the options say instead."""
+    changes: dict[str, Plain] = {
+        key: str(value) if isinstance(value, Path) else value
+        for key in KEYS
+        if (value := getattr(asked, key)) is not None
+    }
+    if policies is not None:
+        changes["policies"] = [name.strip() for name in policies.split(",")]
+    if "trace" in changes or "rate" in changes:
+        changes = {"trace": None, "rate": None} | changes
+    try:
+        scenario = Scenario() if asked.scenario is None else read_scenario(asked.scenario)
+        return changed(scenario, changes)
+    except ConfigError as error:
+        refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
+
+
+def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:
+    """Work everything out, with a bar that shows how far it is."""
+    if asked.jobs < 1:
+        refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
+    try:
+        with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo)) as told:
+            return work_out(todo, executor, told=told)
+    except ValueError as error:
+        refuse(str(error))
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal; elsewhere nothing. Answers what to call for each step."""
+    console = Console(stderr=True)
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("runs and limits", total=total)
+        yield lambda: bar.advance(task)
+
+
+def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, object]) -> None:
+    """Print the figures for a reader."""
+    if scenario.question:
+        console.print(Text(scenario.question.strip()), style="bold")
+    console.print(_table(scenario, told))
+    for line in _pairs(told):
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
+    for row in found:
+        if row.unfinished:
+            console.print(
+                Text(f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie")
+            )
+
+
+def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), title=f"Means of {scenario.seeds} runs", title_justify="left")
+    table.add_column("policy", no_wrap=True)
+    for name, *_ in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    means = told["policies"]
+    assert isinstance(means, dict)  # noqa: S101 - summary made it
+    for policy, figures in means.items():
+        table.add_row(policy, *(_shown(figures[key], decimals) for _, key, decimals in COLUMNS))
+    return table
+
+
+def _shown(figure: float | None, decimals: int) -> str:
+    return "-" if figure is None else f"{figure:,.{decimals}f}"
+
+
+def _pairs(told: Mapping[str, object]) -> Iterator[str]:
+    """Ours beside each peer, on the same seeds."""
+    paired = told["paired"]
+    assert isinstance(paired, dict)  # noqa: S101 - summary made it
+    for peer, figures in paired.items():
+        price, hours, wait = figures["price"], figures["pod_hours"], figures["wait_p95_s"]
+        yield (
+            f"ours beside {peer}: price {_share(price)}, pod hours {_share(hours)}, "
+            f"p95 wait {wait['mean']:+.1f} s{_bounds(wait, '{:+.1f}')}"
+        )
+
+
+def _share(figure: Mapping[str, float | None]) -> str:
+    mean = figure["mean"] or 0.0
+    return f"{100 * mean:+.0f} %{_bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
+
+
+def _bounds(figure: Mapping[str, float | None], form: str) -> str:
+    low, high = figure["low"], figure["high"]
+    return "" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})"
+
+
+def check_file(option: str, file: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything runs."""
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
+        refuse(f"{option} {file} is no file that can be written: name one in a folder that exists")
+
+
+def write(file: Path, figures: Mapping[str, object]) -> None:
+    """Write figures as JSON."""
+    try:
+        file.write_text(f"{json_.dumps(figures, indent=2)}\n", encoding="utf-8")
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}")

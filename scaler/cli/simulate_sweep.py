@@ -1,0 +1,141 @@
+"""What ``scaler simulate sweep`` does: every combination of some keys' values, each kept as soon as it is known."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json as json_
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scaler.cli.extras import needing
+from scaler.cli.output import refuse
+from scaler.cli.simulate import AskedSweep
+from scaler.cli.simulate_run import check_file, figures, progress, scenario_of, write
+from scaler.config.problems import ConfigError
+from scaler.config.reading import Plain, read_yaml
+from scaler.sim.compare import cores, jobs, rows, summary, work_out
+from scaler.sim.scenario import Scenario, changed
+
+SHADES: Final = ("on grey7", "on grey15", "on grey23", "on grey30", "on grey37")  # from cheap to dear
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One combination."""
+
+    settings: Mapping[str, Plain]
+    scenario: Scenario
+
+    @property
+    def file(self) -> str:
+        """Where its figures are kept: a name that is the same whenever the same is asked."""
+        text = self.scenario.model_dump_json(exclude={"question"})
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+
+
+def sweep(asked: AskedSweep) -> None:
+    """Work all combinations out, and tell."""
+    check_file("--json", asked.json)
+    points = points_of(scenario_of(asked, asked.policies), asked.over)
+    kept = asked.out
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+    known = [None if kept is None else _read(kept / point.file) for point in points]
+    found: list[Mapping[str, object]] = []
+    with _executor(asked) as executor, progress(sum(figures is None for figures in known)) as told:
+        for point, before in zip(points, known, strict=True):
+            found.append(before or _worked_out(point, executor, limits=asked.limits))
+            if before is None:
+                told()
+                if kept is not None:
+                    write(kept / point.file, found[-1])
+    _tell(Console(), points, found)
+    if asked.json is not None:
+        whole = [{"settings": p.settings, **figures} for p, figures in zip(points, found, strict=True)]
+        write(asked.json, {"points": whole})
+
+
+def points_of(scenario: Scenario, over: Sequence[str]) -> list[Point]:
+    """Every combination of the values, the last key changing fastest."""
+    axes = [_axis(text) for text in over]
+    try:
+        settings = [dict(pairs) for pairs in itertools.product(*axes)]
+        return [Point(each, changed(scenario, each)) for each in settings]
+    except ConfigError as error:
+        refuse(f"--over cannot be used:\n{error}")
+
+
+def _axis(text: str) -> list[tuple[str, Plain]]:
+    """A key with each of its values; they are read as YAML is, so that 4 is a number and 18s is text."""
+    key, _, values = text.partition("=")
+    if not key or not values:
+        refuse(f"--over {text} cannot be used: write a key of the scenario and its values, like startup=18s,93s")
+    return [(key, read_yaml(value).value) for value in values.split(",")]
+
+
+def _worked_out(point: Point, executor: Executor | None, *, limits: bool) -> dict[str, object]:
+    todo = jobs(point.scenario, limits=limits)
+    try:
+        found = rows(todo, work_out(todo, executor, told=lambda: None))
+    except ValueError as error:
+        refuse(f"{point.settings} cannot be run: {error}")
+    return figures(found, summary(point.scenario, found))
+
+
+def _read(file: Path) -> Mapping[str, object] | None:
+    """What was found before, if it was written whole."""
+    try:
+        known: dict[str, object] = json_.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return known
+
+
+def _executor(asked: AskedSweep) -> AbstractContextManager[Executor | None]:
+    return cores(asked.jobs) if asked.dask is None else _dask(asked.dask)
+
+
+@contextmanager
+def _dask(address: str) -> Iterator[Executor]:
+    """The workers of a Dask cluster, which must have this package."""
+    with needing("sweep"):
+        from distributed import Client
+    try:
+        client: Client = Client(address, timeout="10s")  # type: ignore[no-untyped-call] # it ships types for some
+    except (OSError, ValueError) as error:
+        refuse(f"--dask {address} does not answer: {error}; give the scheduler's address, like tcp://10.0.0.5:8786")
+    with client:
+        yield client.get_executor()  # type: ignore[no-untyped-call] # the same
+
+
+def _tell(console: Console, points: Sequence[Point], found: Sequence[Mapping[str, object]]) -> None:
+    """A row a combination, a column a policy, the price in it, and the darker the cheaper."""
+    prices = [_prices(figures) for figures in found]
+    names = list(prices[0])
+    table = Table(*points[0].settings, *names, box=SIMPLE, title="Price")
+    ranked = sorted(price for each in prices for price in each.values())
+    for point, each in zip(points, prices, strict=True):
+        settings = (str(value) for value in point.settings.values())
+        table.add_row(*settings, *(_shaded(each[name], ranked) for name in names))
+    console.print(table)
+
+
+def _prices(figures: Mapping[str, object]) -> dict[str, float]:
+    told = figures["summary"]
+    assert isinstance(told, dict)  # noqa: S101 - summary made it
+    return {name: float(means["price"]) for name, means in told["policies"].items()}
+
+
+def _shaded(price: float, ranked: Sequence[float]) -> Text:
+    shade = len(SHADES) * ranked.index(price) // len(ranked)
+    return Text(f"{price:,.0f}", style=SHADES[shade], justify="right")

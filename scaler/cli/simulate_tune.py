@@ -1,0 +1,71 @@
+"""What ``scaler simulate tune`` does: the same search for whoever's knobs, and what it found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from scaler.cli.output import refuse
+from scaler.cli.simulate import AskedTune
+from scaler.cli.simulate_run import check_file, progress, scenario_of, write
+from scaler.sim.match import Match, play
+from scaler.sim.ours import OurKnobs
+from scaler.sim.peers.catalogue import PEERS
+from scaler.sim.peers.sight import Knobs
+from scaler.sim.scenario import OURS, POLICIES, Scenario
+from scaler.sim.tuner import Search, TunerError, knobs_of
+from scaler.sim.tuner import tune as search_knobs
+
+CAVEAT = "These knobs suit what they were found on. What they are worth, other days say."
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a configuration costs on one scenario: the mean price of its seeds."""
+
+    scenario: Scenario
+    policy: str
+
+    def __call__(self, knobs: Knobs | OurKnobs) -> float:
+        """The price."""
+        scenario, seeds = self.scenario, range(1, self.scenario.seeds + 1)
+        matches = (Match(scenario=scenario, policy=self.policy, seed=seed, knobs=knobs) for seed in seeds)
+        return math.fsum(play(match).row.price for match in matches) / scenario.seeds
+
+
+def tune(asked: AskedTune) -> None:
+    """Search, and tell."""
+    if asked.policy not in POLICIES:
+        refuse(f"--policy {asked.policy} is none; there are {', '.join(POLICIES)}")
+    check_file("--json", asked.json)
+    scenario = scenario_of(asked, asked.policy)
+    base = OurKnobs() if asked.policy == OURS else PEERS[asked.policy]
+    try:
+        with progress(1):
+            tuned = search_knobs(base, Trial(scenario, asked.policy), Search(budget=asked.budget, jobs=asked.jobs))
+    except (TunerError, ValueError) as error:
+        refuse(str(error))
+    best, shipped = tuned.best, tuned.trials[0]
+    names = [knob.name for knob in knobs_of(base)]
+    console = Console()
+    console.print(_table(names, asdict(shipped.knobs), asdict(best.knobs)))
+    share = best.price / shipped.price - 1.0 if shipped.price else 0.0
+    console.print(
+        f"{len(tuned.trials)} trials: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})"
+    )
+    console.print(CAVEAT)
+    if asked.json is not None:
+        trials = [{"price": trial.price, "knobs": asdict(trial.knobs)} for trial in tuned.trials]
+        write(asked.json, {"policy": asked.policy, "best": asdict(best.knobs), "price": best.price, "trials": trials})
+
+
+def _table(names: list[str], shipped: Mapping[str, object], best: Mapping[str, object]) -> Table:
+    table = Table("knob", "shipped", "best", box=SIMPLE)
+    for name in names:
+        table.add_row(name, f"{shipped[name]:.4g}", f"{best[name]:.4g}")
+    return table

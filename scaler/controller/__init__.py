@@ -1,0 +1,1 @@
+"""The Kubernetes side: what is true in the cluster, and what is done there. Kubernetes objects stop here."""

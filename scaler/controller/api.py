@@ -1,0 +1,164 @@
+"""The API server: one connection to it, as a pod's ServiceAccount or by a kubeconfig, and how its calls fail.
+
+The official client finds the server, proves who we are and is sure of the server. Objects are plain JSON, for its typed
+calls cost forty megabytes and most of a second of processor time at the start.
+
+A ServiceAccount's token is read from its file again every minute. When the API server does not know us or we do not
+trust it, everything is read again before the next call, so rotated tokens, authorities and kubeconfigs need no restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import aiohttp
+import yaml
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config.config_exception import ConfigException
+
+from scaler.core.types import Seconds
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
+STALE: Final = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}  # a write over what no longer stands
+
+
+class ApiError(Exception):
+    """A call of which nobody knows what became of it, or that the API server will not have: says what was seen."""
+
+
+class StaleError(Exception):
+    """A write over a version that no longer stands, or over what is no longer there; it changed nothing."""
+
+
+class ConnectError(Exception):
+    """There is no API server to speak to: names the file, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call. ``within`` is how many seconds it may take."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    body: Json = None
+    content: str = JSON
+    accept: str = JSON
+    within: Seconds
+
+
+class Api:
+    """The connection. Belongs to one event loop."""
+
+    def __init__(self, kubeconfig: Path | None, folder: str) -> None:
+        self._kubeconfig, self._folder = kubeconfig, folder
+        self._client: ApiClient | None = None
+
+    async def send(self, request: Request) -> bytes:
+        """Make a call, and return the body of its answer.
+
+        Raises:
+            StaleError: a conflict, or nothing is there.
+            ApiError: every other failure.
+        """
+        try:
+            async with asyncio.timeout(request.within):
+                status, body = await self._send(request)
+        except TimeoutError:
+            raise ApiError(f"the API server did not answer within {request.within:.1f} s") from None
+        except aiohttp.ClientSSLError as error:
+            await self.close()
+            raise ApiError(f"the API server cannot be trusted: {error}") from None
+        except (aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
+            raise ApiError(f"the API server cannot be reached: {error}") from None
+        if status in STALE:
+            raise StaleError(f"HTTP {status}")
+        if status == HTTPStatus.UNAUTHORIZED:
+            await self.close()
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise ApiError(f"{request.method} {request.path}: HTTP {status}{_message(body)}")
+        return body
+
+    async def connect(self) -> ApiClient:
+        """The client, made anew where there is none.
+
+        Raises:
+            ConnectError: its configuration cannot be used.
+        """
+        if self._client is None:
+            self._client = await _made(self._kubeconfig, self._folder)
+        return self._client
+
+    async def close(self) -> None:
+        """Let the connection go. The next call makes another one."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _send(self, request: Request) -> tuple[int, bytes]:
+        client = await self.connect()
+        prepared = await client.param_serialize(
+            request.method,
+            request.path,
+            query_params=list(request.query.items()),
+            header_params={"Accept": request.accept, "Content-Type": request.content},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        answer = await client.call_api(*prepared)
+        return answer.status, bytes(await answer.read())
+
+
+@asynccontextmanager
+async def open_api(kubeconfig: Path | None) -> AsyncIterator[Api]:
+    """A connection by the kubeconfig, or as the ServiceAccount of the pod that we are in.
+
+    Raises:
+        ConnectError: neither can be used.
+    """
+    with TemporaryDirectory(prefix="scaler-") as folder:  # for keys that stand in the kubeconfig itself
+        api = Api(kubeconfig, folder)
+        try:
+            await api.connect()
+            yield api
+        finally:
+            await api.close()
+
+
+async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
+    source = "the ServiceAccount of this pod" if kubeconfig is None else str(kubeconfig)
+    found = Configuration()
+    try:
+        if kubeconfig is None:
+            load_incluster_config(found)
+        else:
+            kubeconfig.open("rb").close()  # the loader would only log that it is missing
+            await load_kube_config(
+                str(kubeconfig), client_configuration=found, persist_config=False, temp_file_path=folder
+            )
+        return ApiClient(found)
+    except ConfigException as error:
+        raise ConnectError(f"{source}: {error}") from None
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ConnectError(f"{source} cannot be used: {error}") from None
+
+
+def _message(body: bytes) -> str:
+    """What a refusal says, if it is one of the API server's."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    return f": {said['message']}" if isinstance(said, dict) and isinstance(said.get("message"), str) else ""
