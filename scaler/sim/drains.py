@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scaler.core.pods import NO_ACK, Phase
+from scaler.core.pods import Phase
 from scaler.core.types import Order, Seconds, Verb
-from scaler.sim.replica import CHEAPEST, Replica
+from scaler.sim.fleet import CHEAPEST
 from scaler.sim.world import World
 
 TAKES: dict[Verb, Seconds] = {  # a write to the API server, or a request to the agent and its answer
@@ -26,7 +26,7 @@ class Drains:
     """Carries orders out in one world."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self._agenda, self._pool, self._fleet = world.agenda, world.pool, world.fleet
         self._acts = {
             Verb.MARK: self._mark,
             Verb.CLOSE: self._close,
@@ -37,35 +37,36 @@ class Drains:
 
     def carry(self, orders: Iterable[Order]) -> None:
         """Set out to do these. Returns at once."""
-        agenda = self._world.agenda
         for order in orders:
-            agenda.at(agenda.now + TAKES[order.verb], self._arrive, order)
+            self._agenda.at(self._agenda.now + TAKES[order.verb], self._arrive, order)
 
     def _arrive(self, order: Order) -> None:
-        pod = self._world.pods.get(order.uid)
-        if pod is not None and not pod.leaving:
-            self._acts[order.verb](pod, order.epoch)
+        row = self._fleet.row(order.uid)
+        if row is not None and not self._fleet.leaving[row]:
+            self._acts[order.verb](row, order.epoch)
 
-    def _mark(self, pod: Replica, epoch: int) -> None:
-        if pod.phase is Phase.ACTIVE and epoch == pod.epoch + 1:
-            pod.phase, pod.epoch = Phase.DRAINING, epoch
+    def _stands(self, row: int, phase: Phase, epoch: int) -> bool:
+        return bool(self._fleet.phase[row] == phase and self._fleet.epoch[row] == epoch)
 
-    def _close(self, pod: Replica, epoch: int) -> None:
-        if pod.phase is Phase.DRAINING and epoch == pod.epoch:
-            pod.closed_for = epoch
-            pod.settle()
+    def _mark(self, row: int, epoch: int) -> None:
+        if self._stands(row, Phase.ACTIVE, epoch - 1):
+            self._fleet.label(row, Phase.DRAINING, epoch)
 
-    def _commit(self, pod: Replica, epoch: int) -> None:
-        if pod.phase is Phase.DRAINING and epoch == pod.epoch:
-            pod.phase, pod.deletion_cost = Phase.DRAINED, CHEAPEST
+    def _close(self, row: int, epoch: int) -> None:
+        if self._stands(row, Phase.DRAINING, epoch) and self._fleet.closed_for[row] != epoch:
+            self._pool.close(row, epoch)
 
-    def _cancel(self, pod: Replica, epoch: int) -> None:
+    def _commit(self, row: int, epoch: int) -> None:
+        if self._stands(row, Phase.DRAINING, epoch):
+            self._fleet.label(row, Phase.DRAINED, epoch)
+            self._fleet.cost[row] = CHEAPEST
+
+    def _cancel(self, row: int, epoch: int) -> None:
         """The label first, then the gate: a pod whose gate is open is never one that may be deleted."""
-        if pod.phase is Phase.DRAINING and epoch == pod.epoch + 1:
-            pod.phase, pod.epoch, pod.closed_for = Phase.ACTIVE, epoch, NO_ACK
-            pod.settle()
-            self._world.work.offer(pod)
+        if self._stands(row, Phase.DRAINING, epoch - 1):
+            self._fleet.label(row, Phase.ACTIVE, epoch)
+            self._pool.reopen(row)
 
-    def _delete(self, pod: Replica, epoch: int) -> None:
-        if epoch == pod.epoch:
-            self._world.delete(pod)
+    def _delete(self, row: int, epoch: int) -> None:
+        if self._fleet.epoch[row] == epoch:
+            self._pool.delete(row)

@@ -1,11 +1,13 @@
-"""What is to happen, and when: a heap ordered by instant, and by the order of scheduling where instants are equal.
+"""What is to happen to the pool, and when: a heap ordered by instant, and by the order of scheduling where those tie.
 
-That second part is what makes a run repeatable: no tie is ever broken by chance or by an object's address.
+That second part is what makes a run repeatable: no tie is ever broken by chance or by an object's address. Tasks are
+not here: there are a thousand of them to one of these, and ``work`` has a quicker way with them.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,7 +17,11 @@ Subject = TypeVar("Subject")
 
 
 class Agenda:
-    """Events to come. An event is a function and the one thing it is about, so scheduling allocates one tuple."""
+    """Events to come. An event is a function and the one thing it is about, so scheduling allocates one tuple.
+
+    Attributes:
+        now: what time it is. It never goes back.
+    """
 
     __slots__ = ("_coming", "_turn", "now")
 
@@ -23,6 +29,11 @@ class Agenda:
         self.now = start
         self._coming: list[tuple[Instant, int, Callable[..., None], object]] = []
         self._turn = 0
+
+    @property
+    def due(self) -> Instant:
+        """When the next event is due; infinity where none is to come."""
+        return self._coming[0][0] if self._coming else math.inf
 
     def at(self, when: Instant, act: Callable[[Subject], None], subject: Subject) -> None:
         """Have ``act(subject)`` called at ``when``, after whatever was scheduled for that instant before.
@@ -35,10 +46,7 @@ class Agenda:
         self._turn += 1
         heapq.heappush(self._coming, (when, self._turn, act, subject))
 
-    def run_until(self, end: Instant) -> None:
-        """Let everything happen that is due by ``end``, and stand there."""
-        coming = self._coming
-        while coming and coming[0][0] <= end:
-            self.now, _, act, subject = heapq.heappop(coming)
-            act(subject)
-        self.now = max(self.now, end)
+    def step(self) -> None:
+        """Let the next event happen."""
+        self.now, _, act, subject = heapq.heappop(self._coming)
+        act(subject)

@@ -117,17 +117,28 @@ def sync(
     hpa: Hpa, memory: HpaMemory, metrics: Iterable[Metric], *, scale: Scale, now: Instant
 ) -> tuple[int, HpaMemory]:
     """What the HPA writes to ``spec.replicas`` now, the same again where it holds; and its memory after that."""
-    spec = scale.spec
+    proposals = [propose(metric, scale.status, hpa.behavior) for metric in metrics]
+    return follow(hpa, memory, proposals, spec=scale.spec, now=now)
+
+
+def follow(
+    hpa: Hpa, memory: HpaMemory, proposals: Iterable[int | Unknown], *, spec: int, now: Instant
+) -> tuple[int, HpaMemory]:
+    """As ``sync``, with what the metrics ask for, of whatever kind they are.
+
+    What the workload has when the controller first sees it counts as its first recommendation.
+    """
+    memory = memory if memory.past else replace(memory, past=(Dated(now, spec),))
     if spec == 0 and hpa.low != 0:
         return 0, memory  # scaled to zero by somebody else, who alone may wake it
     if not hpa.low <= spec <= hpa.high:
         after = min(max(spec, hpa.low), hpa.high)
-        return after, _changed(memory, hpa.behavior, after - spec, now)
-    want = combine([propose(metric, scale.status, hpa.behavior) for metric in metrics], spec)
+        return after, changed(memory, hpa.behavior, after - spec, now)
+    want = combine(proposals, spec)
     if isinstance(want, Unknown):
         return spec, memory
     after = limit(hpa, memory, want, spec=spec, now=now)
-    return after, _changed(_advised(memory, hpa.behavior, want, now), hpa.behavior, after - spec, now)
+    return after, changed(advised(memory, hpa.behavior, want, now), hpa.behavior, after - spec, now)
 
 
 def limit(hpa: Hpa, memory: HpaMemory, want: int, *, spec: int, now: Instant) -> int:
@@ -216,18 +227,27 @@ def _sum(changes: Iterable[Dated], since: Instant) -> int:
     return sum(change.replicas for change in changes if change.at > since)
 
 
-def _advised(memory: HpaMemory, behavior: Behavior | None, want: int, now: Instant) -> HpaMemory:
+def advised(memory: HpaMemory, behavior: Behavior | None, want: int, now: Instant) -> HpaMemory:
     """The memory with one more recommendation, and without those that no window reaches."""
     window = DEFAULT_WINDOW if behavior is None else max(behavior.up.window, behavior.down.window)
     return replace(memory, past=(*(r for r in memory.past if r.at > now - window), Dated(now, want)))
 
 
-def _changed(memory: HpaMemory, behavior: Behavior | None, change: int, now: Instant) -> HpaMemory:
-    """The memory with one more change, and without those that no policy's period reaches. Only rates ask for them."""
+def changed(memory: HpaMemory, behavior: Behavior | None, change: int, now: Instant) -> HpaMemory:
+    """The memory with one more change. Only rates ask for them."""
     if behavior is None or not change:
         return memory
-    longest = max((policy.period for policy in (*behavior.up.policies, *behavior.down.policies)), default=0.0)
-    ups, downs = (tuple(c for c in changes if c.at > now - longest) for changes in (memory.ups, memory.downs))
     if change > 0:
-        return replace(memory, ups=(*ups, Dated(now, change)), downs=downs)
-    return replace(memory, ups=ups, downs=(*downs, Dated(now, -change)))
+        return replace(memory, ups=_noted(memory.ups, Dated(now, change), behavior.up))
+    return replace(memory, downs=_noted(memory.downs, Dated(now, -change), behavior.down))
+
+
+def _noted(changes: tuple[Dated, ...], change: Dated, rules: Rules) -> tuple[Dated, ...]:
+    """One more change, in the place of the last that no policy of its own direction reaches, if there is one.
+
+    A longer policy of the other direction would have counted what is lost by that, and does not.
+    """
+    longest = max((policy.period for policy in rules.policies), default=0.0)
+    old = [number for number, known in enumerate(changes) if known.at < change.at - longest]
+    place = old[-1] if old else len(changes)
+    return (*changes[:place], change, *changes[place + 1 :])

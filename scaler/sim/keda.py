@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import enum
+from dataclasses import dataclass
+
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.sim.hpa import Behavior, Hpa, HpaMemory, Metric, Scale, sync
 
 POLL: Seconds = 30.0
 COOLDOWN: Seconds = 300.0
 LOW, HIGH = 0, 100  # of a ScaledObject that sets neither
+
+
+class Instead(enum.Enum):
+    """How many replicas stand in for a trigger that fails: ``fallback.behavior``."""
+
+    STATIC = "static"
+    CURRENT = "currentReplicas"
+    CURRENT_IF_HIGHER = "currentReplicasIfHigher"
+    CURRENT_IF_LOWER = "currentReplicasIfLower"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """``spec.fallback``: from more than ``failures`` in a row on, these replicas are reported."""
+
+    failures: int
+    replicas: int
+    behavior: Instead = Instead.STATIC
+
+    def of(self, current: int) -> int:
+        """Replicas, where there are so many now."""
+        match self.behavior:
+            case Instead.STATIC:
+                return self.replicas
+            case Instead.CURRENT:
+                return current
+            case Instead.CURRENT_IF_HIGHER:
+                return max(current, self.replicas)
+            case Instead.CURRENT_IF_LOWER:
+                return min(current, self.replicas)
 
 
 class ScaledObject:
@@ -17,6 +50,7 @@ class ScaledObject:
         low, high: ``minReplicaCount`` and ``maxReplicaCount``.
         behavior: ``horizontalPodAutoscalerConfig.behavior``, copied to the HPA as it is.
         cooldown: seconds of inactivity before the last replicas go.
+        fallback: what is reported while the trigger fails; without one, the HPA is told of the failure.
     """
 
     def __init__(
@@ -26,9 +60,11 @@ class ScaledObject:
         high: int = HIGH,
         behavior: Behavior | None = None,
         cooldown: Seconds = COOLDOWN,
+        fallback: Fallback | None = None,
     ) -> None:
         self._hpa, self._memory = Hpa(low=max(1, low), high=high, behavior=behavior), HpaMemory()
         self._low, self._cooldown = low, cooldown
+        self._fallback, self._failed = fallback, 0
         self._last_active: Instant | None = None
 
     def poll(self, now: Instant, *, spec: int, active: bool | Unknown) -> int:
@@ -48,5 +84,13 @@ class ScaledObject:
 
     def sync(self, now: Instant, metric: Metric, *, scale: Scale) -> int:
         """What the HPA writes to ``spec.replicas`` after asking for its metric; the same again where it holds."""
-        replicas, self._memory = sync(self._hpa, self._memory, [metric], scale=scale, now=now)
+        told = self._stood_in(metric, scale.spec)
+        replicas, self._memory = sync(self._hpa, self._memory, [told], scale=scale, now=now)
         return replicas
+
+    def _stood_in(self, metric: Metric, current: int) -> Metric:
+        """The metric, or what the fallback has in its place."""
+        self._failed = self._failed + 1 if isinstance(metric.value, Unknown) else 0
+        if self._fallback is None or self._failed <= self._fallback.failures:
+            return metric
+        return Metric(self._fallback.of(current) * metric.target, metric.target)

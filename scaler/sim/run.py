@@ -19,6 +19,8 @@ from scaler.core.types import Instant, Outcome, Seconds, Signal, Unknown
 from scaler.sim.drains import Drains
 from scaler.sim.hpa import FOLLOW, SYNC, Metric, Scale
 from scaler.sim.keda import POLL, ScaledObject
+from scaler.sim.peers.sight import Knobs, Pool
+from scaler.sim.peers.sight import Sight as PeerSight
 from scaler.sim.sight import Sight
 from scaler.sim.world import World
 
@@ -68,18 +70,39 @@ def scale(world: World, scaled: ScaledObject, beat: Beat, answer: Answer) -> Non
         world.scale(scaled.sync(now, metric, scale=Scale(spec, world.status_replicas)))
 
 
-def run_plain_hpa(world: World, end: Instant) -> None:
-    """Run until ``end`` under KEDA and an HPA with their defaults, on queue depth.
+class Peer:
+    """Another autoscaler at work in a world: it is shown the pool at its own pace and says how many replicas it wants.
 
-    A plain queue depth forgets the tasks that run, and would take their pods at once; so that this is a fair peer it
-    counts waiting and running tasks together, read without delay.
+    What it is shown is true at that instant; a real one sees it later.
     """
-    scaled = ScaledObject()
-    for at, beat in beats(world.now, end, Beat.POLL, Beat.SYNC):
-        world.run_until(at)
-        depth = len(world.work.queue) + world.work.running
-        scale(world, scaled, beat, Answer(float(depth), float(world.setting.slots), depth > 0))
-    world.run_until(end)
+
+    def __init__(self, world: World, knobs: Knobs, pool: Pool) -> None:
+        self._world, self._scaler, self._high = world, knobs.scaler(pool), pool.high
+        self._due, self._sight = (
+            world.now,
+            PeerSight(now=world.now, replicas=0, ready=0, starting=0, queued=0, inflight=0),
+        )
+
+    def run(self, end: Instant) -> None:
+        """Go on until ``end``."""
+        while self._due <= end:
+            self._world.run_until(self._due)
+            if not self._world.blind:  # who cannot measure changes nothing
+                self._world.scale(min(self._high, max(0, self._scaler.decide(self._look()))))
+            self._due += self._scaler.period
+        self._world.run_until(end)
+
+    def _look(self) -> PeerSight:
+        world, sight = self._world, self._sight
+        work, rows = world.work, world.fleet.stays()
+        ready = rows[world.fleet.ready()]
+        sight.now, sight.replicas = world.now, world.replicas
+        sight.ready, sight.starting = len(ready), len(rows) - len(ready)
+        sight.queued, sight.inflight = len(work.queue), work.running
+        sight.arrivals, sight.completions = work.arrived, work.finished
+        sight.oldest = world.now - work.queue[0][1] if work.queue else 0.0
+        sight.loads = work.taken()[ready].tolist()
+        return sight
 
 
 class Ours:
@@ -87,8 +110,8 @@ class Ours:
 
     def __init__(self, world: World, policy: Policy, signals: frozenset[Signal]) -> None:
         self.outcome: Outcome | None = None
-        self._world, self._policy, self._signals = world, policy, signals
-        self._sight, self._drains = Sight(world), Drains(world)
+        self._world, self._policy = world, policy
+        self._sight, self._drains = Sight(world, sorted(signals)), Drains(world)
         self._memory = Memory.fresh(world.now, policy.pace)
         self._scaled = ScaledObject(low=policy.min_replicas, high=policy.max_replicas, behavior=FOLLOW)
 
@@ -104,7 +127,7 @@ class Ours:
         world.run_until(end)
 
     def _tick(self, now: Instant) -> None:
-        self.outcome = tick(self._policy, self._memory, self._sight.observe(self._signals), now)
+        self.outcome = tick(self._policy, self._memory, self._sight.observe(), now)
         self._memory = self.outcome.memory
         self._drains.carry(self.outcome.orders)
 

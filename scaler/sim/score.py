@@ -20,8 +20,8 @@ class Score:
 
     Attributes:
         tasks: those that arrived.
-        wait_p50_s, wait_p95_s: seconds in the queue, of all that arrived: also of those that are still there, so that
-            nobody gains by not serving. A run that was cut is not waiting, though all of it was in vain.
+        wait_p50_s, wait_p95_s: seconds from arrival to the run that counts, of all that arrived: also of those that
+            still wait, so that nobody gains by not serving. A run that was cut is part of the wait.
         pod_hours: from creation until gone, starting and leaving included.
         quick_reversals_per_hour: rises of the replicas that were followed by a fall within twice the p90 startup.
         removals: pods taken away. ``killed``: runs that were cut by it, whose work was lost.
@@ -39,17 +39,22 @@ class Score:
 def score(world: World) -> Score:
     """The figures of a run as far as it has gone."""
     p50, p95 = np.quantile(world.work.waits(), (0.50, 0.95)) if world.work.arrived else (0.0, 0.0)
-    hours = (world.now - world.start) / HOUR
-    reversals = quick_reversals(world.scaled, within=2 * world.setting.startup.quantile(Z90))
     return Score(
         tasks=world.work.arrived,
         wait_p50_s=round(float(p50), 3),
         wait_p95_s=round(float(p95), 3),
-        pod_hours=round(world.pod_seconds / HOUR, 4),
-        quick_reversals_per_hour=round(reversals / hours, 3) if hours else 0.0,
-        removals=world.removals,
+        pod_hours=round(world.pool.seconds / HOUR, 4),
+        quick_reversals_per_hour=round(reversals_per_hour(world), 3),
+        removals=world.pool.removals,
         killed=world.work.killed,
     )
+
+
+def reversals_per_hour(world: World) -> float:
+    """Quick reversals of a run per hour."""
+    hours = (world.now - world.start) / HOUR
+    count = quick_reversals(world.scaled, within=2 * world.setting.startup.quantile(Z90))
+    return count / hours if hours else 0.0
 
 
 def quick_reversals(scaled: Iterable[tuple[Instant, int]], *, within: Seconds) -> int:

@@ -1,43 +1,47 @@
-"""The world as it is seen: signals and activity as of the last scrape, labels and replicas as they stand."""
+"""The world as our decision sees it: signals and activity as of the last scrape, labels and replicas as they stand."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from scaler.core.pods import NO_ORDINAL, Pods
-from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
-from scaler.sim.work import Work
+from scaler.core.pods import NO_ORDINAL, Floats, Ints, Pods, Stage
+from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
+from scaler.sim.fleet import NO_NODE
+from scaler.sim.work import FRESH, HELD, Work
 from scaler.sim.world import World
 
 SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
-SERVED = 100  # tasks whose mean length is the service time
+ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
 
 
 class Sight:
-    """Scrapes one world from now on, every ``SCRAPE`` seconds."""
+    """Scrapes one world from now on, every ``SCRAPE`` seconds.
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._scraped_at: Instant = math.nan
-        self._signals: Mapping[Signal, Sample] = {}
-        self._inflight: dict[PodUid, int] = {}
-        self._scrape(world)
+    A scrape only notes what will have changed; what it comes to is worked out when somebody asks, which is more rarely.
+    """
 
-    def observe(self, signals: Iterable[Signal]) -> Observation:
-        """All that is known now to a pool measured by these signals."""
-        return Observation(
-            replicas=self.replicas(), pods=self.pods(), signals={name: self.signal(name) for name in signals}
-        )
+    def __init__(self, world: World, names: Iterable[Signal]) -> None:
+        self._world, self._recent = world, Recent(world.work)
+        self._names = tuple(names)
+        self._last = _scraped(world)
+        self._seen: tuple[tuple[int, Instant], Pods] | None = None
+        world.agenda.at(world.now + SCRAPE, self._scrape, world)
+
+    def observe(self) -> Observation:
+        """All that is known now."""
+        signals = {name: self.signal(name) for name in self._names}
+        return Observation(replicas=self.replicas(), pods=self.pods(), signals=signals)
 
     def signal(self, name: Signal) -> Sample:
         """One signal as of the last scrape."""
-        return self._signals[name]
+        return _FIGURES[name](self._last, self._recent)
 
     def replicas(self) -> Sample:
         """The live ``spec.replicas``."""
@@ -45,56 +49,121 @@ class Sight:
 
     def pods(self) -> Pods:
         """The pods that are not leaving: what they are as of now, what they do as of the last scrape."""
-        pods = [pod for pod in self._world.pods.values() if not pod.leaving]
-        heard = [pod.uid in self._inflight for pod in pods]
+        asked = self._world.fleet.version, self._last.at
+        if self._seen is None or self._seen[0] != asked:
+            self._seen = asked, self._look()
+        return self._seen[1]
+
+    def _look(self) -> Pods:
+        fleet, rows, last = self._world.fleet, self._world.fleet.stays(), self._last
+        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
+        starting = np.isnan(ready_at)
+        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
+        asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked
+        inside = np.full((len(rows), self._world.setting.serving.slots), FRESH)
+        inside[asked] = last.places.reshape(-1, inside.shape[1])[rows[asked]]
+        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
         return Pods(
-            uids=tuple(pod.uid for pod in pods),
-            created_at=np.array([pod.created_at for pod in pods], dtype=np.float64),
-            since=np.array([pod.created_at if (at := pod.ready_at) is None else at for pod in pods], dtype=np.float64),
-            stage=np.array([pod.stage for pod in pods], dtype=np.int64),
-            phase=np.array([pod.phase for pod in pods], dtype=np.int64),
-            inflight=np.array([self._inflight.get(pod.uid, 0) for pod in pods], dtype=np.int64),
-            sessions=np.zeros(len(pods), dtype=np.int64),
-            seen_at=np.where(heard, self._scraped_at, math.nan),
-            ordinal=np.full(len(pods), NO_ORDINAL, dtype=np.int64),
-            epoch=np.array([pod.epoch for pod in pods], dtype=np.int64),
-            acked=np.array([pod.acked for pod in pods], dtype=np.int64),
+            uids=tuple(map(fleet.uid, rows.tolist())),
+            created_at=created_at,
+            since=np.where(starting, created_at, ready_at),
+            stage=np.where(starting, placed, int(Stage.READY)),
+            phase=fleet.phase[rows],
+            inflight=np.count_nonzero(inside >= 0, axis=1),
+            sessions=np.count_nonzero(inside == HELD, axis=1),
+            seen_at=np.where(asked, last.at, math.nan),
+            ordinal=ordinals,
+            epoch=fleet.epoch[rows],
+            acked=fleet.acked[rows],
         )
 
     def _scrape(self, world: World) -> None:
         """Look at everything that can be asked, and come again."""
-        self._scraped_at = world.now
-        ready = [pod for pod in world.pods.values() if pod.ready_at is not None and not pod.leaving]
-        self._inflight = {pod.uid: len(pod.running) for pod in ready}
-        self._signals = _signals(world)
         world.agenda.at(world.now + SCRAPE, self._scrape, world)
+        if not (world.setting.blind and world.blind):
+            self._last = _scraped(world)
 
 
-def _signals(world: World) -> dict[Signal, Sample]:
-    """Every signal there is, measured now."""
-    work, tasks, now = world.work, world.work.tasks, world.now
-    waits = [work.waited[task] for task in _started_since(work, now - WAIT_WINDOW)]
-    served = [tasks.seconds[task] for task in work.ends[-SERVED:]]
-    recent = work.arrived - bisect_right(tasks.arrived_at, now - RATE_WINDOW, hi=work.arrived)
-    figures = {
-        Signal.QUEUE: len(work.queue),
-        Signal.PENDING: len(work.queue) + work.running,
-        Signal.INFLIGHT: work.running,
-        Signal.TOKENS: sum(tasks.tokens[task] for pod in world.pods.values() for task in pod.running),
-        Signal.OLDEST_WAIT: now - tasks.arrived_at[work.queue[0]] if work.queue else 0.0,
-        Signal.ARRIVALS: recent / RATE_WINDOW,
-        Signal.COMPLETIONS: len(work.ends),
-    }
-    return {name: Known(float(value), now) for name, value in figures.items()} | {
-        Signal.WAIT_P95: Known(float(np.quantile(waits, 0.95)), now) if waits else Unknown("no task started lately"),
-        Signal.SERVICE: Known(float(np.mean(served)), now) if served else Unknown("no task has ended yet"),
-    }
+@dataclass(frozen=True, slots=True, eq=False)
+class Scraped:
+    """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went."""
+
+    work: Work
+    at: Instant
+    places: Ints
+    queued: int
+    first: Instant
+    arrived: int
+    finished: int
+    ended: tuple[int, ...]
+
+    @property
+    def in_flight(self) -> Ints:
+        """The tasks that ran."""
+        return self.places[self.places >= 0]
 
 
-def _started_since(work: Work, since: Instant) -> Iterator[int]:
-    """Tasks whose run began later than that, the latest first; those of a run that was cut have no beginning."""
-    for task in reversed(work.starts):
-        if work.started_at[task] <= since:
-            return
-        if work.started_at[task] > since:
-            yield task
+def _scraped(world: World) -> Scraped:
+    work, now = world.work, world.now
+    queue = work.queue
+    places = np.frombuffer(work.places, dtype=np.int64).copy()
+    first = queue[0][1] if queue else now
+    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, tuple(work.ended))
+
+
+class Recent:
+    """The tasks whose runs began lately. They begin about in the order of arrival, so few need be looked at."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._oldest = work, 0
+
+    def waits(self, since: Instant, until: Instant) -> Floats:
+        """Seconds that those waited whose runs began in that time; at most about ``ENOUGH``, evenly chosen."""
+        work, arrived = self._work, self._work.arrived
+        while self._oldest < arrived and work.began[self._oldest] <= since:
+            self._oldest += 1
+        span = slice(self._oldest, arrived, 1 + (arrived - self._oldest) // (2 * ENOUGH))
+        began = np.frombuffer(work.began, dtype=np.float64)[span]
+        lately = (began > since) & (began <= until)  # NaN compares false: a task without a run has no wait to tell
+        waits: Floats = began[lately] - work.tasks.arrived_at[span][lately]
+        return waits
+
+
+def _wait_p95(last: Scraped, recent: Recent) -> Sample:
+    waits = recent.waits(last.at - WAIT_WINDOW, last.at)
+    return Known(_p95(waits), last.at) if len(waits) else Unknown("no task started lately")
+
+
+def _p95(values: Floats) -> float:
+    """The 0.95 quantile, interpolated as numpy does it by default, without its preparations."""
+    ranked = np.sort(values).tolist()
+    at = 0.95 * (len(ranked) - 1)
+    low = int(at)
+    return float(ranked[low] + (at - low) * (ranked[min(low + 1, len(ranked) - 1)] - ranked[low]))
+
+
+def _service(last: Scraped, _: Recent) -> Sample:
+    lengths = last.work.tasks.seconds[list(last.ended)]
+    return Known(float(lengths.mean()), last.at) if len(lengths) else Unknown("no task has ended yet")
+
+
+def _arrivals(last: Scraped, _: Recent) -> Sample:
+    before = int(np.searchsorted(last.work.tasks.arrived_at, last.at - RATE_WINDOW, side="right"))
+    return Known(max(0, last.arrived - before) / RATE_WINDOW, last.at)
+
+
+def _tokens(last: Scraped, _: Recent) -> Sample:
+    return Known(float(last.work.tasks.tokens[last.in_flight].sum()), last.at)
+
+
+_FIGURES: Final[Mapping[Signal, Callable[[Scraped, Recent], Sample]]] = {
+    Signal.QUEUE: lambda last, _: Known(float(last.queued), last.at),
+    Signal.PENDING: lambda last, _: Known(float(last.queued + len(last.in_flight)), last.at),
+    Signal.INFLIGHT: lambda last, _: Known(float(len(last.in_flight)), last.at),
+    Signal.TOKENS: _tokens,
+    Signal.OLDEST_WAIT: lambda last, _: Known(last.at - last.first, last.at),
+    Signal.WAIT_P95: _wait_p95,
+    Signal.ARRIVALS: _arrivals,
+    Signal.SERVICE: _service,
+    Signal.COMPLETIONS: lambda last, _: Known(float(last.finished), last.at),
+}

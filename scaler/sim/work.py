@@ -1,120 +1,294 @@
-"""The queue and those who pull from it: where tasks wait, run, end and are lost.
+"""The queue and the slots that serve it: where tasks wait, run, end and are lost.
 
-Dispatch is what a cluster has: whoever has a free slot asks the queue, and of several that wait the one that has waited
-longest is served, as a Redis or RabbitMQ consumer is. Nobody chooses a pod cleverly.
+Everything here is by number: a task is its row in ``tasks``, a pod its row in the fleet, and slot ``k`` of pod ``p`` is
+``p * slots + k``. Arrivals come from the columns and ends from a heap of tuples, so that a task costs no object, and
+``run`` goes through both until something else is due. What is rare (a session, a gate that closes, a pod that goes)
+leaves that path and comes back to it.
 """
 
 from __future__ import annotations
 
 import math
+import random
+from array import array
 from collections import deque
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Final, TypeAlias
 
+import numpy as np
+
+from scaler.core.pods import Floats, Ints
 from scaler.core.types import Instant, Seconds
+from scaler.sim.dispatch import Serving, Slot, free_slots
 from scaler.sim.events import Agenda
-from scaler.sim.replica import Replica
-from scaler.sim.workload import Tasks
+from scaler.sim.sessions import Away, Sessions
+from scaler.sim.workload import NO_SESSION, Tasks, Waiting
 
-NEVER = math.nan
+Row: TypeAlias = int
+
+FRESH: Final = -1  # in a slot's place: no task yet,
+SPENT: Final = -2  # none any more,
+HELD: Final = -3  # and none, but kept for its session
+SERVED: Final = 100  # tasks whose mean length is the service time
 
 
 class Work:
-    """Tasks by their row in ``tasks``.
+    """The tasks of one run, and the slots that serve them.
 
     Attributes:
-        arrived: how many have arrived so far.
-        queue: those that wait, oldest first.
-        waited: seconds in the queue so far, each stay of it, but for the stay that goes on.
-        started_at: when the current or last run began, NaN before and after one that was cut.
-        starts, ends: tasks in the order in which runs began, and in which they were finished.
-        killed: runs that were cut, and begin anew.
-        freed: called with a pod that takes no more tasks, when one in it ends.
+        queue: those that wait, oldest first; a run that was cut goes back to the head.
+        began: when the last run of each task began, NaN while it has none, shape (n,).
+        places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``.
+        finished, killed: runs that ended, and runs that were cut and begin anew. ``lost``: seconds of the latter.
+        ended: the tasks that ended last.
     """
 
-    def __init__(self, agenda: Agenda, tasks: Tasks, *, slots: int, freed: Callable[[Replica], None]) -> None:
-        self.tasks = tasks
-        self.arrived = 0
-        self.queue: deque[int] = deque()
-        self.waited: list[Seconds] = [0.0] * len(tasks)
-        self.started_at: list[Instant] = [NEVER] * len(tasks)
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-        self.killed = 0
-        self._agenda, self._slots, self._freed, self._coming = agenda, slots, freed, len(tasks)
-        self._queued_at = list(tasks.arrived_at)
-        self._ends_at: list[Instant] = [NEVER] * len(tasks)
-        self._where: list[Replica | None] = [None] * len(tasks)
-        self._consumers: deque[Replica] = deque()
-        if self._coming:
-            agenda.at(tasks.arrived_at[0], self._arrive, 0)
+    def __init__(
+        self, agenda: Agenda, tasks: Tasks, serving: Serving, *, seed: int, freed: Callable[[Row], None]
+    ) -> None:
+        self.tasks, self.serving = tasks, serving
+        self.queue: deque[Waiting] = deque()
+        self.began = array("d", [math.nan]) * len(tasks)
+        self.places: array[int] = array("q")
+        self.finished = self.killed = 0
+        self.lost: Seconds = 0.0
+        self.ended: deque[int] = deque(maxlen=SERVED)
+        self._agenda, self._freed = agenda, freed
+        self._free = free_slots(serving.dispatch, random.Random(seed))
+        self._ends: list[tuple[Instant, int, Slot]] = [(math.inf, NO_SESSION, NO_SESSION)]
+        self._timers = 0  # of sessions, in the same heap, as tasks below zero
+        self._plain = bytearray()  # slots whose end is nothing but an end
+        self._gates = bytearray()  # pods that take tasks
+        self._coming = tasks.stream()
+        self._next = next(self._coming)
+        self._sessions: Sessions[Waiting] = Sessions(tasks.session)
+        self._talks = tasks.session.data if bool((tasks.session != NO_SESSION).any()) else None
+
+    @property
+    def arrived(self) -> int:
+        """How many have arrived so far: all rows before this one."""
+        return self._next[0]
 
     @property
     def running(self) -> int:
         """Tasks in flight."""
-        return len(self.starts) - len(self.ends) - self.killed
+        return len(self._ends) - 1 - self._timers
 
-    def waits(self) -> list[Seconds]:
-        """Seconds in the queue so far, of each task that has arrived."""
-        waits = self.waited[: self.arrived]
-        for task in self.queue:
-            waits[task] += self._agenda.now - self._queued_at[task]
+    @property
+    def behind(self) -> int:
+        """Tasks that stand behind an earlier one of their session, outside the queue."""
+        return self._sessions.behind
+
+    @property
+    def done(self) -> bool:
+        """Whether every task of the trace has been finished."""
+        return self.finished == len(self.tasks)
+
+    def taken(self) -> Ints:
+        """Tasks in each pod, by row."""
+        places = np.frombuffer(self.places, dtype=np.int64)
+        taken: Ints = (places.reshape(-1, self.serving.slots) >= 0).sum(axis=1)
+        return taken
+
+    def waits(self) -> Floats:
+        """Seconds from arrival until the run that counts began, or until now, of each task that has arrived.
+
+        Time that a run took which was cut is in vain, so it is part of the wait.
+        """
+        began = np.frombuffer(self.began, dtype=np.float64)[: self.arrived]
+        waits: Floats = np.where(np.isnan(began), self._agenda.now, began) - self.tasks.arrived_at[: self.arrived]
         return waits
 
-    def offer(self, pod: Replica) -> None:
-        """Let the pod pull tasks until its slots or the queue are used up; then it waits for the next."""
-        while pod.open and len(pod.running) < self._slots:
-            if not self.queue:
-                if not pod.waiting:
-                    pod.waiting = True
-                    self._consumers.append(pod)
-                return
-            self._start(pod, self.queue.popleft())
+    def served(self, row: Row) -> bool:
+        """Whether the pod has ever run a task."""
+        return any(place != FRESH for place in self.places[self._slots(row).start : self._slots(row).stop])
 
-    def lose(self, pod: Replica) -> None:
-        """Cut every task in the pod: the work is lost, and each goes back to the head of the queue."""
-        lost, pod.running = pod.running, []
-        self.killed += len(lost)
-        for task in reversed(lost):
-            self.started_at[task] = self._ends_at[task] = NEVER
-            self._queued_at[task] = self._agenda.now
-            self._where[task] = None
-            self.queue.appendleft(task)
-        self._serve()
+    def at_rest(self, row: Row) -> bool:
+        """Whether the pod runs nothing and holds no session."""
+        slots = self._slots(row)
+        return all(place < 0 and place != HELD for place in self.places[slots.start : slots.stop])
 
-    def _arrive(self, task: int) -> None:
-        self.arrived = task + 1
-        self.queue.append(task)
-        self._serve()
-        if self.arrived < self._coming:
-            self._agenda.at(self.tasks.arrived_at[self.arrived], self._arrive, self.arrived)
+    def settle_in(self, row: Row) -> None:
+        """A pod that has not served stands in this row from now on; its gate is closed until it is ready."""
+        slots = self._slots(row)
+        missing = slots.stop - len(self.places)
+        if missing > 0:
+            self.places.extend([FRESH] * missing)
+            self._plain.extend(bytes(missing))
+            self._gates.extend(bytes(row + 1 - len(self._gates)))
+        for slot in slots:
+            self.places[slot] = FRESH
 
-    def _serve(self) -> None:
-        """Hand what waits to those who wait; one whose gate has closed meanwhile drops out of the row."""
-        while self.queue and self._consumers:
-            pod = self._consumers.popleft()
-            pod.waiting = False
-            if pod.open:
-                self._start(pod, self.queue.popleft())
-                self.offer(pod)
+    def open(self, row: Row) -> None:
+        """Let the pod take tasks, of those that wait first."""
+        self._gates[row] = not self.serving.once
+        for slot in self._slots(row):
+            place = self.places[slot]
+            if place in {FRESH, SPENT}:
+                self._offer(slot)
+            elif place != HELD:
+                self._plain[slot] = self._gates[row] and self._sessions.of(place) == NO_SESSION
 
-    def _start(self, pod: Replica, task: int) -> None:
-        now = self._agenda.now
-        self.starts.append(task)
-        self.started_at[task] = now
-        self.waited[task] += now - self._queued_at[task]
-        self._where[task] = pod
-        pod.running.append(task)
-        ends_at = self._ends_at[task] = now + self.tasks.seconds[task]
-        self._agenda.at(ends_at, self._end, task)
+    def close(self, row: Row) -> None:
+        """Let the pod take no more tasks, except those of sessions that it holds."""
+        slots = self._slots(row)
+        self._gates[row] = False
+        self._plain[slots.start : slots.stop] = bytes(len(slots))
+        self._free.drop(slots)
 
-    def _end(self, task: int) -> None:
-        pod = self._where[task]
-        if pod is None or self._ends_at[task] != self._agenda.now:
-            return  # the end of a run that was cut
-        self._where[task] = None
-        self.ends.append(task)
-        pod.running.remove(task)
-        if pod.open:
-            self.offer(pod)
+    def leave(self, row: Row) -> None:
+        """Close the pod for good: what runs in it may end, and its sessions must go elsewhere."""
+        self.close(row)
+        slots = self._slots(row)
+        self._sessions.forget(slots)
+        for slot in slots:
+            if self.places[slot] >= 0:
+                self._sessions.enter(self.places[slot], Away.LEAVING)
+            elif self.places[slot] == HELD:
+                self.places[slot] = SPENT
+
+    def lose(self, row: Row) -> None:
+        """Cut every task in the pod. The work is lost, and each task goes back to the head of the queue."""
+        slots = self._slots(row)
+        lost = self._in(slots)
+        self._timers -= sum(end[1] < NO_SESSION and end[2] in slots for end in self._ends)
+        self._ends[:] = [end for end in self._ends if end[2] not in slots]
+        heapify(self._ends)
+        for slot in slots:
+            self.places[slot] = SPENT
+        for task in sorted(lost, reverse=True):
+            self.killed += 1
+            self.lost += self._agenda.now - self.began[task]
+            self.began[task] = math.nan
+            self._queue(self._row(task), first=True)
+        while self.queue and self._free.slots:
+            self._begin(self._free.take(), self.queue.popleft())
+
+    def run(self, end: Instant) -> None:
+        """Go on until ``end`` or until the agenda is due. At one instant ends come before arrivals, both before it."""
+        queue, ends, places, plain, began = self.queue, self._ends, self.places, self._plain, self.began
+        free, take, give, coming = self._free.slots, self._free.take, self._free.give, self._coming
+        talks, ended, (task, arrives, seconds) = self._talks, self.ended.append, self._next
+        ends_at, bound, finished = ends[0][0], min(end, self._agenda.due), 0
+        while True:
+            if ends_at <= arrives:
+                if ends_at > bound:
+                    break
+                _, was, slot = ends[0]
+                if was < 0 or not plain[slot] or (talks and queue and talks[queue[0][0]] != NO_SESSION):
+                    self._end(heappop(ends))
+                    bound = min(end, self._agenda.due)
+                else:
+                    ended(was)
+                    finished += 1
+                    if queue:
+                        now, _, length = queue.popleft()
+                        began[now], places[slot] = ends_at, now
+                        heapreplace(ends, (ends_at + length, now, slot))
+                    else:
+                        heappop(ends)
+                        places[slot] = SPENT
+                        give(slot)
+            elif arrives > bound:
+                break
+            else:
+                if talks and talks[task] != NO_SESSION:
+                    self._join((task, arrives, seconds))
+                elif free:
+                    slot = take()
+                    began[task], places[slot] = arrives, task
+                    heappush(ends, (arrives + seconds, task, slot))
+                else:
+                    queue.append((task, arrives, seconds))
+                task, arrives, seconds = next(coming)
+            ends_at = ends[0][0]
+        self.finished, self._next = self.finished + finished, (task, arrives, seconds)
+
+    def _join(self, waiting: Waiting) -> None:
+        """A session's task arrives: it goes to its session's slot, stands behind another, or takes any slot."""
+        self._agenda.now = waiting[1]
+        home = self._sessions.home(waiting[0])
+        if home is None:
+            self._queue(waiting)
+        elif isinstance(home, Away) or self.places[home] != HELD:
+            self._sessions.defer(waiting[0], waiting)
         else:
-            self._freed(pod)
+            self._begin(home, waiting)
+
+    def _end(self, end: tuple[Instant, int, Slot]) -> None:
+        """Not simply the end of a run: a session goes on in the slot or gives it up, or its pod takes no more."""
+        self._agenda.now, task, slot = end
+        if task < 0:
+            self._timers -= 1
+            if self._sessions.expire(slot, task):
+                self._vacate(slot)
+            return
+        self.ended.append(task)
+        self.finished += 1
+        if self._talks is None or self._talks[task] == NO_SESSION or not self._goes_on(task, slot):
+            self._vacate(slot)
+
+    def _goes_on(self, task: int, slot: Slot) -> bool:
+        """Whether the session of a task that ended keeps its slot."""
+        sessions, leaving = self._sessions, self._sessions.home(task) is Away.LEAVING
+        later = sessions.next(task)
+        if later is None and not leaving and self.serving.hold > 0:
+            self.places[slot] = HELD
+            self._timers += 1
+            heappush(self._ends, (self._agenda.now + self.serving.hold, sessions.keep(task, slot), slot))
+            return True
+        if later is not None and not leaving:
+            self._begin(slot, later)
+            return True
+        sessions.end(task)
+        if later is not None:
+            self._queue(later)
+        return False
+
+    def _vacate(self, slot: Slot) -> None:
+        """Nothing is in the slot any more."""
+        row = slot // self.serving.slots
+        self.places[slot] = SPENT
+        if self._gates[row]:
+            self._offer(slot)
+        else:
+            self._freed(row)
+
+    def _offer(self, slot: Slot) -> None:
+        """Let a free slot pull a task, or wait for the next."""
+        if self.queue:
+            self._begin(slot, self.queue.popleft())
+        else:
+            self._plain[slot] = self._gates[slot // self.serving.slots]
+            self._free.give(slot)
+
+    def _begin(self, slot: Slot, waiting: Waiting) -> None:
+        task, _, seconds = waiting
+        now = self._agenda.now
+        self.began[task], self.places[slot] = now, task
+        heappush(self._ends, (now + seconds, task, slot))
+        alone = self._talks is None or not self._sessions.enter(task, slot)
+        self._plain[slot] = alone and self._gates[slot // self.serving.slots]
+
+    def _queue(self, waiting: Waiting, *, first: bool = False) -> None:
+        """Let a task wait, or begin if there is a free slot."""
+        if self._free.slots and not first:
+            self._begin(self._free.take(), waiting)
+            return
+        if self._talks is not None:
+            self._sessions.enter(waiting[0], Away.QUEUED)
+        if first:
+            self.queue.appendleft(waiting)
+        else:
+            self.queue.append(waiting)
+
+    def _row(self, task: int) -> Waiting:
+        return task, float(self.tasks.arrived_at[task]), float(self.tasks.seconds[task])
+
+    def _in(self, slots: range) -> list[int]:
+        """The tasks that run in these slots."""
+        return [self.places[slot] for slot in slots if self.places[slot] >= 0]
+
+    def _slots(self, row: Row) -> range:
+        return range(row * self.serving.slots, (row + 1) * self.serving.slots)

@@ -6,14 +6,23 @@ depend on how the pool is scaled, so every autoscaler meets the same ones.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from scaler.core.pods import Floats
+from scaler.core.pods import Floats, Ints
 from scaler.core.types import Instant, Seconds
 
+Waiting: TypeAlias = tuple[int, Instant, Seconds]  # a task by its row, when it came, how long it takes
+
+NO_SESSION: Final = -1
+TINY: Final = 1e-9  # a shape that gamma takes, where no task comes
+CHUNK: Final = 4096  # rows that are turned into Python's numbers at once
 BIN: Seconds = 60.0  # the span over which burstiness is measured, and within which arrivals are even
 
 
@@ -61,49 +70,89 @@ class Workload:
     longest: Seconds = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tasks:
-    """Columns of equal length, in the order of arrival: instants, seconds each takes, tokens per second it streams."""
+    """Columns of equal length n, in the order of arrival.
 
-    arrived_at: list[Instant]
-    seconds: list[Seconds]
-    tokens: list[float]
+    Attributes:
+        arrived_at: instants, ascending.
+        seconds: how long each runs once it has begun.
+        tokens: tokens per second that each streams while it runs.
+        session: the conversation each belongs to, ``NO_SESSION`` for a task by itself.
+    """
+
+    arrived_at: Floats
+    seconds: Floats
+    tokens: Floats
+    session: Ints
 
     def __len__(self) -> int:
         return len(self.arrived_at)
+
+    def stream(self) -> Iterator[Waiting]:
+        """Each in turn as Python's numbers, a piece at a time; and then, for ever, one that never comes."""
+        count = len(self)
+        pieces = (
+            zip(
+                range(start, count),
+                self.arrived_at[start : start + CHUNK].tolist(),
+                self.seconds[start : start + CHUNK].tolist(),
+                strict=False,
+            )
+            for start in range(0, count, CHUNK)
+        )
+        return itertools.chain(itertools.chain.from_iterable(pieces), itertools.repeat((count, math.inf, math.inf)))
+
+    @classmethod
+    def of(
+        cls, arrived_at: ArrayLike, seconds: ArrayLike, *, tokens: ArrayLike = 0.0, session: ArrayLike = NO_SESSION
+    ) -> Tasks:
+        """Columns from whatever has these numbers; a single one stands for all tasks.
+
+        Raises:
+            ValueError: the columns differ in length, arrivals do not ascend, or a task takes no time at all.
+        """
+        at, lengths = np.asarray(arrived_at, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
+        if at.shape != lengths.shape:
+            raise ValueError(f"{len(lengths)} lengths for {len(at)} arrivals")
+        if not (np.isfinite(at).all() and (np.diff(at) >= 0).all()):
+            raise ValueError("arrivals must be finite and ascend")
+        if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+            raise ValueError("every task must take more than 0 s and end")
+        return cls(
+            arrived_at=at,
+            seconds=lengths,
+            tokens=np.broadcast_to(np.asarray(tokens, dtype=np.float64), at.shape),
+            session=np.broadcast_to(np.asarray(session, dtype=np.int64), at.shape),
+        )
 
 
 def generate(workload: Workload, *, start: Instant, seconds: Seconds, seed: int) -> Tasks:
     """The tasks that arrive within ``seconds`` from ``start``."""
     rng = np.random.default_rng(seed)
-    at = _arrivals(rng, workload, seconds)
+    at = mixed(rng, np.full(math.ceil(seconds / BIN), workload.per_hour * BIN / 3600.0), bursts=workload.bursts)
+    at = at[at < seconds]
     alone = rng.random(len(at)) < workload.subagents
     length = np.where(alone, SUBAGENT.draw(rng, len(at)), TASK.draw(rng, len(at)))
     length = np.minimum(length, workload.longest)
     more_at, more_length = _sessions(rng, workload, (at[~alone], length[~alone]), seconds)
     at, length = np.concatenate((at, more_at)), np.concatenate((length, more_length))
     order = np.argsort(at, kind="stable")
-    return Tasks(
-        arrived_at=(start + at[order]).tolist(),
-        seconds=length[order].tolist(),
-        tokens=TOKENS.draw(rng, len(at)).tolist(),
-    )
+    return Tasks.of(start + at[order], length[order], tokens=TOKENS.draw(rng, len(at)))
 
 
-def _arrivals(rng: np.random.Generator, workload: Workload, seconds: Seconds) -> Floats:
-    """Poisson arrivals whose rate is drawn anew each minute: gamma mixing, which gives the counts their variance.
+def mixed(rng: np.random.Generator, mean: Floats, *, bursts: float) -> Floats:
+    """Arrivals from 0 on, ascending, of as many as ``mean`` in each ``BIN`` on average.
 
+    They are Poisson's with a rate that is drawn anew in each bin: gamma mixing, which gives the counts their variance.
     For a mean m, a rate of Gamma(k, m / k) makes variance / mean = 1 + m / k.
     """
-    bins = math.ceil(seconds / BIN)
-    mean = np.full(bins, workload.per_hour * BIN / 3600.0)
-    if workload.bursts > 1.0:
-        shape = mean / (workload.bursts - 1.0)
-        mean = rng.gamma(shape, mean / shape)
+    if bursts > 1.0:
+        shape = mean / (bursts - 1.0)
+        mean = np.where(mean > 0, rng.gamma(np.maximum(shape, TINY), bursts - 1.0), 0.0)
     counts = rng.poisson(mean)
-    at = np.sort(np.repeat(np.arange(bins) * BIN, counts) + rng.random(int(counts.sum())) * BIN)
-    within: Floats = at[at < seconds]
-    return within
+    at: Floats = np.sort(np.repeat(np.arange(len(mean)) * BIN, counts) + rng.random(int(counts.sum())) * BIN)
+    return at
 
 
 def _sessions(

@@ -9,8 +9,9 @@ from typing import TypeAlias
 import pytest
 
 from scaler.core.types import Seconds
+from scaler.sim.pool import Setting
 from scaler.sim.workload import Lognormal, Tasks
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 from tests.sim.laws import broken
 
 T0 = 1_767_600_000.0  # 2026-01-05 08:00 UTC
@@ -21,9 +22,7 @@ MakeWorld: TypeAlias = Callable[[Setting, Tasks], World]
 
 def tasks(*rows: tuple[Seconds, Seconds]) -> Tasks:
     """Tasks from (seconds after T0, seconds it takes), each streaming ten tokens a second."""
-    return Tasks(
-        arrived_at=[T0 + at for at, _ in rows], seconds=[length for _, length in rows], tokens=[10.0 for _ in rows]
-    )
+    return Tasks.of([T0 + at for at, _ in rows], [length for _, length in rows], tokens=10.0)
 
 
 @pytest.fixture

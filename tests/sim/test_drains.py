@@ -7,9 +7,10 @@ import pytest
 from scaler.core.pods import NO_ACK, Phase
 from scaler.core.types import Order, Verb
 from scaler.sim.drains import Drains
-from scaler.sim.replica import CHEAPEST, Replica
+from scaler.sim.fleet import CHEAPEST
+from scaler.sim.pool import Setting
 from scaler.sim.workload import Tasks
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 from tests.sim.conftest import T0, TEN_SECONDS, MakeWorld, tasks
 
 SETTING = Setting(guarded=True, startup=TEN_SECONDS)
@@ -23,26 +24,31 @@ class Pool:
         self.drains = Drains(self.world)
         self.world.scale(1)
         self.world.run_until(T0 + 60)
-        self.pod: Replica = next(iter(self.world.pods.values()))
+        self.uid = self.world.fleet.uid(0)
+
+    def said(self) -> tuple[Phase, int, int, int]:
+        """Its phase and epoch, the epoch its gate is closed for, and the one it acknowledged."""
+        fleet = self.world.fleet
+        phase, epoch, closed_for, acked = (int(c[0]) for c in (fleet.phase, fleet.epoch, fleet.closed_for, fleet.acked))
+        return Phase(phase), epoch, closed_for, acked
 
     def tell(self, verb: Verb, epoch: int) -> None:
         """Give an order and let a second pass."""
-        self.drains.carry([Order(verb, self.pod.uid, epoch)])
+        self.drains.carry([Order(verb, self.uid, epoch)])
         self.world.run_until(self.world.now + 1.0)
 
 
 def test_an_idle_pod_drains_and_goes(make_world: MakeWorld) -> None:
     """Marked, closed and acknowledged, committed, deleted: each step can be seen."""
     pool = Pool(make_world, tasks())
-    pod = pool.pod
     pool.tell(Verb.MARK, 1)
-    assert (pod.phase, pod.epoch, pod.open, pod.acked) == (Phase.DRAINING, 1, True, NO_ACK)
+    assert pool.said() == (Phase.DRAINING, 1, NO_ACK, NO_ACK)
     pool.tell(Verb.CLOSE, 1)
-    assert (pod.open, pod.acked) == (False, 1)
+    assert pool.said() == (Phase.DRAINING, 1, 1, 1)
     pool.tell(Verb.COMMIT, 1)
-    assert (pod.phase, pod.deletion_cost) == (Phase.DRAINED, CHEAPEST)
+    assert (pool.said(), pool.world.fleet.cost[0]) == ((Phase.DRAINED, 1, 1, 1), CHEAPEST)
     pool.tell(Verb.DELETE, 1)
-    assert (pool.world.removals, pod.uid in pool.world.pods) == (1, False)
+    assert (pool.world.pool.removals, pool.world.fleet.row(pool.uid)) == (1, None)
     assert pool.world.status_replicas == 1  # nobody lowered the replicas, so another has come
 
 
@@ -51,9 +57,9 @@ def test_a_pod_that_takes_work_before_its_gate_closes_acknowledges_when_that_is_
     pool = Pool(make_world, tasks((60.5, 30.0), (70.0, 5.0)))
     pool.tell(Verb.MARK, 1)
     pool.tell(Verb.CLOSE, 1)
-    assert (pool.pod.acked, pool.world.work.running) == (NO_ACK, 1)
+    assert (pool.said()[3], pool.world.work.running) == (NO_ACK, 1)
     pool.world.run_until(T0 + 95)
-    assert (pool.pod.acked, pool.world.work.running, list(pool.world.work.queue)) == (1, 0, [1])
+    assert (pool.said()[3], pool.world.work.running, [task for task, *_ in pool.world.work.queue]) == (1, 0, [1])
 
 
 def test_a_pod_called_back_serves_again(make_world: MakeWorld) -> None:
@@ -64,8 +70,17 @@ def test_a_pod_called_back_serves_again(make_world: MakeWorld) -> None:
     pool.world.run_until(T0 + 65)
     assert pool.world.work.running == 0
     pool.tell(Verb.CANCEL, 2)
-    assert (pool.pod.phase, pool.pod.epoch, pool.pod.closed_for) == (Phase.ACTIVE, 2, NO_ACK)
+    assert pool.said()[:3] == (Phase.ACTIVE, 2, NO_ACK)
     assert pool.world.work.running == 1
+
+
+def test_a_pod_called_back_before_its_gate_closed_serves_as_if_nothing_had_been(make_world: MakeWorld) -> None:
+    """It stands once in the row of those who wait for work, and runs one task at a time."""
+    pool = Pool(make_world, tasks((63.0, 30.0), (64.0, 30.0)))
+    pool.tell(Verb.MARK, 1)
+    pool.tell(Verb.CANCEL, 2)
+    pool.world.run_until(T0 + 70)
+    assert (pool.said()[0], pool.world.work.running, len(pool.world.work.queue)) == (Phase.ACTIVE, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +94,8 @@ def test_orders_of_a_drain_that_was_called_back_do_nothing(make_world: MakeWorld
     pool.tell(Verb.CLOSE, 1)
     pool.tell(Verb.CANCEL, 2)
     pool.tell(verb, epoch)
-    assert (pool.pod.phase, pool.pod.epoch, pool.pod.open) == (Phase.ACTIVE, 2, True)
-    assert pool.world.removals == 0
+    assert pool.said()[:3] == (Phase.ACTIVE, 2, NO_ACK)
+    assert pool.world.pool.removals == 0
 
 
 def test_an_order_for_a_pod_that_is_gone_does_nothing(make_world: MakeWorld) -> None:
@@ -88,7 +103,7 @@ def test_an_order_for_a_pod_that_is_gone_does_nothing(make_world: MakeWorld) -> 
     pool = Pool(make_world, tasks())
     for verb in (Verb.MARK, Verb.MARK, Verb.CLOSE, Verb.CLOSE, Verb.COMMIT, Verb.COMMIT, Verb.DELETE, Verb.DELETE):
         pool.tell(verb, 1)
-    assert (pool.world.removals, pool.world.denied) == (1, 0)
+    assert (pool.world.pool.removals, pool.world.pool.denied) == (1, 0)
 
 
 def test_deleting_a_pod_that_is_not_drained_is_denied(make_world: MakeWorld) -> None:
@@ -96,4 +111,4 @@ def test_deleting_a_pod_that_is_not_drained_is_denied(make_world: MakeWorld) -> 
     pool = Pool(make_world, tasks((61.0, 100.0)))
     pool.tell(Verb.MARK, 1)
     pool.tell(Verb.DELETE, 1)
-    assert (pool.world.removals, pool.world.denied, pool.world.work.running) == (0, 1, 1)
+    assert (pool.world.pool.removals, pool.world.pool.denied, pool.world.work.running) == (0, 1, 1)

@@ -298,10 +298,10 @@ def test_five_minutes_pass_before_a_fall() -> None:
 
 
 def test_a_failed_metric_holds_and_is_not_remembered() -> None:
-    """An error moves nothing now and stabilises nothing later."""
+    """An error moves nothing; all that is remembered is what the workload had at first sight."""
     hpa = Hpa(low=1, high=100, behavior=FOLLOW)
     after, memory = sync(hpa, HpaMemory(), [Metric(AWAY, 1.0)], scale=Scale(7, 7), now=T0)
-    assert (after, memory) == (7, HpaMemory())
+    assert (after, memory) == (7, HpaMemory(past=(Dated(T0, 7),)))
 
 
 def test_what_no_window_and_no_period_reaches_is_forgotten() -> None:
@@ -311,7 +311,7 @@ def test_what_no_window_and_no_period_reaches_is_forgotten() -> None:
         value = 5.0 if i // 40 % 2 else 60.0
         spec, memory = sync(hpa, memory, one(value), scale=Scale(spec, spec), now=T0 + 15.0 * i)
     assert len(memory.past) <= 20
-    assert len(memory.ups) + len(memory.downs) <= 2
+    assert len(memory.ups) + len(memory.downs) <= 4
 
 
 def test_status_not_spec_is_what_a_band_is_around() -> None:
@@ -319,3 +319,21 @@ def test_status_not_spec_is_what_a_band_is_around() -> None:
     plain = Hpa(low=1, high=100)
     assert sync(plain, HpaMemory(), one(20.0), scale=Scale(20, 21), now=T0)[0] == 21
     assert sync(Hpa(low=1, high=100, behavior=FOLLOW), HpaMemory(), one(20.0), scale=Scale(20, 21), now=T0)[0] == 20
+
+
+def test_what_there_was_at_first_sight_counts_as_a_recommendation() -> None:
+    """A new HPA falls no sooner than its window allows, although it has recommended nothing yet."""
+    hpa = Hpa(low=1, high=100, behavior=Behavior(down=Rules(window=5.0)))
+    after, memory = sync(hpa, HpaMemory(), one(2.0), scale=Scale(8, 8), now=T0)
+    assert after == 8
+    assert sync(hpa, memory, one(2.0), scale=Scale(8, 8), now=T0 + 6.0)[0] == 2
+
+
+def test_a_rise_takes_the_place_of_one_that_only_falling_would_still_count() -> None:
+    """Each direction forgets by its own longest period, as recorded from the real controller."""
+    up, down = Rules(policies=(ScalingPolicy(Kind.PODS, 6, 3.0),)), Rules(policies=(ScalingPolicy(Kind.PODS, 7, 7.0),))
+    hpa, memory, spec = Hpa(low=1, high=100, behavior=Behavior(up=up, down=down)), HpaMemory(), 40
+    for at in (0.0, 4.0):
+        spec, memory = sync(hpa, memory, one(90.0), scale=Scale(spec, spec), now=T0 + at)
+    assert spec == 52
+    assert sync(hpa, memory, one(18.0), scale=Scale(spec, spec), now=T0 + 6.0)[0] == 52 - 6 - 7

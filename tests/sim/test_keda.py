@@ -6,7 +6,7 @@ import pytest
 
 from scaler.core.types import Unknown
 from scaler.sim.hpa import FOLLOW, Metric, Scale
-from scaler.sim.keda import ScaledObject
+from scaler.sim.keda import Fallback, Instead, ScaledObject
 from tests.sim.conftest import T0
 
 AWAY = Unknown("no answer")
@@ -60,3 +60,30 @@ def test_the_hpa_it_makes_remembers_between_syncs() -> None:
         assert scaled.sync(T0, Metric(10.0, 1.0), scale=Scale(10, 10)) == 10
         assert scaled.sync(T0 + 15, Metric(2.0, 1.0), scale=Scale(10, 10)) == after
     assert quick.sync(T0 + 30, Metric(0.0, 1.0), scale=Scale(2, 2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("behavior", "current", "after"),
+    [
+        (Instead.STATIC, 9, 4),
+        (Instead.CURRENT, 9, 9),
+        (Instead.CURRENT_IF_HIGHER, 9, 9),
+        (Instead.CURRENT_IF_HIGHER, 2, 4),
+        (Instead.CURRENT_IF_LOWER, 9, 4),
+        (Instead.CURRENT_IF_LOWER, 2, 2),
+    ],
+)
+def test_a_fallback_stands_in_from_more_failures_than_allowed_on(behavior: Instead, current: int, after: int) -> None:
+    """Two failures are borne, at the third the fallback reports; pkg/fallback/fallback.go, KEDA 2.18."""
+    fallback = Fallback(failures=2, replicas=4, behavior=behavior)
+    scaled = ScaledObject(behavior=FOLLOW, fallback=fallback)
+    written = [scaled.sync(T0 + 15 * i, Metric(AWAY, 2.0), scale=Scale(current, current)) for i in range(3)]
+    assert written == [current, current, after]
+
+
+def test_an_answer_ends_the_row_of_failures() -> None:
+    """One that comes in between is followed, and the count begins anew."""
+    scaled = ScaledObject(behavior=FOLLOW, fallback=Fallback(failures=1, replicas=8))
+    values: tuple[float | Unknown, ...] = (AWAY, 3.0, AWAY, AWAY)
+    written = [scaled.sync(T0 + 15 * i, Metric(v, 1.0), scale=Scale(3, 3)) for i, v in enumerate(values)]
+    assert written == [3, 3, 3, 8]

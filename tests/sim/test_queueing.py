@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from scaler.sim.dispatch import Serving
+from scaler.sim.pool import Setting
 from scaler.sim.workload import Lognormal, Tasks
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 from tests.sim.conftest import T0
 from tests.sim.laws import broken
 
@@ -31,13 +33,13 @@ def simulate(servers: int, slots: int, use: float, count: int) -> np.ndarray[tup
     rng = np.random.default_rng(servers)
     at = T0 + 60.0 + np.cumsum(rng.exponential(LENGTH / (servers * use), count))
     lengths = rng.exponential(LENGTH, count)
-    work = Tasks(arrived_at=at.tolist(), seconds=lengths.tolist(), tokens=[0.0] * count)
-    world = World(Setting(guarded=False, slots=slots, startup=AT_ONCE), work, start=T0, seed=1)
+    work = Tasks.of(at, lengths)
+    world = World(Setting(guarded=False, serving=Serving(slots=slots), startup=AT_ONCE), work, start=T0, seed=1)
     world.scale(servers // slots)
     world.run_until(float(at[-1]) + 10_000.0)
     assert broken(world) == []
-    assert len(world.work.ends) == count
-    return np.array(world.work.waits())[count // 2 :]
+    assert world.work.done
+    return world.work.waits()[count // 2 :]
 
 
 @pytest.mark.parametrize(

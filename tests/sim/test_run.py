@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 
 from scaler.core.policy import Policy
 from scaler.core.types import Signal
-from scaler.sim.run import Beat, Ours, beats, run_plain_hpa
+from scaler.sim.dispatch import Serving
+from scaler.sim.peers.catalogue import PEERS
+from scaler.sim.peers.sight import Pool
+from scaler.sim.pool import Setting
+from scaler.sim.run import Beat, Ours, Peer, beats
 from scaler.sim.score import Score, score
 from scaler.sim.workload import Workload, generate
-from scaler.sim.world import Setting, World
+from scaler.sim.world import World
 from tests.sim.conftest import T0, MakeWorld, tasks
 from tests.sim.laws import broken
 
@@ -35,14 +39,14 @@ def hpa(seed: int, seconds: float = HOUR) -> World:
     """A run under a plain HPA."""
     work = generate(Workload(), start=T0, seconds=seconds, seed=seed)
     world = World(Setting(guarded=False), work, start=T0, seed=seed)
-    run_plain_hpa(world, T0 + seconds)
+    Peer(world, PEERS["hpa"], Pool()).run(T0 + seconds)
     assert broken(world) == []
     return world
 
 
 def trace(world: World) -> tuple[Score, list[tuple[float, int]], list[int], list[float]]:
     """All that a run left behind."""
-    return score(world), world.scaled, world.work.starts, world.work.waits()
+    return score(world), world.scaled, list(world.work.ended), world.work.waits().tolist()
 
 
 @pytest.mark.parametrize("run", [ours, hpa], ids=["ours", "hpa"])
@@ -72,7 +76,7 @@ def test_whoever_writes_the_replicas_nothing_is_cut_behind_the_guard(seed: int, 
     """A stranger sets them as he likes every five minutes; the drain protocol and the guard hold all the same."""
     end = T0 + 300.0 * len(writes)
     work = generate(Workload(per_hour=400.0), start=T0, seconds=end - T0, seed=seed)
-    world = World(Setting(guarded=True, slots=slots), work, start=T0, seed=seed)
+    world = World(Setting(guarded=True, serving=Serving(slots=slots)), work, start=T0, seed=seed)
     run = Ours(world, Policy(max_replicas=30, slots_per_pod=slots), SIGNALS)
     for turn, replicas in enumerate(writes):
         run.run(T0 + 300.0 * turn + 150.0)
@@ -87,7 +91,7 @@ def test_the_pools_follow_their_work(run: Callable[[int], World]) -> None:
     world = run(2)
     early = {task for task in range(world.work.arrived) if world.work.tasks.arrived_at[task] < T0 + HOUR / 2}
     assert early
-    assert not early & set(world.work.queue)
+    assert not early & {task for task, *_ in world.work.queue}
 
 
 @pytest.mark.parametrize("driven", ["ours", "hpa"])
@@ -97,8 +101,8 @@ def test_a_pool_without_work_is_empty_in_the_end(make_world: MakeWorld, driven: 
     if driven == "ours":
         Ours(world, Policy(), SIGNALS).run(T0 + HOUR)
     else:
-        run_plain_hpa(world, T0 + HOUR)
-    assert (world.work.ends, world.replicas, world.pods) == ([0], 0, {})
+        Peer(world, PEERS["hpa"], Pool()).run(T0 + HOUR)
+    assert (world.work.finished, world.replicas, len(world.fleet)) == (1, 0, 0)
 
 
 def test_who_comes_when() -> None:

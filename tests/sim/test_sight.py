@@ -9,8 +9,9 @@ import pytest
 
 from scaler.core.pods import Phase, Stage
 from scaler.core.types import Known, Signal, Unknown
+from scaler.sim.owner import LAG
+from scaler.sim.pool import Setting
 from scaler.sim.sight import SCRAPE, Sight
-from scaler.sim.world import LAG, Setting
 from tests.sim.conftest import T0, TEN_SECONDS, MakeWorld, tasks
 
 SETTING = Setting(guarded=True, startup=TEN_SECONDS)
@@ -19,7 +20,7 @@ SETTING = Setting(guarded=True, startup=TEN_SECONDS)
 def test_signals_are_those_of_the_last_scrape(make_world: MakeWorld) -> None:
     """A task that came a moment ago is not seen until the next one, and the sample says how old it is."""
     world = make_world(SETTING, tasks((1.0, 60.0), (6.0, 60.0)))
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.run_until(T0 + 4)
     assert sight.signal(Signal.QUEUE) == Known(0.0, T0)
     world.run_until(T0 + 7)
@@ -30,10 +31,10 @@ def test_signals_are_those_of_the_last_scrape(make_world: MakeWorld) -> None:
 def test_every_signal_tells_of_the_world(make_world: MakeWorld) -> None:
     """One task ended, one runs, one waits."""
     world = make_world(SETTING, tasks((0.0, 20.0), (40.0, 100.0), (62.0, 10.0)))
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.scale(1)
     world.run_until(T0 + 70)
-    told = sight.observe(Signal).signals
+    told = sight.observe().signals
     assert {name: sample.value for name, sample in told.items() if isinstance(sample, Known)} == {
         Signal.QUEUE: 1.0,
         Signal.PENDING: 2.0,
@@ -49,7 +50,7 @@ def test_every_signal_tells_of_the_world(make_world: MakeWorld) -> None:
 
 def test_what_has_not_happened_is_unknown_not_zero(make_world: MakeWorld) -> None:
     """No wait and no service time before any task has started or ended."""
-    sight = Sight(make_world(SETTING, tasks()))
+    sight = Sight(make_world(SETTING, tasks()), Signal)
     assert isinstance(sight.signal(Signal.WAIT_P95), Unknown)
     assert isinstance(sight.signal(Signal.SERVICE), Unknown)
 
@@ -57,7 +58,7 @@ def test_what_has_not_happened_is_unknown_not_zero(make_world: MakeWorld) -> Non
 def test_old_waits_are_forgotten(make_world: MakeWorld) -> None:
     """The 95th percentile is of the last half hour, so a calm pool's says nothing."""
     world = make_world(SETTING, tasks((0.0, 5.0)))
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.scale(1)
     world.run_until(T0 + 1700)
     assert isinstance(sight.signal(Signal.WAIT_P95), Known)
@@ -68,13 +69,13 @@ def test_old_waits_are_forgotten(make_world: MakeWorld) -> None:
 def test_pods_are_seen_now_and_heard_as_of_the_last_scrape(make_world: MakeWorld) -> None:
     """Labels come by a watch, activity by asking; a pod that starts has not been heard."""
     world = make_world(SETTING, tasks((22.0, 60.0)))
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.scale(1)
     world.run_until(T0 + 18)
     world.scale(2)
     world.run_until(T0 + 24)
     first, second = sight.pods()
-    next(iter(world.pods.values())).phase = Phase.DRAINING
+    world.fleet.label(0, Phase.DRAINING, 1)
     assert (first.stage, second.stage) == (Stage.READY, Stage.STARTING)
     assert isinstance(second.activity, Unknown)
     columns = sight.pods()
@@ -83,13 +84,23 @@ def test_pods_are_seen_now_and_heard_as_of_the_last_scrape(make_world: MakeWorld
     assert columns.phase.tolist() == [Phase.DRAINING, Phase.ACTIVE]
     world.run_until(T0 + 25)
     assert sight.pods().inflight[0] == 1
-    next(iter(world.pods.values())).phase = Phase.ACTIVE
+
+
+def test_a_pod_that_became_ready_since_the_last_scrape_has_not_been_heard(make_world: MakeWorld) -> None:
+    """It is seen to be ready, and what it does is not known yet, though it works already."""
+    world = make_world(SETTING, tasks((0.0, 60.0)))
+    sight = Sight(world, [])
+    world.scale(1)
+    world.run_until(T0 + 14)
+    (pod,) = sight.pods()
+    assert (pod.stage, world.work.running) == (Stage.READY, 1)
+    assert isinstance(pod.activity, Unknown)
 
 
 def test_a_pod_says_since_when_it_is_what_it_is(make_world: MakeWorld) -> None:
     """From creation while it starts, then from when it became ready: the difference is the startup that is learnt."""
     world = make_world(SETTING, tasks())
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.scale(1)
     world.run_until(T0 + 5)
     assert sight.pods().since.tolist() == [T0 + LAG]
@@ -103,7 +114,7 @@ def test_a_pod_says_since_when_it_is_what_it_is(make_world: MakeWorld) -> None:
 def test_replicas_are_those_that_stand(make_world: MakeWorld) -> None:
     """Read at the moment of asking, as a deployment's spec is."""
     world = make_world(SETTING, tasks())
-    sight = Sight(world)
+    sight = Sight(world, Signal)
     world.scale(3)
     assert sight.replicas() == Known(3.0, T0)
-    assert sight.observe([]).replicas == Known(3.0, T0)
+    assert sight.observe().replicas == Known(3.0, T0)

@@ -14,10 +14,15 @@ from tests.sim.conftest import T0
 HOURS = 8 * 3600.0
 
 
+def columns(tasks: Tasks) -> list[list[float]]:
+    """All that a workload is."""
+    return [column.tolist() for column in (tasks.arrived_at, tasks.seconds, tasks.tokens, tasks.session)]
+
+
 def counts(tasks: Tasks, seconds: float) -> Floats:
     """Arrivals per bin."""
     bins = int(seconds / BIN)
-    return np.histogram(np.array(tasks.arrived_at) - T0, bins=bins, range=(0.0, seconds))[0].astype(np.float64)
+    return np.histogram(tasks.arrived_at - T0, bins=bins, range=(0.0, seconds))[0].astype(np.float64)
 
 
 def pooled(workload: Workload) -> float:
@@ -29,15 +34,15 @@ def pooled(workload: Workload) -> float:
 def test_the_same_seed_brings_the_same_work() -> None:
     """To the last bit, and another seed brings other work."""
     one, same, other = (generate(Workload(), start=T0, seconds=7200.0, seed=seed) for seed in (3, 3, 4))
-    assert one == same
-    assert one != other
+    assert columns(one) == columns(same)
+    assert columns(one) != columns(other)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_work_comes_in_order_and_within_the_span(seed: int) -> None:
     """Arrivals are sorted, lengths are positive and end at the time limit."""
     work = generate(Workload(), start=T0, seconds=7200.0, seed=seed)
-    assert sorted(work.arrived_at) == work.arrived_at
+    assert sorted(work.arrived_at.tolist()) == work.arrived_at.tolist()
     assert T0 <= work.arrived_at[0] <= work.arrived_at[-1] < T0 + 7200
     assert 0 < min(work.seconds) <= max(work.seconds) <= Workload().longest
     assert min(work.tokens) > 0

@@ -1,0 +1,168 @@
+"""Many runs side by side: every policy on the same arrivals, seed by seed, on as many cores as there are."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Final, TypeAlias
+
+from scipy.special import stdtrit
+
+from scaler.sim.history import History
+from scaler.sim.match import Match, Played, Row, limits_of, play
+from scaler.sim.optimum.limits import Limits
+from scaler.sim.scenario import OURS, Scenario
+
+Figure: TypeAlias = "float | None"
+TOLD: Final = (
+    *("tasks", "unfinished", "killed", "wait_p50_s", "wait_p95_s", "wait_p99_s", "pod_hours", "price"),
+    *("quick_reversals_per_hour", "wasted_starts"),
+    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind"),
+)
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """The question what the best possible costs."""
+
+    scenario: Scenario
+    seed: int
+
+
+Job: TypeAlias = Match | _Limit
+Answer: TypeAlias = Played | Limits
+
+
+def jobs(scenario: Scenario, *, limits: bool, drawn: bool = False) -> list[Job]:
+    """All that is to be worked out: each policy on each seed, and the limits of each seed, the longest first."""
+    seeds = range(1, scenario.seeds + 1)
+    asked = [_Limit(scenario, seed) for seed in seeds] if limits else []
+    return [
+        *asked,
+        *(Match(scenario=scenario, policy=p, seed=s, drawn=drawn and s == 1) for p in scenario.policies for s in seeds),
+    ]
+
+
+@contextmanager
+def cores(count: int) -> Iterator[Executor | None]:
+    """So many processes to work on; None, which is this one, for a single one.
+
+    They are fresh, not copies of this process: what it has read and which threads it runs are no part of an answer.
+    """
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def work_out(todo: Sequence[Job], executor: Executor | None, *, told: Callable[[], None]) -> list[Answer]:
+    """The answers in the order of the questions, whichever was found first; ``told`` is called as each is found.
+
+    Raises:
+        ValueError: a scenario cannot be run.
+    """
+    if executor is None:
+        return [_noted(answer(job), told) for job in todo]
+    asked = [executor.submit(answer, job) for job in todo]
+    for found in as_completed(asked):
+        _noted(found.result(), told)
+    return [found.result() for found in asked]
+
+
+def answer(job: Job) -> Answer:
+    """Work one out."""
+    return play(job) if isinstance(job, Match) else limits_of(job.scenario, job.seed)
+
+
+def rows(todo: Sequence[Job], answers: Iterable[Answer]) -> list[Row]:
+    """The row of every run, with the limits of its seed beside it."""
+    pairs = list(zip(todo, answers, strict=True))
+    limits = {job.seed: found for job, found in pairs if isinstance(found, Limits)}
+    return [_beside(found.row, limits.get(job.seed)) for job, found in pairs if isinstance(found, Played)]
+
+
+def histories(answers: Iterable[Answer]) -> dict[str, History]:
+    """What was kept of runs, by policy."""
+    kept = (found for found in answers if isinstance(found, Played))
+    return {found.row.policy: found.history for found in kept if found.history is not None}
+
+
+def summary(scenario: Scenario, found: Sequence[Row]) -> dict[str, object]:
+    """Means over the seeds, and ours against each peer in pairs: what the same arrivals cost with either."""
+    ours = [row for row in found if row.policy == OURS]
+    peers = {name: [row for row in found if row.policy == name] for name in scenario.policies}
+    return {
+        "question": scenario.question.strip(),
+        "seeds": scenario.seeds,
+        "wait_price": scenario.wait_price,
+        "target_wait_s": scenario.target_wait,
+        "policies": {name: _means(of) for name, of in peers.items()},
+        "paired": {name: _paired(ours, of) for name, of in peers.items() if ours and name != OURS},
+    }
+
+
+def interval(values: Sequence[float]) -> dict[str, Figure]:
+    """The mean, and the bounds of its 95 % confidence interval by Student's t; None where one value bounds nothing."""
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return {"mean": round(mean, 4), "low": None, "high": None}
+    t = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2))
+    half = t * statistics.stdev(values) / math.sqrt(len(values))
+    return {"mean": round(mean, 4), "low": round(mean - half, 4), "high": round(mean + half, 4)}
+
+
+def _noted(found: Answer, told: Callable[[], None]) -> Answer:
+    told()
+    return found
+
+
+def _beside(row: Row, limits: Limits | None) -> Row:
+    if limits is None:
+        return row
+    return replace(
+        row,
+        opt_zero_wait=round(limits.zero_wait.least, 3),
+        opt_w=round(limits.priced, 3),
+        opt_blind=round(limits.blind, 3),
+        price_over_opt_w=_ratio(row.price, limits.priced),
+        price_over_opt_blind=_ratio(row.price, limits.blind),
+    )
+
+
+def _ratio(price: float, limit: float) -> Figure:
+    return round(price / limit, 4) if limit > 0 else None
+
+
+def _means(found: Sequence[Row]) -> dict[str, Figure]:
+    columns: Mapping[str, list[Figure]] = {name: [asdict(row)[name] for row in found] for name in TOLD}
+    return {name: _mean(values) for name, values in columns.items()}
+
+
+def _mean(values: Iterable[Figure]) -> Figure:
+    known = [value for value in values if value is not None]
+    return round(math.fsum(known) / len(known), 4) if known else None
+
+
+def _paired(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, Figure]]:
+    """By how much ours is above the peer, as a share of the peer's figure; waits as they are, in seconds."""
+    return {
+        "price": interval([a.price / b.price - 1.0 for a, b in _pairs(ours, theirs)]),
+        "pod_hours": interval([a.pod_hours / b.pod_hours - 1.0 for a, b in _pairs(ours, theirs)]),
+        "wait_p95_s": interval([a.wait_p95_s - b.wait_p95_s for a, b in _pairs(ours, theirs)]),
+    }
+
+
+def _pairs(ours: Sequence[Row], theirs: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
+    by_seed = {row.seed: row for row in theirs}
+    return ((row, by_seed[row.seed]) for row in ours)

@@ -1,0 +1,181 @@
+"""Work put together from what is known of it: when it comes, how long it takes, how it branches and goes on.
+
+Everything follows from one seed. Arrivals do not depend on how the pool is scaled, so every autoscaler meets the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scaler.core.pods import Floats, Ints
+from scaler.core.types import Instant, Seconds
+from scaler.sim.durations import Distribution
+from scaler.sim.traces import Trace
+from scaler.sim.workload import BIN, GAP, NO_SESSION, SUBAGENT, TOKENS, Tasks, mixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fanout:
+    """Tasks that let others do part of their work.
+
+    Attributes:
+        share: of tasks that fan out, once, at some moment of their run.
+        children: how many they start at once, on average: 1 and a geometric number more.
+        lengths: how long a child takes.
+    """
+
+    share: float
+    children: float
+    lengths: Distribution = SUBAGENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """Tasks that go on: the next of the session comes a pause after the one before would have ended unwaited.
+
+    Attributes:
+        follows: probability that there is a next one.
+        pause: seconds in between.
+    """
+
+    follows: float
+    pause: Distribution = GAP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What work is composed of.
+
+    Attributes:
+        arrivals: a trace, or a curve of (seconds, tasks per minute) that is straight in between.
+        lasts: seconds of it that are used, what follows from the arrivals included; None for all of it.
+        bursts: variance over mean of a curve's arrivals in 60 s; 1 is Poisson.
+        thin: share of a trace's arrivals that are kept, each by chance, or that a curve is multiplied by.
+        stretch: times that a trace takes longer than it did.
+        lengths: how long tasks take, where the trace does not say or shall not decide.
+        longest: seconds at which a task gives up.
+        tokens: tokens per second that a task streams while it runs, where the trace does not say.
+    """
+
+    arrivals: Trace | tuple[tuple[Seconds, float], ...]
+    lasts: Seconds | None = None
+    bursts: float = 1.0
+    thin: float = 1.0
+    stretch: float = 1.0
+    lengths: Distribution | None = None
+    longest: Seconds = math.inf
+    tokens: Distribution = TOKENS
+    fanout: Fanout | None = None
+    talk: Talk | None = None
+
+    @property
+    def ends(self) -> Seconds:
+        """Seconds from the start after which nothing comes."""
+        if self.lasts is not None:
+            return self.lasts
+        if isinstance(self.arrivals, Trace):
+            return float(self.arrivals.arrived_at[-1]) * self.stretch
+        return self.arrivals[-1][0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Some of the tasks, as columns."""
+
+    at: Floats
+    seconds: Floats
+    tokens: Floats
+    session: Ints
+
+    def columns(self) -> tuple[Floats, Floats, Floats, Ints]:
+        return self.at, self.seconds, self.tokens, self.session
+
+
+def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
+    """The tasks of one run.
+
+    Raises:
+        ValueError: there is no saying how long a task takes.
+    """
+    rng = np.random.default_rng(seed)
+    arrivals = recipe.arrivals
+    first = _of_trace(recipe, arrivals, rng) if isinstance(arrivals, Trace) else _of_curve(recipe, arrivals, rng)
+    parts = [first]
+    if recipe.fanout is not None:
+        parts.append(_children(recipe, recipe.fanout, first, rng))
+    if recipe.talk is not None:
+        parts[0] = replace(first, session=np.arange(len(first.at), dtype=np.int64))
+        parts += _followers(recipe, recipe.talk, parts[0], rng)
+    at, seconds, tokens, session = map(np.concatenate, zip(*(part.columns() for part in parts), strict=True))
+    seconds = np.minimum(seconds, recipe.longest)
+    at = _in_turn(at, seconds, session)
+    within = np.flatnonzero(at <= recipe.ends)
+    rows = within[np.argsort(at[within], kind="stable")]
+    return Tasks.of(
+        start + at[rows], np.minimum(seconds, recipe.longest)[rows], tokens=tokens[rows], session=session[rows]
+    )
+
+
+def _in_turn(at: Floats, seconds: Floats, session: Ints) -> Floats:
+    """Arrivals with those of a session put off until the task before it could have ended.
+
+    It would have to stand behind that one whoever scales, and no more pods would help, so that is no waiting.
+    """
+    put_off, free_at = at.copy(), dict[int, float]()
+    talking = np.flatnonzero(session != NO_SESSION)
+    for row in talking[np.argsort(at[talking], kind="stable")].tolist():
+        talk = int(session[row])
+        put_off[row] = max(float(at[row]), free_at.get(talk, 0.0))
+        free_at[talk] = float(put_off[row] + seconds[row])
+    return put_off
+
+
+def _of_trace(recipe: Recipe, trace: Trace, rng: np.random.Generator) -> _Part:
+    kept = np.flatnonzero(rng.random(len(trace.arrived_at)) < recipe.thin)
+    seconds = _lengths(recipe, len(kept), rng) if recipe.lengths or trace.seconds is None else trace.seconds[kept]
+    whole = recipe.tokens.draw(rng, len(kept)) if trace.tokens is None else trace.tokens[kept] / seconds
+    session = np.full(len(kept), NO_SESSION) if trace.session is None else trace.session[kept]
+    return _Part(trace.arrived_at[kept] * recipe.stretch, seconds, whole, session)
+
+
+def _of_curve(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], rng: np.random.Generator) -> _Part:
+    middles = (np.arange(math.ceil(recipe.ends / BIN)) + 0.5) * BIN
+    per_minute = recipe.thin * np.interp(middles, [at for at, _ in curve], [rate for _, rate in curve])
+    at = mixed(rng, per_minute * BIN / 60.0, bursts=recipe.bursts)
+    at = at[at <= recipe.ends]
+    return _part(recipe, at, _lengths(recipe, len(at), rng), rng)
+
+
+def _lengths(recipe: Recipe, count: int, rng: np.random.Generator) -> Floats:
+    if recipe.lengths is None:
+        raise ValueError("nothing says how long a task takes: give durations, a file or lognormal:MU,SIGMA")
+    return recipe.lengths.draw(rng, count)
+
+
+def _children(recipe: Recipe, fanout: Fanout, parents: _Part, rng: np.random.Generator) -> _Part:
+    """Each parent's children come together, at a moment of its run."""
+    spread = np.flatnonzero(rng.random(len(parents.at)) < fanout.share)
+    moments = parents.at[spread] + rng.random(len(spread)) * parents.seconds[spread]
+    at = np.repeat(moments, rng.geometric(1.0 / fanout.children, len(spread)))
+    return _part(recipe, at, fanout.lengths.draw(rng, len(at)), rng)
+
+
+def _followers(recipe: Recipe, talk: Talk, last: _Part, rng: np.random.Generator) -> Iterator[_Part]:
+    """The second task of each session that has one, then the third, and so on."""
+    while len(last.at):
+        goes_on = rng.random(len(last.at)) < talk.follows
+        at = (last.at + np.minimum(last.seconds, recipe.longest))[goes_on]
+        at = at + talk.pause.draw(rng, len(at))
+        in_time = at <= recipe.ends
+        at, session = at[in_time], last.session[goes_on][in_time]
+        last = replace(_part(recipe, at, _lengths(recipe, len(at), rng), rng), session=session)
+        yield last
+
+
+def _part(recipe: Recipe, at: Floats, seconds: Floats, rng: np.random.Generator) -> _Part:
+    """Tasks by themselves."""
+    return _Part(at, seconds, recipe.tokens.draw(rng, len(at)), np.full(len(at), NO_SESSION))

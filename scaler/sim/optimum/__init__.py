@@ -1,0 +1,1 @@
+"""What the best possible scaling of a pool would have cost, had all arrivals been known: the limit nobody beats."""

@@ -1,0 +1,1 @@
+"""Other autoscalers, each from its published algorithm. They share nothing with our decision but the plain types."""

@@ -1,0 +1,161 @@
+"""Policies side by side: the same figures on any number of cores, and intervals that say what they say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+import pytest
+
+from scaler.config.problems import ConfigError
+from scaler.config.reading import read_yaml
+from scaler.sim.compare import cores, histories, interval, jobs, rows, summary, work_out
+from scaler.sim.match import Match, Played, Row, play
+from scaler.sim.report import page
+from scaler.sim.scenario import Scenario, changed, parsed
+
+SMALL = """
+rate: [[0, 2], [1800, 2]]
+durations: lognormal:4,0.8
+max: 20
+policies: [ours, hpa, job]
+seeds: 2
+"""
+ISSUED = [  # the columns that scripts rely on
+    *("policy", "seed", "tasks", "killed", "wait_p50_s", "wait_p95_s", "wait_p99_s", "pod_hours", "price"),
+    *("quick_reversals_per_hour", "wasted_starts"),
+    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind"),
+]
+
+
+def small() -> Scenario:
+    """Half an hour of a small pool."""
+    return parsed(read_yaml(SMALL))
+
+
+def compared(scenario: Scenario, processes: int, *, limits: bool = False) -> list[Row]:
+    """All rows, worked out on so many processes."""
+    todo = jobs(scenario, limits=limits)
+    with cores(processes) as executor:
+        return rows(todo, work_out(todo, executor, told=lambda: None))
+
+
+def test_the_figures_are_the_same_on_any_number_of_cores() -> None:
+    """Bit for bit, and in the same order."""
+    alone, together = compared(small(), 1), compared(small(), 2)
+    assert alone == together
+    assert [(row.policy, row.seed) for row in alone] == [(p, s) for p in ("ours", "hpa", "job") for s in (1, 2)]
+
+
+def test_everybody_meets_the_same_tasks_and_no_price_is_below_the_best_possible() -> None:
+    """Who cuts pays for it; the limits are of the seed, so the same beside each policy."""
+    found = compared(changed(small(), {"seeds": 1}), 1, limits=True)
+    assert len({row.tasks for row in found}) == len({row.opt_w for row in found}) == 1
+    for row in found:
+        assert row.opt_w is not None
+        assert row.opt_blind is not None
+        assert 0 < row.opt_w <= row.opt_blind * 1.001
+        assert row.price_over_opt_w == pytest.approx(row.price / row.opt_w, abs=1e-3)
+        assert row.unfinished == 0
+
+
+def test_a_row_has_what_scripts_rely_on() -> None:
+    """Every one of them, by these names."""
+    (row,) = compared(changed(small(), {"seeds": 1, "policies": ["ours"]}), 1)
+    assert [name for name in asdict(row) if name != "unfinished"] == ISSUED
+
+
+def test_the_price_is_pods_and_waiting() -> None:
+    """A pod-second costs one, and a second of waiting its price."""
+    cheap, dear = (
+        play(Match(scenario=changed(small(), {"wait_price": price}), policy="job", seed=1)).row for price in (1.0, 11.0)
+    )
+    assert cheap.pod_hours == dear.pod_hours
+    waited = (dear.price - cheap.price) / 10.0
+    assert cheap.price == pytest.approx(3600.0 * cheap.pod_hours + waited, abs=1.0)
+    assert waited > cheap.tasks * 5.0  # each job has its own startup
+
+
+def test_pairs_are_of_one_seed() -> None:
+    """Ours beside a peer: as a share of the peer's figure, over the seeds."""
+    found = compared(small(), 1)
+    told = summary(small(), found)["paired"]
+    assert isinstance(told, dict)
+    by = {(row.policy, row.seed): row for row in found}
+    shares = [by["ours", seed].price / by["hpa", seed].price - 1.0 for seed in (1, 2)]
+    assert told["hpa"]["price"]["mean"] == pytest.approx(sum(shares) / 2, abs=1e-3)
+    assert list(told) == ["hpa", "job"]
+
+
+def test_an_interval_is_student_s() -> None:
+    """1, 2 and 3: mean 2, and 4.303 standard errors to each side; a single value bounds nothing."""
+    half = 4.302653 / math.sqrt(3)
+    assert interval([1.0, 2.0, 3.0]) == {"mean": 2.0, "low": round(2 - half, 4), "high": round(2 + half, 4)}
+    assert interval([5.0]) == {"mean": 5.0, "low": None, "high": None}
+
+
+def test_a_report_is_whole_and_fetches_nothing() -> None:
+    """Every policy and plot is in it, and no address that a browser would load from; titles are escaped."""
+    scenario = changed(small(), {"seeds": 1, "question": "<b>How many?</b>"})
+    todo = jobs(scenario, limits=False, drawn=True)
+    given = work_out(todo, None, told=lambda: None)
+    found = rows(todo, given)
+    text = page(scenario, found, summary(scenario, found), histories(given))
+    body = text[text.index("<body>") :]
+    assert "&lt;b&gt;How many?" in body
+    assert all(f"<td>{policy}</td>" in body for policy in scenario.policies)
+    assert body.count("Plotly.newPlot") == 5
+    assert "<script src" not in text
+    assert "<link" not in text
+    assert "http" not in body
+
+
+def test_a_history_is_what_happened() -> None:
+    """Looks at even times; the pods that are there are those that the run paid for."""
+    played = play(Match(scenario=small(), policy="ours", seed=1, drawn=True))
+    assert isinstance(played, Played)
+    history = played.history
+    assert history is not None
+    pods = [sum(each) for each in zip(history.ready, history.starting, history.draining, strict=True)]
+    hours = sum(pods) * (history.at[1] - history.at[0])
+    assert hours == pytest.approx(played.row.pod_hours, rel=0.05)
+    assert history.waits == sorted(history.waits)
+    assert max(history.demand) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slots: 0", "line 1: slots = 0: must be >= 1"),
+        ("rate: [[0, 1]]\nsolts: 3", 'line 2: solts = 3: unknown key; did you mean "slots"?'),
+        ("startup: quick", "startup = 'quick': must be a startup; 'quick' is no startup: write its median like 18s"),
+        ("policies: [ours, theirs]", "theirs is none; there are ours, hpa, kpa"),
+        ("expect: [ours is best]", "expect[0] = 'ours is best': must be a claim"),
+        ("dispatch: clever", "must be pull, random, latest or lowest"),
+        ("seeds: many", "seeds = 'many': must be a whole number"),
+    ],
+)
+def test_a_scenario_that_cannot_be_is_refused(text: str, said: str) -> None:
+    """With the line, the key, the value and the way out."""
+    with pytest.raises(ConfigError) as error:
+        parsed(read_yaml(text))
+    assert said in str(error.value)
+
+
+def test_a_key_inside_a_section_can_be_changed() -> None:
+    """By its path, as a sweep does; what stands beside it stays."""
+    talking = changed(small(), {"sessions.follows": 0.5, "sessions.hold": 30})
+    assert talking.sessions is not None
+    again = changed(talking, {"sessions.hold": 60}).sessions
+    assert again is not None
+    assert (again.follows, again.hold) == (0.5, 60.0)
+    with pytest.raises(ConfigError, match="unknown key"):
+        changed(small(), {"sessions.hodl": 1, "sessions.follows": 0.5})
+
+
+@pytest.mark.parametrize("work", ["{}", "{rate: [[0, 1], [60, 1]], trace: a.csv}"])
+def test_work_comes_from_one_place(work: str) -> None:
+    """Neither from nowhere nor from two."""
+    scenario = parsed(read_yaml(f"{work[:-1]}}}"))
+    with pytest.raises(ValueError, match="give either a trace of arrivals"):
+        play(Match(scenario=scenario, policy="ours", seed=1))

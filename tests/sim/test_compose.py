@@ -1,0 +1,134 @@
+"""Work put together: what was asked for is what comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scaler.sim.compose import Fanout, Recipe, Talk, compose
+from scaler.sim.durations import durations, lognormal, startup
+from scaler.sim.traces import Trace
+from scaler.sim.workload import NO_SESSION, Lognormal, Tasks
+
+HOUR = 3600.0
+MINUTE = Lognormal(np.log(60.0), 0.0, "every task takes a minute")
+FLAT = Recipe(arrivals=((0.0, 60.0), (4 * HOUR, 60.0)), lengths=MINUTE)
+TRACE = Trace(arrived_at=np.arange(0.0, 1000.0), seconds=np.full(1000, 5.0), tokens=np.full(1000, 50.0))
+
+
+def composed(recipe: Recipe, seed: int = 1) -> Tasks:
+    """From second zero on."""
+    return compose(recipe, start=0.0, seed=seed)
+
+
+def columns(tasks: Tasks) -> list[list[float]]:
+    """All that a workload is."""
+    return [c.tolist() for c in (tasks.arrived_at, tasks.seconds, tasks.tokens, tasks.session)]
+
+
+def test_the_same_seed_composes_the_same_work() -> None:
+    """To the last bit; another seed composes other work."""
+    recipe = replace(FLAT, bursts=9.0, fanout=Fanout(share=0.2, children=3.0), talk=Talk(follows=0.3))
+    one, same, other = (composed(recipe, seed) for seed in (4, 4, 5))
+    assert columns(one) == columns(same) != columns(other)
+
+
+def test_a_curve_is_followed() -> None:
+    """As many as its area says, and twice as many where it is twice as high."""
+    recipe = replace(FLAT, arrivals=((0.0, 0.0), (4 * HOUR, 120.0)))
+    at = composed(recipe).arrived_at
+    assert len(at) == pytest.approx(4 * 3600, rel=0.05)
+    assert np.count_nonzero(at > 2 * HOUR) == pytest.approx(0.75 * len(at), rel=0.05)
+    assert len(composed(replace(recipe, thin=0.1)).arrived_at) == pytest.approx(0.1 * len(at), rel=0.1)
+
+
+@pytest.mark.parametrize("bursts", [1.0, 20.0])
+def test_bursts_are_variance_over_mean(bursts: float) -> None:
+    """Of counts in a minute; the mean stays."""
+    at = composed(replace(FLAT, arrivals=((0.0, 60.0), (100 * HOUR, 60.0)), bursts=bursts)).arrived_at
+    counts = np.histogram(at, bins=6000, range=(0.0, 100 * HOUR))[0]
+    assert counts.mean() == pytest.approx(60.0, rel=0.05)
+    assert counts.var() / counts.mean() == pytest.approx(bursts, rel=0.1)
+
+
+def test_a_trace_is_taken_as_it_is() -> None:
+    """Arrivals and lengths, and tokens per second from those of the whole task."""
+    work = composed(Recipe(arrivals=TRACE))
+    assert work.arrived_at.tolist() == TRACE.arrived_at.tolist()
+    assert set(work.seconds) == {5.0}
+    assert set(work.tokens) == {10.0}
+    assert set(work.session) == {NO_SESSION}
+
+
+def test_a_trace_can_be_thinned_stretched_and_given_lengths() -> None:
+    """Each arrival is kept by chance; what is stretched lasts longer, and the lengths asked for count."""
+    work = composed(Recipe(arrivals=TRACE, thin=0.3, stretch=24.0, lengths=MINUTE, longest=30.0))
+    assert len(work) == pytest.approx(300, rel=0.2)
+    assert set(work.arrived_at) <= set(24.0 * TRACE.arrived_at)
+    assert set(work.seconds) == {30.0}
+
+
+def test_nothing_comes_after_the_end() -> None:
+    """Neither arrivals nor what follows from them."""
+    recipe = Recipe(arrivals=TRACE, lasts=400.0, talk=Talk(follows=1.0, pause=MINUTE), lengths=MINUTE)
+    assert composed(recipe).arrived_at.max() <= 400.0
+    assert composed(replace(recipe, lasts=None)).arrived_at.max() <= 999.0
+
+
+def test_without_any_length_there_is_no_work() -> None:
+    """The error says what to give."""
+    with pytest.raises(ValueError, match="give durations, a file or lognormal:MU,SIGMA"):
+        composed(Recipe(arrivals=replace(TRACE, seconds=None)))
+
+
+def test_tasks_fan_out_while_they_run() -> None:
+    """So many children on average, at one moment, after their parent came and before it would have ended."""
+    plain, spread = composed(FLAT), composed(replace(FLAT, fanout=Fanout(share=1.0, children=4.0, lengths=MINUTE)))
+    assert len(spread) == pytest.approx(5 * len(plain), rel=0.05)
+    _, together = np.unique(spread.arrived_at, return_counts=True)
+    assert together.max() > 4
+
+
+def test_a_session_s_tasks_follow_one_another() -> None:
+    """Each begins a pause after the one before would have ended, and they share their session's number."""
+    work = composed(replace(FLAT, talk=Talk(follows=0.5, pause=MINUTE)))
+    sessions, sizes = np.unique(work.session, return_counts=True)
+    assert sizes.mean() == pytest.approx(2.0, rel=0.05)
+    longest = work.arrived_at[work.session == sessions[sizes.argmax()]]
+    assert np.diff(longest).tolist() == pytest.approx([120.0] * (len(longest) - 1))
+
+
+def test_a_session_s_next_task_comes_when_the_one_before_can_have_ended() -> None:
+    """However early a trace has it; who is in no session, or in another, comes when the trace says."""
+    trace = Trace(
+        arrived_at=np.array([0.0, 1.0, 2.0, 3.0, 90.0]), seconds=np.full(5, 20.0), session=np.array([7, 7, -1, 8, 7])
+    )
+    work = composed(Recipe(arrivals=trace, lasts=200.0))
+    assert work.arrived_at.tolist() == [0.0, 2.0, 3.0, 20.0, 90.0]
+    assert work.session.tolist() == [7, -1, 8, 7, 7]
+
+
+@pytest.mark.parametrize("text", ["lognormal:5", "lognormal:a,b", "lognormal:1,-1", "normal:1,1", "lognormal:inf,1"])
+def test_a_distribution_that_is_none_says_how_one_is_written(text: str) -> None:
+    """With an example."""
+    with pytest.raises(ValueError, match=r"write lognormal:MU,SIGMA, like lognormal:5\.49,1\.54"):
+        lognormal(text)
+
+
+def test_a_startup_is_its_median_or_a_distribution() -> None:
+    """Written as durations are everywhere."""
+    assert startup("1m33s").quantile(0.0) == pytest.approx(93.0)
+    assert startup("18").quantile(0.0) == pytest.approx(18.0)
+    assert startup("lognormal:2,0.5").sigma == 0.5
+    with pytest.raises(ValueError, match="write its median like 18s"):
+        startup("quick")
+
+
+def test_lengths_are_drawn_from_a_file(tmp_path: Path) -> None:
+    """Each of those that were measured may come again."""
+    (tmp_path / "lengths.csv").write_text("duration_s\n5\n9\n")
+    drawn = durations("lengths.csv", tmp_path).draw(np.random.default_rng(1), 100)
+    assert set(drawn) == {5.0, 9.0}
