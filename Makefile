@@ -8,13 +8,16 @@ STAMP := .venv/installed
 STAGE := @printf '\n== %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts tests fix bench clean
+.PHONY: help demo playground test test-cluster assets check lint types contracts tests fix bench clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: $(STAMP) ## two hours of agents in under a minute, without a cluster: make demo ARGS="--seed 3"
 	@$(BIN)/scaler demo $(ARGS)
+
+playground: $(STAMP) ## a real cluster to try it on, without containers or a cloud; the first start builds it
+	@$(BIN)/python -m tests.cluster.playground $(ARGS)
 
 test: check tests ## everything that must hold
 
@@ -39,6 +42,17 @@ tests: $(STAMP)
 	$(STAGE) 'all other tests'
 	@$(BIN)/pytest --quiet --numprocesses auto --ignore=tests/core --ignore=tests/cluster
 
+# A story on a cluster may take longer than the three minutes after which any other test counts as hung.
+test-cluster: $(STAMP) ## what must hold on a real Kubernetes, with KEDA; builds both first, once, in about 20 minutes
+	$(STAGE) 'programs of the cluster'
+	@$(BIN)/python -m tests.cluster.assets
+	$(STAGE) 'tests on a cluster'
+	@$(BIN)/pytest --quiet --override-ini=faulthandler_timeout=900 tests/cluster $(ARGS)
+
+assets: $(STAMP) ## build what that cluster is made of: make assets ARGS="etcd kubernetes kwok"
+	$(STAGE) 'programs of the cluster'
+	@$(BIN)/python -m tests.cluster.assets $(ARGS)
+
 fix: $(STAMP) ## what lint and format can mend by themselves
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
@@ -59,5 +73,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable '.[scaler,sim,dev]'
+		--no-build-isolation --editable '.[scaler,sim,sweep,dev]'
 	@touch $@

@@ -1,0 +1,47 @@
+"""The YAML that the tools bring themselves: CRDs, roles and ServiceAccounts, as they are shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from tests.cluster.harness.rest import Api, Document, condition
+from tests.cluster.harness.wait import until
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def documents(*paths: Path) -> Iterator[Document]:
+    """Every document of these files."""
+    for path in paths:
+        for document in yaml.load_all(
+            path.read_bytes(), Loader=yaml.CSafeLoader
+        ):  # the other loader is slow, CRDs long
+            if document:
+                yield document
+
+
+def establish(api: Api, folder: Path, change: Callable[[Document], Document] = lambda crd: crd) -> None:
+    """Apply the CRDs of this folder, and return once the API server serves every kind."""
+    crds = [change(crd) for crd in documents(*sorted(folder.glob("*.yaml")))]
+    for applied in api.apply(crds):
+        _await_established(api, applied)
+
+
+def of_kinds(found: Iterable[Document], *kinds: str) -> Iterator[Document]:
+    """Those that are of one of these kinds."""
+    return (document for document in found if document["kind"] in kinds)
+
+
+def _await_established(api: Api, crd: Document) -> None:
+    metadata = crd["metadata"]
+    assert isinstance(metadata, dict)
+    path = f"{CRDS}/{metadata['name']}"
+
+    def established() -> bool | None:
+        """The CRD is established."""
+        return condition(api.get(path), "Established") == "True" or None
+
+    until(established)

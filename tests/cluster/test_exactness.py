@@ -1,0 +1,65 @@
+"""Whatever whole number the scaler reports, a real KEDA and a real HPA make exactly that number of replicas of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+from scaler.config.pool import PoolKey
+from tests.cluster.harness.cluster import Cluster
+from tests.cluster.harness.dictated import Dictated, dictated
+from tests.cluster.harness.landing import Replicas, followed
+from tests.cluster.harness.scaled import Scaled
+
+PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
+AROUND_300 = (300, 301, 300, 299, 300)  # steps that a tolerance of a tenth would swallow
+LOOKED_UP = (
+    8  # times that our door looks a pool up while the HPA asks twice and KEDA polls twice, for number and activity
+)
+
+
+def walk(seed: int, steps: int, most: int) -> Iterator[int]:
+    """So many targets from 0 to ``most``, no two in a row the same: mostly small steps, some leaps, some zeros."""
+    drawn, at = random.Random(seed), most // 2
+    for _ in range(steps):
+        step = drawn.choice((-1, 1, -1, 1, -drawn.randint(2, 20), drawn.randint(2, 20), None))
+        to = drawn.choice((0, drawn.randint(0, most))) if step is None else at + step
+        to = min(most, max(0, to))
+        at = to if to != at else (at + 1 if at < most else at - 1)
+        yield at
+
+
+async def lands(door: Dictated, key: PoolKey, replicas: Replicas, target: int) -> None:
+    """Say a number, and see the workload go there: straight, and before anybody has asked more than twice."""
+    before, begun = replicas.seen[-1], len(replicas.seen)
+    door.say(key, target)
+    await replicas.reaches(target)
+    asked = door.board.since[key]
+    through_one = {1} if 0 in {before, target} else set()  # KEDA wakes one, and the HPA's least is one
+    assert set(replicas.seen[begun:]) <= {before, target} | through_one
+    assert asked <= LOOKED_UP or 0 in {before, target}  # to zero KEDA waits for its cooldown
+
+
+async def walked(cluster: Cluster, namespace: str, door: Dictated, scaled: Scaled, targets: list[int]) -> int:
+    """Scale one workload through the targets. The value is how many there were."""
+    key = PoolKey(namespace, scaled.name)
+    door.say(key, 0)
+    await asyncio.to_thread(cluster.api.apply, scaled.documents(), namespace=namespace)
+    async with followed(cluster.admin, PLURAL[scaled.kind], namespace, scaled.name) as replicas:
+        await replicas.reaches(0)
+        for target in targets:
+            await lands(door, key, replicas, target)
+    return len(targets)
+
+
+async def test_every_target_lands_exactly(keda: Cluster, namespace: str) -> None:
+    """Two hundred targets up to 500 for a Deployment; forty each for a StatefulSet and a push trigger, all at once."""
+    async with dictated() as door:
+        stories = {
+            Scaled(name="pulled", address=door.address): [*AROUND_300, *walk(seed=1, steps=195, most=500)],
+            Scaled(name="pushed", address=door.address, push=True): [*walk(seed=2, steps=40, most=60)],
+            Scaled(name="ordered", address=door.address, kind="StatefulSet"): [*walk(seed=3, steps=40, most=60)],
+        }
+        walks = (walked(keda, namespace, door, scaled, targets) for scaled, targets in stories.items())
+        assert await asyncio.gather(*walks) == [200, 40, 40]
