@@ -6,6 +6,12 @@ from contextlib import aclosing
 
 from scaler.external.client import Trigger
 from tests.contract.door import CODER, TRIGGER, Door, at_work
+from tests.support.wait import eventually
+
+
+async def counted(door: Door, method: str, code: str) -> bool | None:
+    """The door has counted a call that ended so."""
+    return (method, code) in door.scaler.calls.ended() or None
 
 
 async def test_each_call_is_counted_with_its_status(door: Door) -> None:
@@ -18,6 +24,7 @@ async def test_each_call_is_counted_with_its_status(door: Door) -> None:
     async with aclosing(left):
         assert await anext(left)
     assert await anext(ended)
+    await eventually(lambda: counted(door, "StreamIsActive", "CANCELLED"))
     await door.listener.close()
     assert [push async for push in ended] == []
     assert door.scaler.calls.ended() == {

@@ -33,7 +33,7 @@ class Cluster:
         namespaces: makes one, and deletes it with all that is in it.
     """
 
-    def __init__(self, folder: Path, assets: Assets) -> None:
+    def __init__(self, folder: Path, assets: Assets, *, hpa_period: int = 1) -> None:
         self.folder = folder
         self.parts: dict[str, Part] = {}
         self._ever: list[Part] = []
@@ -41,7 +41,7 @@ class Cluster:
         for name in ("logs", "users"):
             folder.joinpath(name).mkdir(parents=True)
         self._keys = Keys(folder / "keys")
-        self._plane = ControlPlane(assets, folder, self._keys, free(), free())
+        self._plane = ControlPlane(assets, folder, self._keys, free(), free(), hpa_period)
         self._users = Kubeconfigs(folder / "users", self._plane.server, self._keys)
         self.admin = self._users.certified("admin", groups=MASTERS)
         self.api = Api(self.admin)

@@ -24,6 +24,7 @@ class ControlPlane:
         folder: for everything it writes.
         keys: who signs.
         server: where the API server answers.
+        hpa_period: seconds between two looks of the HPA at a workload; a cluster's own is 15.
     """
 
     assets: Assets
@@ -31,6 +32,7 @@ class ControlPlane:
     keys: Keys
     api_port: int
     etcd_port: int
+    hpa_period: int = 1
 
     @property
     def server(self) -> str:
@@ -104,7 +106,7 @@ class ControlPlane:
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self.keys.folder / 'service-accounts.key'}",
             f"--root-ca-file={self.keys.ca_file}",
-            "--horizontal-pod-autoscaler-sync-period=1s",
+            f"--horizontal-pod-autoscaler-sync-period={self.hpa_period}s",
             "--concurrent-horizontal-pod-autoscaler-syncs=20",
             "--concurrent-namespace-syncs=20",
             "--controllers=*,-certificatesigningrequest-signing-controller,-node-ipam-controller",
