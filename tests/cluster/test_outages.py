@@ -113,12 +113,12 @@ def pool(keda: Cluster) -> Iterator[Stand]:
 
 
 def settled(of: Stand, least: int) -> int:
-    """The replicas, once every one is ready and there are so many."""
+    """The replicas, once there are so many, every one is ready, and no work waits for another."""
 
     def asked() -> int | None:
         """As many replicas as there is work are asked for, and ready."""
         wanted, ready = replicas(of.cluster.api, of.namespace, POOL)
-        return wanted if wanted == ready and wanted >= least else None
+        return wanted if wanted == ready and wanted >= least and not of.fleet.pools()[of.pool]["queue"] else None
 
     return until(asked, within=90.0)
 

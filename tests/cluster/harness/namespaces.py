@@ -50,7 +50,7 @@ class Namespaces:
         until(usable)
         return name
 
-    def drop(self, name: str, *, within: float = 30.0) -> None:
+    def drop(self, name: str, *, within: float = 180.0) -> None:
         """Empty the namespace and delete it; return when nothing of its story is left in it.
 
         The namespace controller always takes five seconds more for the namespace itself; ``stuck`` tells of those that
@@ -63,7 +63,6 @@ class Namespaces:
         for path in paths:
             self.api.delete(path, grace=0)
         self.api.delete(f"/api/v1/namespaces/{name}")
-        self._dropped[name] = time.perf_counter()
 
         def empty() -> bool | None:
             """Nothing that runs is left in the namespace."""
@@ -71,10 +70,12 @@ class Namespaces:
             return not any(self.api.items(path) for path in paths) or None
 
         try:
-            until(empty, within=within)
+            until(empty, within=within)  # a thousand Jobs take a minute
         except AssertionError as error:
             error.add_note(f"{name}: {[(path, len(left)) for path in paths if (left := self.api.items(path))]}")
             raise
+        finally:
+            self._dropped[name] = time.perf_counter()
 
     def stuck(self) -> list[str]:
         """Namespaces that should be gone by now, and what the server says of them."""
