@@ -129,6 +129,7 @@ async def test_no_outage_takes_a_pod_away(pool: Stand, name: str) -> None:
     outage = OUTAGES[name]
     async with followed(pool.cluster.admin, "deployments", pool.namespace, POOL) as seen:
         before = await asyncio.to_thread(settled, pool, FIRST)
+        await seen.reaches(before)
         await asyncio.to_thread(outage.begin, pool)
         assert await asyncio.to_thread(until, lambda: outage.told(pool), within=120.0)
         await asyncio.to_thread(outage.end, pool)

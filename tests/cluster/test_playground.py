@@ -45,11 +45,15 @@ class Player:
             while heard := os.read(self._ours, 65_536):
                 self._said += heard
 
-    def close(self) -> None:
-        """End it, if the test has not."""
+    def kill(self) -> None:
+        """End it without a word."""
         self._process.kill()
         self._process.wait()
         self._reading.join()
+
+    def close(self) -> None:
+        """End it, if the test has not."""
+        self.kill()
         os.close(self._ours)
 
     def press(self, key: str) -> None:
@@ -188,7 +192,7 @@ def test_one_that_is_killed_takes_its_parts_along(playground: Player) -> None:
     """Killed without a word it cleans nothing up, and yet no process outlives it."""
     playground.says("KEDA: up")
     parts = playground.parts()
-    playground.close()
+    playground.kill()
     until(lambda: not alive(parts) or None)
 
 

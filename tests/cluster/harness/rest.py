@@ -19,11 +19,14 @@ import yaml
 from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config
 
+from tests.cluster.harness.wait import until
+
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Document: TypeAlias = "dict[str, Json]"
 MANAGER = "harness"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+COME_AGAIN, STORAGE = 429, b"storage is (re)initializing"
 
 
 class RefusedError(Exception):
@@ -90,7 +93,13 @@ class Api:
 
     def _sent(self, method: str, path: str, body: str | None, *, content: str, timeout: float = 30.0) -> Document:
         headers = self._headers | {"Content-Type": content, "Accept": "application/json"}
-        answer = self._pool.request(method, path, body=body, headers=headers, timeout=timeout)
+
+        def answered() -> urllib3.BaseHTTPResponse | None:
+            """An answer other than to come again; a kind that has just been made, or cannot be read yet, gives it."""
+            answer = self._pool.request(method, path, body=body, headers=headers, timeout=timeout)
+            return None if answer.status == COME_AGAIN and STORAGE in answer.data else answer
+
+        answer = until(answered, every=0.5)
         if answer.status >= 300:
             raise _refusal(answer)
         document: Document = json.loads(answer.data or b"{}")
