@@ -8,7 +8,6 @@ calls beside those that the periods come to, those that failed, how long it took
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import sys
@@ -176,12 +175,11 @@ class Page:
 def configured(cluster: Cluster, page: str) -> Path:
     """The scaler's configuration, with the rights that it needs."""
     cluster.api.apply(RIGHTS)
-    said = json.loads(cluster.service_account(NAMESPACE, "scaler").read_text(encoding="utf-8"))
-    place, folder = said["clusters"][0]["cluster"], cluster.folder
-    folder.joinpath("token").write_text(said["users"][0]["user"]["token"], encoding="utf-8")
-    folder.joinpath("ca.crt").write_bytes(base64.b64decode(place["certificate-authority-data"]))
+    folder = cluster.folder
+    cluster.mount(NAMESPACE, "scaler", folder)
     file = folder / "many.yaml"
-    file.write_text(CONFIG.format(server=place["server"], folder=folder, page=page), encoding="utf-8")
+    server = cluster.api.typed.configuration.host
+    file.write_text(CONFIG.format(server=server, folder=folder, page=page), encoding="utf-8")
     return file
 
 

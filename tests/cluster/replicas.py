@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -208,8 +207,7 @@ class Stage:
         folder.mkdir()
         place["server"] = server or place["server"]
         folder.joinpath("kubeconfig").write_text(json.dumps(said))
-        folder.joinpath("token").write_text(said["users"][0]["user"]["token"])
-        folder.joinpath("ca.crt").write_bytes(base64.b64decode(place["certificate-authority-data"]))
+        self.cluster.mount(self.namespace, "agent-scaler", folder)
         work = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/work"
         text = POOLS.format(server=place["server"], folder=folder, namespace=self.namespace, work=work)
         folder.joinpath("pools.yaml").write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -102,6 +103,12 @@ class Cluster:
         assert granted.status is not None
         assert granted.status.token is not None
         return self._users.bearing(f"system:serviceaccount:{namespace}:{name}", granted.status.token)
+
+    def mount(self, namespace: str, name: str, folder: Path) -> None:
+        """What a pod of this ServiceAccount has mounted, as files ``token`` and ``ca.crt`` in the folder."""
+        said = json.loads(self.service_account(namespace, name).read_text())
+        folder.joinpath("token").write_text(said["users"][0]["user"]["token"])
+        folder.joinpath("ca.crt").write_bytes(self._keys.ca.certificate)
 
     def run(
         self,

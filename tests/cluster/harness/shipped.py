@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shlex
@@ -146,7 +145,7 @@ def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
         found = _objects(cluster.folder / "overlay", pools)
         stack.callback(_removed, cluster, found)
         cluster.api.apply(found)
-        _credentials(cluster, folder)
+        cluster.mount(HOME, HOME, folder)
         scaler = Shipped(cluster, found, stack.enter_context(standing_in(cluster.admin, HOME, HOME)), folder)
         scaler.kubectl("rollout", "status", f"deployment/{HOME}", "--timeout=120s")
         scaler.leader()
@@ -160,14 +159,6 @@ def _objects(folder: Path, pools: str) -> list[Document]:
     overlay = OVERLAY.format(base=os.path.relpath(BASE, folder.resolve()), taint=TAINT, nodes=", ".join(NODES))
     folder.joinpath("kustomization.yaml").write_text(overlay)
     return list(yaml.safe_load_all(rendered(folder)))
-
-
-def _credentials(cluster: Cluster, folder: Path) -> None:
-    """What a pod of ours has mounted, as files: its token, and the authority of the API server."""
-    said = json.loads(cluster.service_account(HOME, HOME).read_text())
-    folder.joinpath("token").write_text(said["users"][0]["user"]["token"])
-    authority = base64.b64decode(said["clusters"][0]["cluster"]["certificate-authority-data"])
-    folder.joinpath("ca.crt").write_bytes(authority)
 
 
 def _removed(cluster: Cluster, documents: Sequence[Document]) -> None:
