@@ -123,13 +123,16 @@ async def test_a_client_is_not_left_with_a_replica_that_stands_by() -> None:
     """Although it calls all the time: after a second it is told to go, and would reach another by the Service."""
     async with replica(None) as standby:
         await standby.client.metric(TRIGGER)
+        # Watched, not looked at now and then: the next call connects again, sooner than one may look.
+        leaving = asyncio.ensure_future(standby.channel.wait_for_state_change(grpc.ChannelConnectivity.READY))
 
         async def sent_away() -> bool:
             """The connection is gone, though nobody closed it here."""
             await standby.client.metric(TRIGGER)
-            return standby.channel.get_state(try_to_connect=False) is not grpc.ChannelConnectivity.READY
+            return leaving.done()
 
         await standby.until(sent_away)
+        await leaving
 
 
 async def test_terms_come_and_go_on_one_port() -> None:
