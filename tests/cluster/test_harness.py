@@ -67,7 +67,7 @@ def test_each_pod_has_an_address_at_which_an_agent_can_answer(cluster: Cluster, 
     scale(cluster, namespace, "agents", 2)
     addresses = pods(cluster.api, namespace)
     assert len(set(addresses.values())) == 2
-    assert all(ipaddress.ip_address(ip) in ipaddress.ip_network(kwok.ADDRESSES) for ip in addresses.values())
+    assert all(ipaddress.ip_address(ip) in cluster.addresses.network for ip in addresses.values())
     with ExitStack() as stack:
         listeners = {name: stack.enter_context(socket.create_server((ip, 18_080))) for name, ip in addresses.items()}
         for name, ip in addresses.items():

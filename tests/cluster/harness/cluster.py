@@ -9,6 +9,7 @@ from pathlib import Path
 from kubernetes.client import AuthenticationV1TokenRequest, CoreV1Api, V1TokenRequestSpec
 
 from tests.cluster.harness import karpenter, kwok, sandboxes
+from tests.cluster.harness.addresses import reserve
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.audit import AuditLog
 from tests.cluster.harness.controlplane import ControlPlane
@@ -28,6 +29,7 @@ class Cluster:
 
     Attributes:
         folder: everything it writes: logs under ``logs``, kubeconfigs under ``users``.
+        addresses: those that kwok gives to pods, on this machine to no other cluster's.
         parts: what runs, by name, in the order in which it was started.
         api: the administrator's way to the API server; ``api.typed`` is for the typed clients.
         audit: what was asked of the API server, by whom.
@@ -36,6 +38,7 @@ class Cluster:
 
     def __init__(self, folder: Path, assets: Assets, *, hpa_period: int = 1) -> None:
         self.folder = folder
+        self.addresses = reserve()
         self.parts: dict[str, Part] = {}
         self._ever: list[Part] = []
         self._assets = assets
@@ -54,7 +57,8 @@ class Cluster:
         self._start(self._plane.etcd()).await_ready()
         self._start(self._plane.api_server()).await_ready()
         machinery = [self._plane.controllers(self._users), self._plane.scheduler(self._users)]
-        machinery.append(kwok.program(self._assets, self.folder, self.user("kwok", groups=MASTERS)))
+        kubeconfig, network = self.user("kwok", groups=MASTERS), self.addresses.network
+        machinery.append(kwok.program(self._assets, self.folder, kubeconfig, network))
         self.api.apply(kwok.nodes())
         self._start_all(*machinery)
         until(self._runs_pods)
@@ -91,6 +95,7 @@ class Cluster:
         self.api.close()
         for part in reversed(self.parts.values()):
             part.kill()
+        self.addresses.release()
 
     def user(self, name: str, *, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a certificate of this user in these groups; RBAC says what they may."""

@@ -1,7 +1,7 @@
 """kwok, which plays kubelet: nodes in three zones, and pods that start, end and have addresses, without containers.
 
-Addresses are from 127.64.0.0/10: real ones of this machine, where a test's agent can listen. What a pod does is told by
-annotations of the pod (Go durations, as ``1500ms``):
+Addresses are real ones of this machine, where a test's agent can listen. What a pod does is told by annotations of the
+pod (Go durations, as ``1500ms``):
 
 - ``agent-scaler.test/ready-after``: it has an address at once and is Ready so much later. Without it, at once.
 - ``agent-scaler.test/ready-within``: at a random time between that and this.
@@ -14,6 +14,7 @@ Only nodes annotated ``kwok.x-k8s.io/node: fake`` are its own, Karpenter's among
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from tests.cluster.harness.assets import Assets
@@ -22,7 +23,6 @@ from tests.cluster.harness.process import Program
 from tests.cluster.harness.rest import Document, Json, condition
 
 KWOK = "kwok"
-ADDRESSES = "127.64.0.0/10"
 ZONES = ("a", "b", "c")
 FAKE = ("kwok.x-k8s.io/node", "fake")
 READY_AFTER = "agent-scaler.test/ready-after"
@@ -141,8 +141,8 @@ def is_ready(document: Document) -> bool:
     return condition(document, "Ready") == "True"
 
 
-def program(assets: Assets, folder: Path, kubeconfig: Path) -> Program:
-    """Kwok itself."""
+def program(assets: Assets, folder: Path, kubeconfig: Path, addresses: IPv4Network) -> Program:
+    """Kwok itself; its pods have these addresses."""
     stages, port = folder / "stages.yaml", free()
     stages.write_text("---\n".join(json.dumps(stage) + "\n" for stage in _stages()))
     command = (
@@ -151,7 +151,7 @@ def program(assets: Assets, folder: Path, kubeconfig: Path) -> Program:
         f"--config={stages}",
         f"--manage-nodes-with-annotation-selector={'='.join(FAKE)}",
         "--node-lease-duration-seconds=5",  # another kwok waits for this one's leases to run out
-        f"--cidr={ADDRESSES}",
+        f"--cidr={addresses}",
         f"--server-address=127.0.0.1:{port}",
     )
     return Program(KWOK, command, ready=lambda: answers(f"http://127.0.0.1:{port}/healthz"), ports=[port])
