@@ -10,10 +10,26 @@ import pytest
 
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import Folder, session_folder
+from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.leftovers import Leftovers
+from tests.cluster.harness.suite import Suite
 
-FOLDER = pytest.StashKey[Folder]()
+SUITE = pytest.StashKey[Suite]()
+# The longest first, or one process would still tell one of them when all others have ended.
+LONGEST = ("exactness", "outages", "jobs", "recorder", "playground", "leader", "harness", "zero", "shipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember of the whole session what its end is judged by."""
+    config.stash[SUITE] = Suite()
+    config.pluginmanager.register(config.stash[SUITE])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the stories of a file, which may share what they stand on, be told in one process: `--dist loadgroup`."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.stem[5:]) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +38,13 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     assets = required("etcd", "kubernetes", "kwok")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, end as with Ctrl-C: in order
     with session_folder() as folder:
-        request.config.stash[FOLDER] = folder
+        suite = request.config.stash[SUITE]
+        suite.folder = folder
         made = Cluster(folder.path, assets)
         try:
             made.start()
             yield made
+            suite.note(made)
         except Exception:
             folder.keep = True
             raise
@@ -69,7 +87,7 @@ def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     before = Leftovers.before(request.getfixturevalue("cluster"))
     yield
     if not _interrupted(request) and (found := before.removed()):
-        request.config.stash[FOLDER].keep = True
+        request.config.stash[SUITE].keep()
         pytest.fail("left behind:\n" + "\n".join(found), pytrace=False)
 
 
@@ -96,10 +114,3 @@ def required(*tools: str) -> Assets:
 def _interrupted(request: pytest.FixtureRequest) -> bool:
     """The session ends in the middle of a test: what that leaves tells nothing, and all of it ends."""
     return request.session.exitstatus == pytest.ExitCode.INTERRUPTED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say where the logs of the parts are."""
-    folder = config.stash.get(FOLDER, None)
-    if folder is not None and folder.keep:
-        terminalreporter.write_line(f"logs of the cluster: {folder.path}")

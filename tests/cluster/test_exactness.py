@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 
 from scaler.config.pool import PoolKey
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.dictated import Dictated, dictated
 from tests.cluster.harness.landing import Replicas, followed
 from tests.cluster.harness.scaled import Scaled
+from tests.cluster.harness.shipped import HOME, Shipped, shipped
 
 PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 AROUND_300 = (300, 301, 300, 299, 300)  # steps that a tolerance of a tenth would swallow
 LOOKED_UP = (
     8  # times that our door looks a pool up while the HPA asks twice and KEDA polls twice, for number and activity
 )
+
+
+TERM = 8  # targets of one leader
+# Switched off the scaler answers the replicas that it reads.
+LED = """\
+sources: {kubernetes: {url: "{server}", token_file: "{folder}/token", ca_file: "{folder}/ca.crt"}}
+pools:
+  {namespace}/led:
+    mode: "off"
+    max: 500
+    signals: {queue: {url: "{page}/replicas", path: value}}
+    replicas: {url: "{page}/replicas", path: value}
+"""
 
 
 def walk(seed: int, steps: int, most: int) -> Iterator[int]:
@@ -53,13 +68,54 @@ async def walked(cluster: Cluster, namespace: str, door: Dictated, scaled: Scale
     return len(targets)
 
 
+@asynccontextmanager
+async def led(cluster: Cluster, namespace: str) -> AsyncIterator[Shipped]:
+    """Two replicas of the scaler as it ships, for a pool whose target is the number of a page, whoever leads."""
+    stack = ExitStack()
+    scaler = await asyncio.to_thread(stack.enter_context, shipped(cluster, LED.replace("{namespace}", namespace)))
+    try:
+        yield scaler
+    finally:
+        await asyncio.to_thread(stack.close)
+
+
+async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets: list[int]) -> int:
+    """Scale one workload through the targets, with a leader for every eight: one is told to end, the next killed."""
+    scaler.tell("replicas", 0)
+    scaled = Scaled(name="led", address=scaler.service.address)
+    await asyncio.to_thread(scaler.cluster.api.apply, scaled.documents(), namespace=namespace)
+    async with followed(scaler.cluster.admin, "deployments", namespace, "led") as replicas:
+        await replicas.reaches(0)
+        for number, target in enumerate(targets):
+            if number and number % TERM == 0:
+                await asyncio.to_thread(handed_over if number // TERM % 2 else killed, scaler)
+            before, begun = replicas.seen[-1], len(replicas.seen)
+            scaler.tell("replicas", target)
+            await replicas.reaches(target, within=90.0)
+            assert set(replicas.seen[begun:]) <= {before, target} | ({1} if 0 in {before, target} else set())
+    return len(targets)
+
+
+def killed(scaler: Shipped) -> None:
+    """Kill the leader; when its Lease has run out, it or another leads."""
+    scaler.kill(scaler.leader())
+
+
+def handed_over(scaler: Shipped) -> None:
+    """Let the leader end in order, and return when another leads."""
+    leader = scaler.leader()
+    scaler.cluster.api.delete(f"/api/v1/namespaces/{HOME}/pods/{leader}")
+    scaler.leader(other_than=leader)
+
+
 async def test_every_target_lands_exactly(keda: Cluster, namespace: str) -> None:
-    """Two hundred targets up to 500 for a Deployment; forty each for a StatefulSet and a push trigger, all at once."""
-    async with dictated() as door:
+    """Two hundred up to 500 for a Deployment; forty each for a StatefulSet, a push trigger, and replicas of ours."""
+    async with dictated() as door, led(keda, namespace) as scaler:
         stories = {
             Scaled(name="pulled", address=door.address): [*AROUND_300, *walk(seed=1, steps=195, most=500)],
             Scaled(name="pushed", address=door.address, push=True): [*walk(seed=2, steps=40, most=60)],
             Scaled(name="ordered", address=door.address, kind="StatefulSet"): [*walk(seed=3, steps=40, most=60)],
         }
-        walks = (walked(keda, namespace, door, scaled, targets) for scaled, targets in stories.items())
-        assert await asyncio.gather(*walks) == [200, 40, 40]
+        walks = [walked(keda, namespace, door, scaled, targets) for scaled, targets in stories.items()]
+        walks.append(walked_under_changing_leaders(scaler, namespace, [*walk(seed=4, steps=40, most=60)]))
+        assert await asyncio.gather(*walks) == [200, 40, 40, 40]

@@ -77,6 +77,10 @@ class Namespaces:
         finally:
             self._dropped[name] = time.perf_counter()
 
+    def await_gone(self, name: str) -> None:
+        """Return once there is no namespace of this name: an earlier story may have had it, and it goes slowly."""
+        until(lambda: self._left(name) is None or None, within=PATIENCE)
+
     def stuck(self) -> list[str]:
         """Namespaces that should be gone by now, and what the server says of them."""
         now = time.perf_counter()

@@ -52,7 +52,7 @@ def process_node(
 ) -> Iterator[ProcessNode]:
     """A node of that name, until the end of the block; ``images`` has the entry points of images by their names."""
     folder = cluster.folder / "nodes" / name
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     part = cluster.run(f"node-{name}", _command(cluster.admin, name, zone, folder, images or {}))
     try:
         until(lambda: condition(cluster.api.get(f"/api/v1/nodes/{name}"), "Ready") == "True" or None)

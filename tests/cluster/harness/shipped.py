@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,6 @@ from tests.cluster.harness.wait import until
 from tests.house.source import ROOT
 
 HOME: Final = "agent-scaler"  # the namespace, and most of what is in it
-ACCOUNT: Final = f"system:serviceaccount:{HOME}:{HOME}"
 BASE: Final = ROOT / "manifests" / "base"
 NODES: Final = ("scaler-a", "scaler-b")
 FAR: Final = 5 * 60  # seconds that a command of kubectl may take
@@ -94,6 +94,13 @@ class Shipped:
 
         return until(one, within=120.0)
 
+    def kill(self, pod: str) -> None:
+        """Kill what runs in this pod, without a word: its kubelet starts it again, but its Lease has to run out."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # not ours, or ended meanwhile
+                if f"POD_NAME={pod}".encode() in process.joinpath("environ").read_bytes().split(b"\0"):
+                    os.kill(int(process.name), signal.SIGKILL)
+
     def kubectl(self, *arguments: str) -> str:
         """What kubectl says, as the administrator.
 
@@ -130,7 +137,7 @@ def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
     files ``token`` and ``ca.crt``.
     """
     folder, port = cluster.folder / "numbers", free()
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     page = f"http://127.0.0.1:{port}"
     marks = {"page": page, "folder": str(folder), "server": cluster.api.typed.configuration.host}
     for mark, value in marks.items():
@@ -142,7 +149,8 @@ def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
             stack.enter_context(process_node(cluster, node, zone=zone, images=images))
         cluster.run("numbers", serving, ready=lambda: answers(page), ports=[port])
         stack.callback(cluster.remove, "numbers")
-        found = _objects(cluster.folder / "overlay", pools)
+        found = _ours(cluster.folder / "overlay", pools)
+        cluster.namespaces.await_gone(HOME)
         stack.callback(_removed, cluster, found)
         cluster.api.apply(found)
         cluster.mount(HOME, HOME, folder)
@@ -152,36 +160,26 @@ def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
         yield scaler
 
 
-def _objects(folder: Path, pools: str) -> list[Document]:
-    """What ships, with these pools, for our nodes."""
-    folder.mkdir()
-    folder.joinpath("pools.yaml").write_text(pools)
-    overlay = OVERLAY.format(base=os.path.relpath(BASE, folder.resolve()), taint=TAINT, nodes=", ".join(NODES))
-    folder.joinpath("kustomization.yaml").write_text(overlay)
+def objects(folder: Path) -> list[Document]:
+    """The objects that kustomize makes of a folder."""
     return list(yaml.safe_load_all(rendered(folder)))
 
 
+def _ours(folder: Path, pools: str) -> list[Document]:
+    """What ships, with these pools, for our nodes."""
+    folder.mkdir(exist_ok=True)
+    folder.joinpath("pools.yaml").write_text(pools)
+    overlay = OVERLAY.format(base=os.path.relpath(BASE, folder.resolve()), taint=TAINT, nodes=", ".join(NODES))
+    folder.joinpath("kustomization.yaml").write_text(overlay)
+    return objects(folder)
+
+
 def _removed(cluster: Cluster, documents: Sequence[Document]) -> None:
-    """Take away what belongs to no namespace, and the namespace with the rest."""
+    """Let the scaler end in order, which is when nobody uses a right any more, and take everything away."""
+    pods = f"/api/v1/namespaces/{HOME}/pods"
+    cluster.api.delete(f"/apis/apps/v1/namespaces/{HOME}/deployments/{HOME}")
+    until(lambda: not cluster.api.items(pods) or None, within=60.0)
     for document in documents:
         if str(document["kind"]).startswith("ClusterRole"):
             cluster.api.delete(cluster.api.path(document))
     cluster.namespaces.drop(HOME)
-
-
-def granted(documents: Sequence[Document]) -> set[tuple[str, str, str]]:
-    """Every right that the documents grant: group, resource and verb."""
-    rules = [rule for document in documents for rule in _listed(document, "rules")]
-    return {
-        (str(group), str(resource), str(verb))
-        for rule in rules
-        if isinstance(rule, dict)
-        for group in _listed(rule, "apiGroups")
-        for resource in _listed(rule, "resources")
-        for verb in _listed(rule, "verbs")
-    }
-
-
-def _listed(document: Document, key: str) -> list[object]:
-    found = document.get(key)
-    return [*found] if isinstance(found, list) else []
