@@ -46,8 +46,8 @@ class Session:
 
 
 @contextmanager
-def session(folder: Path) -> Iterator[Session]:
-    """Start one whose only test never ends, with one part of its cluster frozen."""
+def session(folder: Path, *, processes: int = 0) -> Iterator[Session]:
+    """Start one whose only test never ends, with one part of its cluster frozen, in so many processes of its own."""
     story, told = folder / "test_story.py", folder / "told.json"
     story.write_text(STORY.format(told=str(told)))
     command: list[str | Path] = [
@@ -55,6 +55,7 @@ def session(folder: Path) -> Iterator[Session]:
         "-m",
         "pytest",
         "-q",
+        f"--numprocesses={processes}",
         "-p",
         "tests.cluster.conftest",
         "-c",
@@ -93,12 +94,18 @@ def test_an_interrupted_session_ends_everything_and_tidies_up(tmp_path: Path, nu
         assert not running.folder.exists()
 
 
-def test_a_killed_session_takes_everything_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("processes", "number"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGINT)])
+def test_a_killed_session_takes_everything_with_it(tmp_path: Path, processes: int, number: signal.Signals) -> None:
     """It had no time to end its parts, so the kernel does; the next session removes its data."""
     required("etcd", "kubernetes", "kwok")
-    with session(tmp_path) as running:
-        running.process.kill()
+    with session(tmp_path, processes=processes) as running:
+        os.kill(running.process.pid, number)
         running.process.wait(30)
         until(running.gone)
-        with session_folder():
-            assert not running.folder.exists()
+        until(lambda: swept(running.folder) or None)
+
+
+def swept(folder: Path) -> bool:
+    """Another session, which removes what killed ones have left, finds no such folder."""
+    with session_folder():
+        return not folder.exists()

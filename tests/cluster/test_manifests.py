@@ -11,7 +11,8 @@ import yaml
 
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document, RefusedError
-from tests.cluster.harness.shipped import BASE, HOME, kubectl, rendered
+from tests.cluster.harness.shipped import BASE, HOME, kubectl
+from tests.cluster.harness.shipped import objects as rendered_objects
 from tests.house.source import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -48,47 +49,73 @@ def shown() -> Iterator[tuple[str, list[Document]]]:
 SHOWN = dict(shown())
 
 
-@pytest.fixture(scope="session")
+PLACES = [*map(name, KEDA_OBJECTS), *map(name, KUSTOMIZATIONS), *SHOWN]
+
+
+def found(place: str) -> list[Document]:
+    """The objects of a file, of a kustomization, or of a block in a page, as they stand there."""
+    if place in SHOWN:
+        return SHOWN[place]
+    path = ROOT / place
+    return rendered_objects(path) if path.is_dir() else objects(path.read_text())
+
+
+@pytest.fixture(scope="module")
 def homes(keda: Cluster) -> Iterator[Cluster]:
     """The namespaces that the examples name."""
     for namespace in ("agents", HOME):
+        keda.namespaces.await_gone(namespace)
         keda.api.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
     yield keda
     for namespace in ("agents", HOME):
         keda.namespaces.drop(namespace)
 
 
-@pytest.mark.parametrize("path", KEDA_OBJECTS, ids=name)
-def test_every_keda_example_is_taken_as_it_stands(homes: Cluster, path: Path) -> None:
-    """By the CRDs of the pinned KEDA: no field that is unknown, misplaced or of the wrong type."""
-    assert homes.api.apply(objects(path.read_text()), dry=True)
+@pytest.mark.parametrize("place", PLACES)
+def test_everything_that_people_copy_is_taken_as_it_stands(homes: Cluster, place: str) -> None:
+    """Every example, by the CRDs of the pinned KEDA; base, overlays and rules, each by itself; what pages show."""
+    assert homes.api.apply(found(place), namespace="agents", dry=True)
 
 
-@pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=name)
-def test_every_kustomization_renders_and_is_taken(homes: Cluster, folder: Path) -> None:
-    """Base, overlays and rules, each by itself."""
-    assert homes.api.apply(rendered(folder), dry=True)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_slip_in_any_of_it_is_refused(homes: Cluster, place: str) -> None:
+    """Whichever object has one field that nobody knows: otherwise the test above would prove nothing."""
+    for document in found(place):
+        for wrong in slips(document):
+            with pytest.raises(RefusedError, match=r"unknown field|field not declared"):
+                homes.api.apply([wrong], namespace="agents", dry=True)
 
 
-@pytest.mark.parametrize("place", SHOWN)
-def test_every_object_shown_in_a_page_is_taken(homes: Cluster, place: str) -> None:
-    """The README is copied from more often than anything else."""
-    assert homes.api.apply(SHOWN[place], namespace="agents", dry=True)
+def slips(document: Document) -> Iterator[Document]:
+    """The object with a slip in itself, and with one in each of its parts that are no free maps."""
+    yield document | {"slip": "of the pen"}
+    for part in ("spec", "metadata", "roleRef"):
+        if isinstance(inner := document.get(part), dict):
+            yield document | {part: inner | {"slip": "of the pen"}}
 
 
-def test_a_misspelt_field_is_refused(homes: Cluster) -> None:
-    """Otherwise the three tests above would prove nothing."""
-    (good,) = objects((ROOT / "keda" / "scaledobject-pull.yaml").read_text())
-    text = yaml.safe_dump(good)
-    for wrong in (text.replace("tolerance:", "tolerence:"), text.replace("maxReplicaCount", "maxReplicas")):
-        assert wrong != text
-        with pytest.raises(RefusedError, match=r"unknown field|field not declared"):
-            homes.api.apply(wrong, dry=True)
+def test_no_yaml_is_left_out() -> None:
+    """Each file under manifests is one of a kustomization's; those under keda are examples, or what is said of them."""
+    named = {folder / "kustomization.yaml" for folder in KUSTOMIZATIONS}
+    for folder in KUSTOMIZATIONS:
+        named |= set(files_of(folder, yaml.safe_load((folder / "kustomization.yaml").read_text())))
+    assert set((ROOT / "manifests").rglob("*.y*ml")) - named == set()
+    assert set((ROOT / "keda").rglob("*.y*ml")) == set(KEDA_OBJECTS)
+
+
+def files_of(folder: Path, kustomization: Document) -> Iterator[Path]:
+    """The files that a kustomization names."""
+    for key in ("resources", "patches", "configMapGenerator", "configurations"):
+        found = kustomization.get(key)
+        for entry in found if isinstance(found, list) else ():
+            paths = entry if isinstance(entry, dict) else {"path": entry}
+            said = [paths.get("path"), *(listed if isinstance(listed := paths.get("files"), list) else ())]
+            yield from (folder / str(path) for path in said if path is not None)
 
 
 def test_pods_of_the_scaler_run_where_only_restricted_ones_may(homes: Cluster) -> None:
     """The namespace that ships enforces the strictest Pod Security, and the Deployment becomes available in it."""
-    homes.api.apply(rendered(BASE))
+    homes.api.apply(rendered_objects(BASE))
     with pytest.raises(RefusedError, match="violates PodSecurity"):
         homes.api.apply(ORDINARY, namespace="agent-scaler", dry=True)
     kubectl("--kubeconfig", str(homes.admin), "-n", HOME, "rollout", "status", f"deployment/{HOME}", "--timeout=60s")
