@@ -40,7 +40,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with session_folder() as folder:
         suite = request.config.stash[SUITE]
         suite.folder = folder
-        made = Cluster(folder.path, assets)
+        made = Cluster(folder.path, assets, hpa_period=0.5)
         try:
             made.start()
             yield made

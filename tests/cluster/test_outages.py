@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 import urllib3
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.forwarder import Manner
@@ -22,29 +23,28 @@ FIRST, MORE = 6, 2  # tasks that begin before the outages, and after each, beyon
 Act = Callable[[Stand], None]
 
 
-def failing_event(of: Stand) -> str | None:
-    """KEDA's warning at the ScaledObject that its scaler fails."""
+def scaler_failed(of: Stand) -> float:
+    """How often KEDA has warned at the ScaledObject that its scaler fails."""
     events = of.cluster.api.items(f"/api/v1/namespaces/{of.namespace}/events")
-    return next((str(e["message"]) for e in events if e["reason"] == "KEDAScalerFailed"), None)
+    return sum(int(str(e.get("count") or 1)) for e in events if e["reason"] == "KEDAScalerFailed")
 
 
-def without_metric(of: Stand) -> str | None:
-    """The HPA's condition that it cannot get its metric."""
+def without_metric(of: Stand) -> float:
+    """Whether the HPA says as a condition that it cannot get its metric."""
     hpas = of.cluster.api.items(f"/apis/autoscaling/v2/namespaces/{of.namespace}/horizontalpodautoscalers")
-    return next((str(hpa) for hpa in hpas if condition(hpa, "ScalingActive") == "False"), None)
+    return sum(condition(hpa, "ScalingActive") == "False" for hpa in hpas)
 
 
-def missing_signal(of: Stand) -> str | None:
-    """Our own metric that a signal of the pool is missing."""
+def source_faults(of: Stand) -> float:
+    """How often our own metric has counted that a signal of the pool could not be read."""
     page = urllib3.request("GET", of.metrics, timeout=5.0).data.decode()
-    return next(
-        (line for line in page.splitlines() if re.match(r"agent_scaler_source_faults_total\{.*[1-9]", line)), None
-    )
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    return sum(sample.value for sample in families["agent_scaler_source_faults"].samples if "total" in sample.name)
 
 
-def nobody(_: Stand) -> str:
+def nobody(_: Stand) -> float:
     """It is over before anybody would want to know."""
-    return "nobody needs to be told"
+    return math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Outage:
 
     Attributes:
         begin, end: make it fail, and mend it.
-        told: what an operator sees of it meanwhile.
+        sign: what an operator sees of it: a figure that is higher meanwhile.
     """
 
     begin: Act
     end: Act
-    told: Callable[[Stand], str | None]
+    sign: Callable[[Stand], float]
 
 
 def killed(name: str) -> Act:
@@ -87,16 +87,17 @@ def over(_: Stand) -> None:
 
 
 OUTAGES = {
-    "the scaler is stopped": Outage(lambda of: of.scaler.kill(), lambda of: of.scaler.restart(), failing_event),
+    "the scaler is stopped": Outage(lambda of: of.scaler.kill(), lambda of: of.scaler.restart(), scaler_failed),
     "the scaler hangs": Outage(lambda of: of.scaler.freeze(), lambda of: of.scaler.thaw(), without_metric),
     "the scaler is restarted": Outage(lambda of: of.scaler.restart(), over, nobody),
     "calls hang on the way": Outage(turned(Manner.HANG), turned(Manner.PASS), without_metric),
-    "calls are refused": Outage(refused, turned(Manner.PASS), failing_event),
+    "calls are refused": Outage(refused, turned(Manner.PASS), without_metric),
     "calls take two seconds": Outage(turned(Manner.PASS, delay=2.0), turned(Manner.PASS), nobody),
     "connections and streams are cut": Outage(lambda of: of.service.cut(), over, nobody),
     "the signals cannot be read": Outage(
-        lambda of: of.fleet.part.freeze(), lambda of: of.fleet.part.thaw(), missing_signal
+        lambda of: of.fleet.part.freeze(), lambda of: of.fleet.part.thaw(), source_faults
     ),
+    "Prometheus is gone": Outage(lambda of: of.prometheus.kill(), lambda of: of.prometheus.restart(), source_faults),
     "the operator is restarted": Outage(restarted("keda-operator"), over, nobody),
     "the adapter is gone": Outage(killed("keda-adapter"), restarted("keda-adapter"), without_metric),
     "the API server is restarted": Outage(restarted("kube-apiserver"), over, nobody),
@@ -130,8 +131,9 @@ async def test_no_outage_takes_a_pod_away(pool: Stand, name: str) -> None:
     async with followed(pool.cluster.admin, "deployments", pool.namespace, POOL) as seen:
         before = await asyncio.to_thread(settled, pool, FIRST)
         await seen.reaches(before)
+        quiet = await asyncio.to_thread(outage.sign, pool)
         await asyncio.to_thread(outage.begin, pool)
-        assert await asyncio.to_thread(until, lambda: outage.told(pool), within=120.0)
+        await asyncio.to_thread(until, lambda: not outage.sign(pool) <= quiet or None, within=120.0)
         await asyncio.to_thread(outage.end, pool)
         assert seen.seen == [before]
         await asyncio.to_thread(overload, pool, before)

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-WHOLE: Final = ipaddress.IPv4Network("127.64.0.0/10")
-LENGTH: Final = 16  # of the prefix of one cluster's range: room for 65,000 pods, and for 64 clusters
+WHOLE: Final = ipaddress.IPv4Network("127.96.0.0/11")
+LENGTH: Final = 16  # of the prefix of one cluster's range: room for 65,000 pods, and for 32 clusters
 MARK: Final = 10_239  # a port that nobody here listens on: below those of ``ports.free``
 
 

@@ -36,7 +36,7 @@ class Cluster:
         namespaces: makes one, and deletes it with all that is in it.
     """
 
-    def __init__(self, folder: Path, assets: Assets, *, hpa_period: int = 1) -> None:
+    def __init__(self, folder: Path, assets: Assets, *, hpa_period: float = 1.0) -> None:
         self.folder = folder
         self.addresses = reserve()
         self.parts: dict[str, Part] = {}

@@ -32,7 +32,7 @@ class ControlPlane:
     keys: Keys
     api_port: int
     etcd_port: int
-    hpa_period: int = 1
+    hpa_period: float = 1.0
 
     @property
     def server(self) -> str:
@@ -106,7 +106,7 @@ class ControlPlane:
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self.keys.folder / 'service-accounts.key'}",
             f"--root-ca-file={self.keys.ca_file}",
-            f"--horizontal-pod-autoscaler-sync-period={self.hpa_period}s",
+            f"--horizontal-pod-autoscaler-sync-period={self.hpa_period:g}s",
             "--concurrent-horizontal-pod-autoscaler-syncs=20",
             "--concurrent-namespace-syncs=20",
             "--controllers=*,-certificatesigningrequest-signing-controller,-node-ipam-controller",

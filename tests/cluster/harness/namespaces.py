@@ -61,16 +61,16 @@ class Namespaces:
         """
         paths = [path.format(name) for path in CONTENT]
         for path in paths:
-            self.api.delete(path, grace=0)
+            self.api.delete(path, grace=0, timeout=within)  # a thousand Jobs take a minute where others work too
         self.api.delete(f"/api/v1/namespaces/{name}")
 
         def empty() -> bool | None:
             """Nothing that runs is left in the namespace."""
-            self.api.delete(paths[-1], grace=0)
-            return not any(self.api.items(path) for path in paths) or None
+            self.api.delete(paths[-1], grace=0, timeout=within)
+            return not any(self.api.items(f"{path}?limit=1") for path in paths) or None
 
         try:
-            until(empty, within=within)  # a thousand Jobs take a minute
+            until(empty, within=within, every=0.2)
         except AssertionError as error:
             error.add_note(f"{name}: {[(path, len(left)) for path in paths if (left := self.api.items(path))]}")
             raise

@@ -119,11 +119,11 @@ class Api:
         listed = (self.get(path) or {}).get("items")
         return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
-    def delete(self, path: str, *, grace: int | None = None) -> None:
+    def delete(self, path: str, *, grace: int | None = None, timeout: float = 30.0) -> None:
         """Delete what is there, or everything that is listed there; nothing being there is as good."""
         body: Document = {} if grace is None else {"gracePeriodSeconds": grace}
         try:
-            self.request("DELETE", path, body | {"propagationPolicy": "Background"})
+            self.request("DELETE", path, body | {"propagationPolicy": "Background"}, timeout=timeout)
         except RefusedError as error:
             if error.status not in {404, 405}:
                 raise

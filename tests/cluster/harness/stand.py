@@ -23,6 +23,7 @@ from tests.cluster.harness.crew import Crew, crew
 from tests.cluster.harness.forwarder import Service, standing_in
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
+from tests.cluster.harness.prometheus import prometheus
 from tests.cluster.harness.rest import Document
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
@@ -36,14 +37,14 @@ STARTS = 20
 COOLDOWN = 600  # seconds; longer than any outage of a test, as the shipped ones are longer than those of a day
 CONFIGURATION = """\
 sources:
-  activity: {{timeout: 2s}}
+  prometheus: {{url: "{prometheus}", interval: 1s}}
 pools:
   {namespace}/agents:
     guarantee: best-effort
     max: 40
     signals:
       queue: {{url: "{fleet}/pools/{namespace}/agents", path: queue}}
-      inflight: {{url: "{fleet}/pools/{namespace}/agents", path: inflight}}
+      inflight: sum(fleet_inflight{{namespace="{namespace}", pool="agents"}})
     replicas: {{url: "{api}/apis/apps/v1/namespaces/{namespace}/deployments/agents", path: spec.replicas}}
 """
 
@@ -55,6 +56,7 @@ class Stand:
     Attributes:
         namespace: where the pool and the scaler are.
         fleet: the agents, and the load on them.
+        prometheus: what reads the running tasks from them; the queue's page is read by the scaler itself.
         scaler: our process.
         service: what KEDA connects to.
         metrics: where the scaler's metrics are.
@@ -63,6 +65,7 @@ class Stand:
     cluster: Cluster
     namespace: str
     fleet: Crew
+    prometheus: Part
     scaler: Part
     service: Service
     metrics: str
@@ -90,10 +93,11 @@ def stand(cluster: Cluster, story: str, *, poll: int = 1, cooldown: int = COOLDO
 def _stood(stack: ExitStack, cluster: Cluster, namespace: str) -> Stand:
     fleet = stack.enter_context(crew(cluster, namespace))
     cluster.api.apply(_scaler(), namespace=namespace)
+    scraping = stack.enter_context(prometheus(cluster, namespace, fleet.url.removeprefix("http://")))
     api = _plain(stack, cluster, namespace)
     host = until(lambda: pods(cluster.api, namespace).get(SCALER))
     file = cluster.folder / f"{namespace}.yaml"
-    file.write_text(CONFIGURATION.format(namespace=namespace, fleet=fleet.url, api=api))
+    file.write_text(CONFIGURATION.format(namespace=namespace, fleet=fleet.url, prometheus=scraping.url, api=api))
     places = (f"--keda={host}:{GRPC}", f"--http={host}:{HTTP}", f"--memory={_learnt(cluster, namespace)}", LOG_FORMAT)
     name = f"scaler-{namespace}"
     command = (sys.executable, "-m", "scaler", "serve", file, *places)
@@ -101,7 +105,7 @@ def _stood(stack: ExitStack, cluster: Cluster, namespace: str) -> Stand:
     stack.callback(cluster.remove, name)
     service = stack.enter_context(standing_in(cluster.admin, namespace, SCALER))
     until(lambda: service.pods or None)
-    return Stand(cluster, namespace, fleet, scaler, service, f"http://{host}:{HTTP}/metrics")
+    return Stand(cluster, namespace, fleet, scraping.part, scaler, service, f"http://{host}:{HTTP}/metrics")
 
 
 def _learnt(cluster: Cluster, namespace: str) -> Path:
