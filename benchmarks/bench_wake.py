@@ -18,10 +18,9 @@ from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.landing import followed
-from tests.cluster.harness.rest import MERGE, condition
+from tests.cluster.harness.rest import MERGE
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.stand import POOL, stand
-from tests.cluster.harness.wait import until
 
 WAKES: Final = 5
 NEVER: Final = 3600  # seconds between two polls of KEDA, and of cooldown
@@ -52,8 +51,6 @@ def run() -> Iterator[Result]:
 def wake(cluster: Cluster, number: int) -> float:
     """Seconds from the first task of an empty pool to its first replica."""
     with stand(cluster, f"wake-{number}", poll=NEVER, cooldown=NEVER) as pool:
-        scaled = f"/apis/keda.sh/v1alpha1/namespaces/{pool.namespace}/scaledobjects/{POOL}"
-        until(lambda: condition(cluster.api.get(scaled), "Ready") == "True" or None)
         task = partial(pool.fleet.turn, pool.pool, burst=1, shorten=1.0)
         return asyncio.run(timed(cluster, pool.namespace, POOL, task))
 

@@ -27,9 +27,9 @@ async def test_a_pool_goes_to_zero_when_its_last_task_is_done_and_not_before(ked
     with stand(keda, "emptied", cooldown=1) as pool:
         async with followed(keda.admin, "deployments", pool.namespace, POOL) as replicas:
             await replicas.reaches(0)
-            await asyncio.to_thread(pool.fleet.turn, pool.pool, burst=1, shorten=10.0)
+            await asyncio.to_thread(pool.fleet.turn, pool.pool, burst=1, shorten=120.0)
             await replicas.reaches(1)
-            await asyncio.to_thread(until, lambda: pool.fleet.pools()[pool.pool]["ended"] or None, within=400.0)
+            await asyncio.to_thread(until, lambda: pool.fleet.pools()[pool.pool]["ended"] or None, within=120.0)
             await replicas.reaches(0, within=90.0)
     assert cut(pool) == []
 

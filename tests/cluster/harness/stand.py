@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import urllib3
+from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.config.pool import PoolKey
 from scaler.core.memory import Memory
@@ -34,6 +36,7 @@ SCALER = "scaler"
 GRPC, HTTP = 6000, 8080
 LOG_FORMAT = "--log-format=json"
 STARTS = 20
+STREAMS = 2  # that KEDA opens for one trigger
 COOLDOWN = 600  # seconds; longer than any outage of a test, as the shipped ones are longer than those of a day
 CONFIGURATION = """\
 sources:
@@ -75,16 +78,29 @@ class Stand:
         """As the fleet calls it."""
         return f"{self.namespace}/{POOL}"
 
+    def figure(self, name: str) -> float | None:
+        """The sum of one of the scaler's metrics; None where it has no series, for what is not known has none."""
+        page = urllib3.request("GET", self.metrics, timeout=5.0).data.decode()
+        samples = [s for family in text_string_to_metric_families(page) for s in family.samples if s.name == name]
+        return sum(sample.value for sample in samples) if samples else None
+
 
 @contextmanager
 def stand(cluster: Cluster, story: str, *, poll: int = 1, cooldown: int = COOLDOWN) -> Iterator[Stand]:
-    """A pool of no agents yet, until the end of the block. It has learnt before that its pods start in a second."""
+    """A pool of no agents yet, until the end of the block. It has learnt before that its pods start in a second.
+
+    KEDA hears of it when the scaler has a number for it: an error in its first poll would make KEDA close the
+    connection that its own streams are about to use, and it opens them again only after another poll.
+    """
     namespace = cluster.namespaces.make(story)
     try:
         with ExitStack() as stack:
             stood = _stood(stack, cluster, namespace)
             scaled = Scaled(name=POOL, address=stood.service.address, push=True, poll=poll, cooldown=cooldown)
-            cluster.api.apply(scaled.documents(), namespace=namespace)
+            cluster.api.apply([scaled.workload()], namespace=namespace)
+            until(lambda: stood.figure("agent_scaler_pool_reported_replicas") is not None or None)
+            cluster.api.apply([scaled.scaled_object()], namespace=namespace)
+            until(lambda: stood.figure("agent_scaler_streams_open") == STREAMS or None)
             yield stood
     finally:
         cluster.namespaces.drop(namespace)
