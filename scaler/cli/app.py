@@ -59,6 +59,7 @@ def serve(  # noqa: PLR0913 (as many as there are options)
     kubeconfig: options.Kubeconfig = None,
     control: options.Control = None,
     drain_key: options.DrainKey = None,
+    namespace: options.Namespace = None,
     log_format: options.Format = LogFormat.AUTO,
     log_level: options.Level = LogLevel.INFO,
 ) -> None:
@@ -81,7 +82,7 @@ def serve(  # noqa: PLR0913 (as many as there are options)
         Places(keda=keda, http=http),
         Folders(memory, journal),
         Candidacy(lease, identity, kubeconfig),
-        controlling.Asked(control, drain_key, kubeconfig),
+        controlling.Asked(control, drain_key, tuple(namespace or ()), kubeconfig),
     )
     run(config, asked, log_format, log_level)
 

@@ -99,7 +99,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
         board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
         charge = Charge(registry, board, seat.office, clock)
-        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge))
+        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)

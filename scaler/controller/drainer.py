@@ -29,8 +29,7 @@ from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
 AT_ONCE: Final = 64  # pods that something is done to at one time
 PATIENCE: Final[Seconds] = 5.0
 CHANGED: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}  # the pod is not what we took it for
-TOLD: Final = {  # what people are told of the pod once it is done
-    Verb.MARK: ("DrainStarted", "the pod is idle and spare: its gate is asked to close (epoch {epoch})"),
+TOLD: Final = {  # what people are told of the pod; a mark shows on the pod itself, and every Event is a write
     Verb.COMMIT: ("Drained", "the gate is closed and the pod is idle: it may go (epoch {epoch})"),
     Verb.CANCEL: ("DrainCancelled", "the pod is wanted again: its gate opens (epoch {epoch})"),
 }
@@ -118,8 +117,9 @@ class Drainer:
             return None
         place = self._estate.place(pod.namespace)
         changed = None if place is None else place.pods.put(parsed(answer.body))
-        reason, message = TOLD[order.verb]
-        self._events.tell(_told(pod), reason, message.format(epoch=order.epoch))
+        if order.verb in TOLD:
+            reason, message = TOLD[order.verb]
+            self._events.tell(_told(pod), reason, message.format(epoch=order.epoch))
         return changed
 
     async def _close(self, pod: PodFacts, epoch: int) -> None:

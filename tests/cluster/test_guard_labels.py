@@ -28,7 +28,14 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
 
 LABELS = "agent-scaler-labels"
-OTHERS = ("", "editor", "breaker", "admin-of-all", "system:serviceaccount:apps:installer", f"{KUBE}replicaset-controller")
+OTHERS = (
+    "",
+    "editor",
+    "breaker",
+    "admin-of-all",
+    "system:serviceaccount:apps:installer",
+    f"{KUBE}replicaset-controller",
+)
 TAMPERING: dict[str, Document] = {
     "released": {"labels": {f"{KEY}phase": "drained"}},
     "marked": {"labels": {f"{KEY}phase": "draining"}, "annotations": {EPOCH: "1"}},
@@ -95,7 +102,11 @@ def test_nor_by_a_way_around(hall: Ward, how: str, sub: str) -> None:
 
 def test_nor_by_applying_with_force(hall: Ward) -> None:
     """Server-side apply takes a field from its owner, and is an UPDATE all the same."""
-    body: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent", "labels": {f"{KEY}phase": "drained"}}}
+    body: Document = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "agent", "labels": {f"{KEY}phase": "drained"}},
+    }
     path = hall.path("agent", query="?fieldManager=somebody&force=true")
     refused(asked(hall.voice(), "PATCH", path, body, content=APPLY))
 
