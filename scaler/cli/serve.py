@@ -17,7 +17,7 @@ from scaler.cli import controlling
 from scaler.cli.config import read
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.doors import Doors, Places
-from scaler.cli.ending import Ending, leave
+from scaler.cli.ending import Ending, stop
 from scaler.cli.follower import Follower
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.interpreter import serve_well
@@ -119,18 +119,17 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             hints=desk.counts,
             certificates=doors.standings,
             office=seat.office,
+            deeds=charge.deeds,
             version=own_version(),
         )
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
-        pages = _pages(running, doors, desk)
-        http = served(pages, *_split("--http", asked.places.http), certificates=doors.http)
+        http = served(_pages(running, doors, desk), *_split("--http", asked.places.http), certificates=doors.http)
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
-        begin = partial(_begin_anew, registry, ticker, sources, clock)
-        work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
-        work += [*control.work, follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
-        code = await _until(ending.asked, *work, Watcher(sources.health, sparing).watch(clock))
-    LOG.info("stopped")
-    leave(code)
+        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
+        work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
+        watch = Watcher(sources.health, sparing).watch(clock)
+        code = await _until(ending.asked, *work, *disk.work(registry, clock), watch)
+    stop(code)
 
 
 def _pages(running: Running, doors: Doors, desk: HintDesk) -> web.Application:

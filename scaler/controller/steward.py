@@ -72,7 +72,7 @@ class Steward:
             await self._clock.sleep_until(self._clock.now() + LOOK)
 
     async def _tend(self, pool: Pool, source: WatchedPods) -> None:
-        holding = self._estate.holding(source)
+        holding = self._estate.holding(source, self._clock.now())
         if isinstance(holding, Unknown) or holding.workload is None or not _is_protected(pool.spec):
             return
         tended = self._tended.setdefault(pool.spec.key, _Tended({}))
@@ -98,7 +98,7 @@ class Steward:
 
     async def _adopt(self, spec: PoolSpec, holding: Holding) -> None:
         """Label the pods that were there before, or that nothing labels when they are created."""
-        strangers = [pod for pod in holding.pods if adopted(pod, spec.key.name, spec.guard.value) is not None]
+        strangers = [pod for pod in holding.all if adopted(pod, spec.key.name, spec.guard.value) is not None]
         async with asyncio.TaskGroup() as group:
             for pod in strangers:
                 group.create_task(self._label(spec, pod))
@@ -154,5 +154,5 @@ def _is_protected(spec: PoolSpec) -> bool:
 
 
 def _owned(spec: PoolSpec, source: WatchedPods, workload: WorkloadFacts, holding: Holding) -> list[Owned]:
-    holds = any(pod.phase is not Phase.DRAINED for pod in holding.pods)
+    holds = any(pod.phase is not Phase.DRAINED for pod in holding.all)
     return [params(spec, source, workload), budget(source), mark(source, workload, holds=holds)]
