@@ -127,8 +127,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
         work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
         work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
-        watch = Watcher(sources.health, sparing).watch(clock)
-        code = await _until(ending.asked, *work, *disk.work(registry, clock), watch)
+        code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
     stop(code)
 
 
@@ -144,6 +143,10 @@ def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clo
     for pool in registry:
         ticker.forget(pool.spec.key)
     registry.begin_anew(clock.now())
+
+
+def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, None, None]:
+    return Watcher(sources.health, sparing).watch(clock)
 
 
 def _desk(keeper: Keeper) -> Desk:

@@ -134,7 +134,7 @@ class Discovery:
 
     def _refuse(self, body: Mapping[str, Any], error: ConfigError) -> None:
         name = f"{text(body, 'metadata', 'namespace')}/{text(body, 'metadata', 'name')}"
-        LOG.warning("a ScaledObject cannot be used and its pool stays as it was", pool=name, why=str(error))
+        LOG.warning("a scaled object cannot be used and its pool stays as it was", pool=name, why=str(error))
 
     def _lose(self, uid: str) -> None:
         """Lose the pool that this object asked for, unless another asks for it too."""
