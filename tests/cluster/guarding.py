@@ -193,22 +193,14 @@ def _policy(kind: str, named: Document, spec: Document) -> Document:
 
 @contextmanager
 def ward(cluster: Cluster, story: str) -> Iterator[Ward]:
-    """A namespace with the people in it, emptied at the end whatever guards its pods."""
+    """A namespace with the people in it."""
     made = Ward(cluster, cluster.namespaces.make(story))
     bindings = [_binding(user, "ClusterRole", role) for user, role in PEOPLE.items()]
     cluster.api.apply([FORCEDRAIN, *bindings, _binding("breaker", "Role", "forcedrain")], namespace=made.name)
     try:
         yield made
     finally:
-        cleared(made)
         cluster.namespaces.drop(made.name)
-
-
-def cleared(made: Ward) -> None:
-    """Delete its workloads and pods, as the one whom no guard stops."""
-    undertaker = made.voice(f"{KUBE}namespace-controller")
-    for kind in ("apis/apps/v1/deployments", "apis/apps/v1/statefulsets", "apis/apps/v1/replicasets", "api/v1/pods"):
-        undertaker.delete(made.path(kind=kind), grace=0)
 
 
 def _binding(user: str, kind: str, role: str) -> Document:

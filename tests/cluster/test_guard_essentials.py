@@ -6,22 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.guarding import KEY, PROTECTED, Ward, asked, installed, metadata, objects, pod, ward
+from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, pod, ward
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.rest import Document, Json
+from tests.cluster.harness.rest import MERGE, Document, Json
 from tests.cluster.harness.wait import until
 
 FIRST: Document = {"operator": "Exists", "effect": "NoExecute"}
 DISRUPT, EVICT = "karpenter.sh/do-not-disrupt", "cluster-autoscaler.kubernetes.io/safe-to-evict"
-FULL = {"pool": "coder", "selector": "app=coder,tier=gpu", "guard": "deny", "grace": "600", "tolerate": "NoExecute"}
-FULL |= {"spread": "zone,node"}
+FULL = "selector:app=coder,tier=gpu;guard:deny;grace:600;tolerate:NoExecute;spread:zone,node"
 OURS = {"app": "coder", "tier": "gpu"}
 
 
-def parameters(**data: str) -> Document:
-    """What the controller writes for a pool."""
-    name: Document = {"name": f"agent-scaler-pool-{data['pool']}", "labels": {f"{KEY}params": "true"}}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": dict(data)}
+def declare(place: Ward, **pools: str | None) -> None:
+    """The controller says on the namespace which pods are of which pool, and what they get; None takes a pool away."""
+    said: Document = {f"pool.agent-scaler.io/{name}": said for name, said in pools.items()}
+    body: Document = {"metadata": {"labels": {f"{KEY}pools": "true"}, "annotations": said}}
+    place.voice(CONTROLLER).request("PATCH", f"/api/v1/namespaces/{place.name}", body, content=MERGE)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,7 @@ def guarded(cluster: Cluster) -> Iterator[Cluster]:
 def hall(guarded: Cluster) -> Iterator[Ward]:
     """A namespace with a pool that asks for everything, one that asks for nothing, and one that is only audited."""
     with ward(guarded, "essentials") as made:
-        nothing = parameters(pool="plain", selector="app=plain", guard="deny", grace="", tolerate="", spread="")
-        audited = parameters(**{**FULL, "pool": "watched", "selector": "app=watched", "guard": "audit"})
-        guarded.api.apply([parameters(**FULL), nothing, audited], namespace=made.name)
+        declare(made, coder=FULL, plain="selector:app=plain", watched="guard:audit;grace:60;selector:app=watched")
         until(
             lambda: metadata(born(made, pod("probe", {"app": "watched"}))).get("labels") != {"app": "watched"} or None
         )
@@ -169,7 +167,7 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
     """And its template stays as it was: nothing is rolled out, nothing restarts."""
     version, _, given = MAKERS[kind]
     with ward(guarded, f"maker {kind}") as place:
-        guarded.api.apply([parameters(**FULL)], namespace=place.name)
+        declare(place, coder=FULL)
         until(lambda: annotations(born(place, pod("probe", OURS))) or None)
         template = {
             k: v

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -25,7 +26,7 @@ from tests.cluster.guarding import (
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.wait import until
-from tests.cluster.test_guard_essentials import FULL, OURS, annotations, born, parameters
+from tests.cluster.test_guard_essentials import FULL, OURS, annotations, born, declare
 from tests.cluster.test_guard_matrix import SENTINEL
 
 RS = f"{KUBE}replicaset-controller"
@@ -130,22 +131,33 @@ def guarded(cluster: Cluster) -> Iterator[Cluster]:
 
 def taken(cluster: Cluster, guard: str, attack: str) -> list[str]:
     """The deletions of pods that came of the attack while this guard is missing, by the audit log: verb and user."""
-    with missing(cluster, guard), ward(cluster, "siege") as place:
-        made = [parameters(**FULL)] + ([] if guard == "agent-scaler-coder" else [SENTINEL])
-        cluster.api.apply(made, namespace=place.name)
-        place.pod("agent")
-        holds: Document = {"metadata": {"labels": {f"{KEY}holds": "true"}}}
-        cluster.api.request("PATCH", f"/api/v1/namespaces/{place.name}", holds, content=MERGE)
-        until(
-            lambda: bool(annotations(born(place, pod("probe", OURS)))) == (guard != "agent-scaler-essentials") or None
-        )
+    with missing(cluster, guard), ward(cluster, "siege") as place, besieged(place, guard):
         mark = cluster.audit.mark()
         ATTACKS[attack].run(place)
         _await_the_end(place)
         found = [r for r in cluster.audit.since(mark) if r.namespace == place.name and r.resource == "pods"]
-        let_go(place)
     gone = [r for r in found if r.status < 300 and (r.verb.startswith("delete") or r.subresource == "eviction")]
     return [f"{r.verb} {r.subresource} {r.user}" for r in gone if "dryRun" not in r.path and r.user != "kwok"]
+
+
+@contextmanager
+def besieged(place: Ward, guard: str) -> Iterator[None]:
+    """A pod works in the ward, under all that the controller would write but this; until the end of the block."""
+    place.cluster.api.apply([] if guard == "agent-scaler-coder" else [SENTINEL], namespace=place.name)
+    declare(place, coder=FULL)
+    place.pod("agent")
+    injected = guard != "agent-scaler-essentials"
+
+    def settled() -> bool | None:
+        """Pods are born with the essentials, or without."""
+        return bool(annotations(born(place, pod("probe", OURS)))) == injected or None
+
+    until(settled)
+    holds(place, "true")
+    try:
+        yield
+    finally:
+        holds(place, None)
 
 
 def _await_the_end(place: Ward) -> None:
@@ -155,10 +167,11 @@ def _await_the_end(place: Ward) -> None:
         place.await_only()
 
 
-def let_go(place: Ward) -> None:
-    """The controller takes its label off the namespace."""
-    body: Document = {"metadata": {"labels": {f"{KEY}holds": None}}}
-    asked(place.voice(CONTROLLER), "PATCH", f"/api/v1/namespaces/{place.name}", body, content=MERGE)
+def holds(place: Ward, value: str | None) -> None:
+    """The controller writes its label on the namespace, or takes it off."""
+    body: Document = {"metadata": {"labels": {f"{KEY}holds": value}}}
+    path = f"/api/v1/namespaces/{place.name}"
+    asked(place.voice(CONTROLLER), "PATCH", path, body, content=MERGE)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
