@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Self
@@ -10,6 +11,7 @@ from typing import Final, Self
 from scaler.agent.desk import LARGEST, Desk, Question, Reply, ours
 from scaler.agent.gate import Gate
 
+CLOSES: Final = 0.05  # seconds that closing it may take
 PORT: Final = 8476  # the controller asks there where the pod's annotation names no other
 
 
@@ -19,7 +21,8 @@ class Door:
     def __init__(self, desk: Desk, host: str, port: int) -> None:
         handler = type("_Handler", (_Handler,), {"desk": desk})
         self._server = _Server((host, port), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="gate-door", daemon=True)
+        serving = partial(self._server.serve_forever, poll_interval=CLOSES)
+        self._thread = threading.Thread(target=serving, name="gate-door", daemon=True)
         self._thread.start()
 
     @property
