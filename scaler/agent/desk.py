@@ -121,7 +121,7 @@ class Desk:
 
 def told(gate: Gate) -> Json:
     """The answer of ``GET /activity``."""
-    seen = gate.activity()
+    seen, trouble = gate.activity(), "; ".join(filter(None, (gate.trouble, gate.unknown)))
     return {
         "uid": gate.place.uid,
         "inflight": seen.inflight,
@@ -136,7 +136,7 @@ def told(gate: Gate) -> Json:
         "oldest_task": seen.oldest_task,
         "tokens_in": seen.tokens_in,
         "tokens_out": seen.tokens_out,
-        **({"trouble": gate.trouble} if gate.trouble else {}),
+        **({"trouble": trouble} if trouble else {}),
     }
 
 

@@ -58,7 +58,8 @@ class Gate:
     Attributes:
         place: where it stands.
         slots: how many tasks the pod can run at once.
-        trouble: why the state could not be read, if it could not.
+        trouble: why the state could not be read, until an order has told where the gate stands.
+        unknown: what whoever holds the gate for others does not know of them; the sidecar says so here.
     """
 
     def __init__(self, place: Place, *, slots: int = 1, clock: Clock | None = None) -> None:
@@ -72,6 +73,7 @@ class Gate:
             raise ValueError(f"slots is {slots}; it must be 1 or more")
         self.place = place
         self.slots = slots
+        self.unknown = ""
         self.folder = Folder(place.folder)
         self._clock = SystemClock() if clock is None else clock
         standing, self.trouble = _recall(self.folder.read(FILE), place.uid)
@@ -152,6 +154,10 @@ class Gate:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._clock.now()
+
+    def steady(self) -> float:
+        """Seconds of the clock by which lengths of time are measured."""
+        return self._clock.steady()
 
     def drain(self, epoch: int) -> Done | Stale | NotKept:
         """Close for this epoch. It is closed when this returns, and on disk unless it is ``NotKept``. May block."""

@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler
 from scaler.agent import Gate, GateClosedError, Place, serve
 from scaler.agent.doors.asgi import GateMiddleware, Receive, Scope, Send
 from scaler.agent.doors.with_aiohttp import gate_middleware
+from tests.agent.upstream import Plain
 
 
 def asgi(gate: Gate, port: int, _: int) -> None:
@@ -94,7 +95,12 @@ def alone(gate: Gate, port: int, ways: int) -> None:
 
 
 KINDS = {"alone": alone, "asgi": asgi, "aiohttp": with_aiohttp}
+PLAIN = "plain"  # knows nothing of gates
 
 
 if __name__ == "__main__":
-    KINDS[sys.argv[1]](Gate(Place.from_environment(), slots=2), int(sys.argv[2]), int(sys.argv[3]))
+    kind, places = sys.argv[1], [int(port) for port in sys.argv[2:]]
+    if kind == PLAIN:
+        web.run_app(Plain().application(), host="127.0.0.1", port=places[0], print=None)
+    else:
+        KINDS[kind](Gate(Place.from_environment(), slots=2), *places)

@@ -28,13 +28,17 @@ class Program:
 
     Attributes:
         url: where its gate answers.
-        ways: where work is given to it.
+        worked: where work is given to it.
+        ways: where work is let go.
+        probed: what answers 200 once it is up.
     """
 
     command: list[str]
     environment: dict[str, str]
     url: str
+    worked: str
     ways: str
+    probed: str = "/activity"
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -47,8 +51,12 @@ class Program:
         assert self.process is not None
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
         with contextlib.suppress(ConnectionError):
-            return ask(self.url, "GET", "/activity") == 200
+            return ask(self.url, "GET", self.probed) == 200
         return False
+
+    def work(self) -> Ended:
+        """Give it a task that is let go when somebody waits for its end."""
+        return let_go_later(self.worked, self.ways)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -61,15 +69,11 @@ class Program:
         self.kill()
         self.start()
 
-    def work(self) -> Ended:
-        """Give it a task that is let go when somebody waits for its end."""
-        return let_go_later(self.ways)
 
-
-def let_go_later(ways: str) -> Ended:
+def let_go_later(worked: str, ways: str) -> Ended:
     """Ask for work, and let it go when its end is waited for. What is refused is over at once."""
     name, statuses = f"/{uuid.uuid4()}", list[int]()
-    asking = threading.Thread(target=lambda: statuses.append(ask(ways, "GET", f"/work{name}")))
+    asking = threading.Thread(target=lambda: statuses.append(ask(worked, "GET", f"/work{name}")))
     asking.start()
 
     def ended() -> bool:
@@ -94,16 +98,40 @@ def ask(url: str, method: str, path: str) -> int:
 
 @contextlib.contextmanager
 def running(site: Site, kind: str) -> Iterator[Program]:
-    """An agent of one of the kinds of ``tests.agent.programs``."""
-    port, ways = free_port(), free_port()
-    command = [sys.executable, "-m", "tests.agent.programs", kind, str(port), str(ways)]
-    url = f"http://127.0.0.1:{port}"
-    program = Program(command, environment(site), url, f"http://127.0.0.1:{ways}" if kind == "alone" else url)
+    """An agent of one of the kinds of ``tests.agent.programs``, or a sidecar before one that knows nothing of gates."""
+    with sidecar(site) if kind == "sidecar" else started(_agent(site, kind)) as program:
+        yield program
+
+
+@contextlib.contextmanager
+def sidecar(site: Site, *options: str) -> Iterator[Program]:
+    """``scaler gate`` before a plain agent, which outlives it."""
+    with started(_agent(site, "plain")) as agent:
+        port = free_port()
+        gate = ["gate", "--upstream", agent.url, "--listen", f"127.0.0.1:{port}", *options]
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "scaler", *gate]
+        with started(Program(command, environment(site), url, worked=url, ways=agent.url)) as program:
+            yield program
+
+
+@contextlib.contextmanager
+def started(program: Program) -> Iterator[Program]:
+    """The program, until the end of the block."""
     try:
         program.start()
         yield program
     finally:
         program.kill()
+
+
+def _agent(site: Site, kind: str) -> Program:
+    port, ways = free_port(), free_port()
+    command = [sys.executable, "-m", "tests.agent.programs", kind, str(port), str(ways)]
+    url = f"http://127.0.0.1:{port}"
+    there = f"http://127.0.0.1:{ways}" if kind == "alone" else url
+    probed = "/healthz" if kind == "plain" else "/activity"
+    return Program(command, environment(site), url, worked=there, ways=there, probed=probed)
 
 
 def environment(site: Site) -> dict[str, str]:
