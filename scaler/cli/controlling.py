@@ -42,14 +42,14 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
     from scaler.controller.control import Control
     from scaler.controller.discovery import Discovery, Whence
     from scaler.controller.gates import open_gates
-    from scaler.controller.orders import KeyFileError, read_signer
+    from scaler.controller.orders import KeyFileError, Signer
 
     if asked.key is None:
         refuse("--control needs --drain-key: the private key that orders to agents are signed with")
     async with AsyncExitStack() as stack:
         try:
             api = await stack.enter_async_context(open_api(asked.kubeconfig))
-            gates = await stack.enter_async_context(open_gates(read_signer(asked.key), charge.clock))
+            gates = await stack.enter_async_context(open_gates(Signer.read(asked.key), charge.clock))
         except ConnectError as error:
             refuse(f"--control needs the API server: {error}; name a --kubeconfig outside a pod")
         except KeyFileError as error:
