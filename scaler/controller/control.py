@@ -36,7 +36,7 @@ class Control:
         live = Live(self.pen, charge.registry, charge.board)
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
         self.watched = Watched(self._estate, ask, self)
-        self._steward = Steward(charge.registry, self._estate, self.pen, events, charge.clock)
+        self._steward = Steward(charge, self._estate, self.pen, events)
         self._office, self._registry = charge.office, charge.registry
 
     def work(self) -> tuple[Coroutine[None, None, None], ...]:

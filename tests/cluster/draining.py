@@ -1,21 +1,21 @@
-"""A protected pool in a running cluster: agents with gates, guards, KEDA, and our controller under its own rights."""
+"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its shipped rights."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import yaml
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from scaler.config.pool import PoolKey
-from scaler.controller.names import GATE_PORT, GUARD, HOLDS, MANAGED, PARAMS, PHASE
+from scaler.controller.names import GATE_PORT, PHASE
+from scaler.controller.orders import Signer
 from scaler.core.idle import EDGES
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace
@@ -25,24 +25,24 @@ from scaler.live.clock import SystemClock
 from scaler.live.lasting import pack
 from scaler.live.store import Directory
 from tests.cluster.guarding import GUARDS
+from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.crew import Crew, crew
 from tests.cluster.harness.forwarder import Service, standing_in
-from tests.cluster.harness.journal import Event
+from tests.cluster.harness.journal import Event, Line
 from tests.cluster.harness.ports import answers
 from tests.cluster.harness.process import Part
-from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError, condition
+from tests.cluster.harness.rest import MERGE, Api, Document, condition
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.shipped import BASE, HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import pods
 
 POOL: Final = "agents"
-SCALER: Final = "scaler"
 GRPC, HTTP = 6000, 8080
 STARTS, GAPS = 20, 100
 LONG: Final = 40  # the bin of gaps that a pool has learnt: hours, so that it pays to leave at once
-MINE: Final = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+MINE: Final = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Service")
 CONFIGURATION: Final = """\
 sources:
   activity: {{timeout: 2s}}
@@ -56,52 +56,37 @@ classes:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A cluster with our guards and our rights in it, and a folder with what a pod of ours has mounted."""
+    """A cluster with our guards, our rights and our Service in it.
+
+    Attributes:
+        folder: what a pod of ours has mounted.
+        key: the file of the key that orders are signed with.
+    """
 
     cluster: Cluster
     folder: Path
+    key: Path
+    service: Service
 
 
 @contextmanager
 def guarded(cluster: Cluster) -> Iterator[Guarded]:
-    """Our guards, our ServiceAccount and its rights, until the end of the block."""
-    made = [d for d in _documents(BASE) if d["kind"] in (*MINE, "Namespace")]
+    """Our guards, our ServiceAccount with its rights, and our Service, until the end of the block."""
+    made = [d for d in _documents(BASE) if d["kind"] in MINE]
     guards = _documents(GUARDS)
     folder = cluster.folder / "controller"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
+    key = folder / "drain.pem"
+    key.write_text(Signer.new().pem())
     cluster.api.apply([*made, *guards])
     try:
         cluster.mount(HOME, HOME, folder)
-        yield Guarded(cluster, folder)
+        with standing_in(cluster.admin, HOME, HOME) as service:
+            yield Guarded(cluster, folder, key, service)
     finally:
         for document in (*guards, *(d for d in made if str(d["kind"]).startswith("ClusterRole"))):
             cluster.api.delete(cluster.api.path(document))
         cluster.namespaces.drop(HOME)
-
-
-def cleared(cluster: Cluster, namespace: str) -> None:
-    """Delete a namespace whose pods are guarded: first nothing makes guarded ones any more, then none is guarded."""
-    api, ours = cluster.api, Api(cluster.service_account(HOME, HOME))
-    for found in api.items(f"/api/v1/namespaces/{namespace}/configmaps?labelSelector={PARAMS}%3Dtrue"):
-        api.delete(f"/api/v1/namespaces/{namespace}/configmaps/{name(found)}")
-    for kind in ("deployments", "statefulsets"):
-        for found in api.items(f"/apis/apps/v1/namespaces/{namespace}/{kind}"):
-            path = f"/apis/apps/v1/namespaces/{namespace}/{kind}/{name(found)}"
-            api.request("PATCH", path, {"metadata": {"labels": {HOLDS: None}}}, content=MERGE)
-            api.delete(path)
-    for found in api.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={MANAGED}%3Dtrue"):
-        with suppress(RefusedError):  # it is gone
-            path = f"/api/v1/namespaces/{namespace}/pods/{name(found)}"
-            ours.request("PATCH", path, {"metadata": {"labels": {GUARD: "audit"}}}, content=MERGE)
-    ours.close()
-    cluster.namespaces.drop(namespace)
-
-
-def name(found: Document) -> str:
-    """The name of an object."""
-    metadata = found["metadata"]
-    assert isinstance(metadata, dict)
-    return str(metadata["name"])
 
 
 def _documents(folder: Path) -> list[Document]:
@@ -109,46 +94,39 @@ def _documents(folder: Path) -> list[Document]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """Everything that a story about one protected pool takes part in.
+class Pool:
+    """One pool.
 
     Attributes:
-        namespace: where the pool and the scaler are.
-        fleet: the agents, and the load on them.
-        scaler: our process.
-        service: what KEDA connects to.
         kind: plural of the workload.
-        begun: a place in the audit log before anything of it was there.
     """
 
     cluster: Cluster
     namespace: str
-    fleet: Crew
-    scaler: Part
-    service: Service
+    name: str
     kind: str
-    begun: int
 
     @property
-    def pool(self) -> str:
-        """As the fleet calls it."""
-        return f"{self.namespace}/{POOL}"
-
-    @property
-    def workload(self) -> str:
-        """Where the API server has it."""
-        return f"/apis/apps/v1/namespaces/{self.namespace}/{self.kind}/{POOL}"
+    def path(self) -> str:
+        """Where the API server has the workload."""
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{self.kind}/{self.name}"
 
     def replicas(self) -> int:
-        """How many the workload asks for."""
-        spec = (self.cluster.api.get(self.workload) or {}).get("spec")
-        replicas = spec.get("replicas") if isinstance(spec, dict) else 0
+        """How many the workload asks for; -1 where there is none."""
+        spec = (self.cluster.api.get(self.path) or {}).get("spec")
+        replicas = spec.get("replicas") if isinstance(spec, dict) else -1
         return replicas if isinstance(replicas, int) else 0
+
+    def lower(self, replicas: int, api: Api | None = None) -> None:
+        """Somebody asks for so many."""
+        (api or self.cluster.api).request(
+            "PATCH", f"{self.path}/scale", {"spec": {"replicas": replicas}}, content=MERGE
+        )
 
     def agents(self) -> list[Document]:
         """The pool's pods that are there, those that are going included."""
-        found = self.cluster.api.items(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3D{POOL}")
-        return list(found)
+        where = f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3D{self.name}"
+        return list(self.cluster.api.items(where))
 
     def phases(self) -> dict[str, int]:
         """How many pods are in each phase."""
@@ -158,94 +136,186 @@ class Stand:
             counted[phase] = counted.get(phase, 0) + 1
         return counted
 
+    def ready(self) -> int:
+        """How many pods are Ready and stay."""
+        return sum(condition(pod, "Ready") == "True" and not is_leaving(pod) for pod in self.agents())
+
     def settles(self, replicas: int, *, within: float = 120.0) -> None:
-        """Return once the workload asks for so many, and has exactly these."""
+        """Return once the workload asks for so many, and has exactly these, all of them Ready."""
 
         def settled() -> bool | None:
             """As many as are asked for, all of them Ready."""
-            there = [condition(pod, "Ready") == "True" for pod in self.agents()]
-            return (self.replicas() == replicas == len(there) and all(there)) or None
+            return (self.replicas() == replicas == len(self.agents()) == self.ready()) or None
 
         until(settled, within=within, every=0.2)
 
-    def killed(self) -> list[str]:
-        """Tasks that were cut, in words."""
-        return [f"task {line.task} in {line.pod}: {line.why}" for line in self.fleet.told() if line.event is Event.KILL]
 
-    def deletions(self) -> tuple[int, int]:
-        """Pods that were deleted or evicted, and how often that was refused, trials left out."""
-        done = denied = 0
+@dataclass(slots=True)
+class Scaler:
+    """One replica of our process.
+
+    Attributes:
+        pod: whose name and address it has.
+        url: of its pages.
+    """
+
+    pod: str
+    url: str
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that a story takes part in.
+
+    Attributes:
+        namespace: where its pools are.
+        fleet: the agents, and the load on them.
+        scalers: our replicas.
+        begun: a place in the audit log before anything of it was there.
+    """
+
+    guards: Guarded
+    namespace: str
+    fleet: Crew
+    begun: int
+    scalers: list[Scaler] = field(default_factory=list)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where it plays."""
+        return self.guards.cluster
+
+    def pool(self, scaled: Scaled | None = None) -> Pool:
+        """A pool that our scaler looks after, by a workload and its ScaledObject."""
+        scaled = scaled or Scaled(name=POOL)
+        made = replace(
+            scaled,
+            address=self.guards.service.address,
+            push=True,
+            most=min(scaled.most, 60),
+            cooldown=max(scaled.cooldown, 5),
+            metadata=(("class", "agents"),),
+            annotations=(*scaled.annotations, (GATE_PORT, str(self.fleet.port))),
+        )
+        self.cluster.api.apply(made.documents(), namespace=self.namespace)
+        return Pool(self.cluster, self.namespace, made.name, f"{made.kind.lower()}s")
+
+    def work(self, pool: Pool, **load: float) -> None:
+        """Turn the load on a pool's agents."""
+        self.fleet.turn(f"{self.namespace}/{pool.name}", **load)
+
+    def figures(self, pool: Pool) -> dict[str, float]:
+        """How the pool's agents stand."""
+        return dict(self.fleet.pools().get(f"{self.namespace}/{pool.name}", {}))
+
+    def begin(self, *, pod: str = "scaler-a", server: str = "", teach: tuple[str, ...] = (POOL,)) -> Scaler:
+        """Start a replica of ours in the name of a pod, by way of a proxy where one is named."""
+        cluster, guards = self.cluster, self.guards
+        cluster.api.apply([_pod(pod)], namespace=HOME)
+        host = until(lambda: pods(cluster.api, HOME).get(pod))
+        file, kubeconfig = _files(self, pod, server)
+        command = (
+            *(sys.executable, "-m", "scaler", "serve", file, f"--keda={host}:{GRPC}", f"--http={host}:{HTTP}"),
+            *(f"--memory={_learnt(self, pod, teach)}", f"--lease={HOME}/{HOME}", f"--identity={pod}"),
+            *(f"--control={guards.service.address}", f"--drain-key={guards.key}", f"--kubeconfig={kubeconfig}"),
+            *("--log-format=json", f"--namespace={self.namespace}"),
+        )
+        url = f"http://{host}:{HTTP}"
+        part = cluster.run(f"{self.namespace}-{pod}", command, ready=lambda: answers(f"{url}/healthz"))
+        scaler = Scaler(pod, url, part)
+        self.scalers.append(scaler)
+        return scaler
+
+    def end(self) -> None:
+        """End our replicas."""
+        for scaler in self.scalers:
+            if scaler.part.running and scaler.part.frozen:
+                scaler.part.thaw()
+            self.cluster.remove(scaler.part.name)
+            self.cluster.api.delete(f"/api/v1/namespaces/{HOME}/pods/{scaler.pod}", grace=0)
+        lease = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{HOME}"
+        self.cluster.api.delete(lease)
+
+    def requests(self) -> Iterator[Request]:
+        """What was asked of the API server about the story's pods."""
         for request in self.cluster.audit.since(self.begun):
-            ours = request.namespace == self.namespace and request.resource == "pods" and request.name.startswith(POOL)
-            verb = request.verb == "delete" or (request.verb == "create" and request.subresource == "eviction")
-            if ours and verb and "dryRun" not in request.path:
-                done += request.status < 300
-                denied += request.status in {403, 429}
-        return done, denied
+            if request.namespace == self.namespace and request.resource == "pods":
+                yield request
+
+    def removals(self) -> tuple[int, int]:
+        """Pods that are gone by a deletion or an eviction, and how often one was refused; trials left out."""
+        gone, denied = set(), 0
+        for request in filter(_removes, self.requests()):
+            if request.status < 300:
+                gone.add(request.name)
+            denied += request.status in {403, 429}
+        return len(gone), denied
+
+    def losses(self) -> list[str]:
+        """Work that was lost, in words: tasks that were cut, and deletions of pods while a task was open in them."""
+        told = self.fleet.told()
+        cut = [f"task {line.task} in {line.pod}: {line.why}" for line in told if line.event is Event.KILL]
+        open_at = _open_work(told)
+        deleted = [r for r in filter(_removes, self.requests()) if r.status < 300]
+        return cut + [f"{r.name} was deleted by {r.user} at work" for r in deleted if open_at(r.name, r.at)]
 
 
-def labels(pod: Document) -> dict[str, str]:
-    """The labels of a pod."""
-    metadata = pod["metadata"]
-    assert isinstance(metadata, dict)
-    found = metadata.get("labels")
-    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+def _removes(request: Request) -> bool:
+    by_verb = request.verb == "delete" or (request.verb == "create" and request.subresource == "eviction")
+    return by_verb and "dryRun" not in request.path and request.user != "kwok"
+
+
+def _open_work(told: list[Line]) -> Callable[[str, Instant], bool]:
+    """Whether a task was open in a pod at an instant, by the agents' own journal."""
+    spans: dict[str, list[tuple[Instant, Instant]]] = {}
+    begun: dict[int, Line] = {}
+    for line in told:
+        if line.event is Event.START:
+            begun[line.task] = line
+        elif line.event in {Event.END, Event.KILL} and line.task in begun:
+            start = begun.pop(line.task)
+            spans.setdefault(start.pod, []).append((start.at, line.at))
+    for start in begun.values():
+        spans.setdefault(start.pod, []).append((start.at, float("inf")))
+    return lambda pod, at: any(begin < at < end for begin, end in spans.get(pod, ()))
 
 
 @contextmanager
-def stand(guards: Guarded, story: str, *, kind: str = "Deployment", cooldown: int = 600) -> Iterator[Stand]:
-    """A protected pool of no agents yet, until the end of the block. It has learnt to let idle agents go at once."""
+def story(guards: Guarded, title: str) -> Iterator[Story]:
+    """A namespace with agents, and no scaler yet, until the end of the block; then nothing may have been lost."""
     cluster = guards.cluster
-    namespace = cluster.namespaces.make(story)
+    namespace = cluster.namespaces.make(title)
     begun = cluster.audit.mark()
     try:
         with ExitStack() as stack:
-            stood = _stood(stack, guards, namespace, f"{kind.lower()}s", begun)
-            scaled = Scaled(
-                name=POOL,
-                address=stood.service.address,
-                kind=kind,
-                push=True,
-                cooldown=cooldown,
-                most=60,
-                metadata=(("class", "agents"),),
-                annotations=((GATE_PORT, str(stood.fleet.port)),),
-            )
-            cluster.api.apply(scaled.documents(), namespace=namespace)
-            yield stood
+            fleet = stack.enter_context(crew(cluster, namespace))
+            told = Story(guards, namespace, fleet, begun)
+            stack.callback(told.end)
+            yield told
+            assert told.losses() == []
     finally:
-        cleared(cluster, namespace)
+        cluster.namespaces.drop(namespace)
 
 
-def _stood(stack: ExitStack, guards: Guarded, namespace: str, kind: str, begun: int) -> Stand:
-    cluster = guards.cluster
-    fleet = stack.enter_context(crew(cluster, namespace))
-    cluster.api.apply(_scaler(), namespace=namespace)
-    host = until(lambda: pods(cluster.api, namespace).get(SCALER))
-    file = cluster.folder / f"{namespace}.yaml"
-    marks = {"api": cluster.api.typed.configuration.host, "folder": guards.folder, "fleet": fleet.url}
+def _files(told: Story, pod: str, server: str) -> tuple[Path, Path]:
+    """The configuration of a replica, and its kubeconfig."""
+    cluster, guards = told.cluster, told.guards
+    said = json.loads(cluster.service_account(HOME, HOME).read_text())
+    place = said["clusters"][0]["cluster"]
+    place["server"] = server or place["server"]
+    file, kubeconfig = (cluster.folder / f"{told.namespace}-{pod}.{suffix}" for suffix in ("yaml", "kubeconfig"))
+    kubeconfig.write_text(json.dumps(said))
+    marks = {"api": cluster.api.typed.configuration.host, "folder": guards.folder, "fleet": told.fleet.url}
     file.write_text(CONFIGURATION.format(**marks))
-    key = cluster.folder / f"{namespace}.pem"
-    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    service = stack.enter_context(standing_in(cluster.admin, namespace, SCALER))
-    until(lambda: service.pods or None)
-    command = (
-        *(sys.executable, "-m", "scaler", "serve", file),
-        *(f"--keda={host}:{GRPC}", f"--http={host}:{HTTP}", f"--memory={_learnt(cluster, namespace)}"),
-        *(f"--control={service.address}", f"--drain-key={key}", "--log-format=json"),
-        f"--kubeconfig={cluster.service_account(HOME, HOME)}",
-    )
-    part = f"scaler-{namespace}"
-    scaler = cluster.run(part, command, ready=lambda: answers(f"http://{host}:{HTTP}/healthz"))
-    stack.callback(cluster.remove, part)
-    return Stand(cluster, namespace, fleet, scaler, service, kind, begun)
+    return file, kubeconfig
 
 
-def _learnt(cluster: Cluster, namespace: str) -> Path:
-    """A folder with what the pool has learnt: pods start in a second, and idle ones are not needed for hours."""
-    folder, now, pace = cluster.folder / f"{namespace}-memory", SystemClock().now(), Pace()
+def _learnt(told: Story, pod: str, pools: tuple[str, ...]) -> Path:
+    """A folder with what the pools have learnt: pods start in a second, and idle ones are not needed for hours."""
+    folder, now, pace = told.cluster.folder / f"{told.namespace}-{pod}-memory", SystemClock().now(), Pace()
     store = Directory(folder)
-    store.save({PoolKey(namespace, POOL): pack(taught(now, pace))})
+    store.save({PoolKey(told.namespace, name): pack(taught(now, pace)) for name in pools})
     store.close()
     return folder
 
@@ -263,15 +333,42 @@ def taught(now: Instant, pace: Pace) -> Memory:
     return replace(fresh, lessons=lessons)
 
 
-def _scaler() -> list[Document]:
-    """A pod that lends our process its address, and the Service that finds it."""
-    marks: Document = {"app.kubernetes.io/name": "agent-scaler"}
+def labels(pod: Document) -> dict[str, str]:
+    """The labels of a pod."""
+    found = _metadata(pod).get("labels")
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def name(found: Document) -> str:
+    """The name of an object."""
+    return str(_metadata(found)["name"])
+
+
+def is_leaving(pod: Document) -> bool:
+    """Whether it is being deleted."""
+    return "deletionTimestamp" in _metadata(pod)
+
+
+def _metadata(found: Document) -> Document:
+    metadata = found["metadata"]
+    assert isinstance(metadata, dict)
+    return metadata
+
+
+def _pod(name: str) -> Document:
+    """A pod that lends our process its name and address."""
     container: Document = {
-        "name": SCALER,
+        "name": "scaler",
         "image": "agent-scaler:0.1.0",
-        "ports": [{"name": "grpc", "containerPort": GRPC}],
+        "ports": [{"name": "grpc", "containerPort": GRPC}, {"name": "http", "containerPort": HTTP}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
     }
-    pod: Document = {"metadata": {"name": SCALER, "labels": marks}, "spec": {"containers": [container]}}
-    ports: list[Document] = [{"name": "grpc", "port": GRPC, "targetPort": "grpc"}]
-    service: Document = {"metadata": {"name": SCALER}, "spec": {"selector": marks, "ports": [*ports]}}
-    return [{"apiVersion": "v1", "kind": "Pod", **pod}, {"apiVersion": "v1", "kind": "Service", **service}]
+    marks: Document = {"app.kubernetes.io/name": HOME}
+    spec: Document = {"containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": marks}, "spec": spec}

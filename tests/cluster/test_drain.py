@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.draining import Guarded, Stand, guarded, stand
+from tests.cluster.draining import POOL, Guarded, guarded, story
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
+from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
 
 
@@ -27,12 +28,14 @@ def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
         yield made
 
 
-def test_idle_agents_are_drained_and_busy_ones_stay(guards: Guarded) -> None:
-    """A burst raises the pool; as its tasks end agents leave, and whoever still works is never touched."""
-    with stand(guards, "drain", cooldown=5) as stood:
-        stood.fleet.turn(stood.pool, burst=30, shorten=20)
-        until(lambda: stood.replicas() >= 8 or None, within=60)
-        stood.settles(0, within=240)
-        assert stood.killed() == []
-        done, _ = stood.deletions()
-        assert done >= 8
+def test_idle_agents_leave_and_busy_ones_stay(guards: Guarded) -> None:
+    """Fifty agents and tasks for some of them: the others leave, nobody is denied, and at the end all are gone."""
+    with story(guards, "drain") as told:
+        pool = told.pool(Scaled(name=POOL, replicas=50, cooldown=5))
+        until(lambda: pool.ready() == 50 or None, within=60)
+        told.work(pool, burst=12, shorten=4)
+        told.begin()
+        until(lambda: pool.replicas() < 40 or None, within=120)
+        pool.settles(0, within=240)
+        gone, denied = told.removals()
+        assert (gone, denied) == (50, 0)

@@ -12,7 +12,7 @@ from scaler.controller.names import DELETION_COST, DO_NOT_DISRUPT, EPOCH, LOWEST
 from scaler.controller.patches import adopted, patch
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Verb
-from tests.cluster.draining import Guarded, cleared, guarded
+from tests.cluster.draining import Guarded, guarded
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
@@ -34,14 +34,6 @@ def guards(cluster: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
     """Our guards and our rights."""
     with guarded(cluster) as made:
         yield made
-
-
-@pytest.fixture
-def namespace(cluster: Cluster, guards: Guarded, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A namespace of the test's own, in which pods may be guarded."""
-    name = cluster.namespaces.make(request.node.name)
-    yield name
-    cleared(cluster, name)
 
 
 @pytest.fixture
