@@ -338,3 +338,23 @@ def test_a_handle_begins_once_and_ends_as_often_as_it_likes(site: Site) -> None:
     assert gate.activity().inflight == 1
     other.end()
     assert gate.activity().inflight == 0
+
+
+async def test_who_waits_for_an_open_gate_is_woken_by_it(site: Site) -> None:
+    """A consumer pauses while the pod drains, goes on when that is called back, and ends when the pod has to go."""
+    gate, turns = site.gate(), list[bool]()
+    gate.on_turn(turns.append)
+    assert gate.wait_open()
+    gate.drain(1)
+    waiting = asyncio.create_task(gate.opened())
+    blocked = asyncio.create_task(asyncio.to_thread(gate.wait_open))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.resume(2)
+    assert await waiting
+    assert await blocked
+    gate.drain(3)
+    going = asyncio.create_task(gate.opened())
+    gate.must_go(30)
+    assert not await going
+    assert turns == [False, True, False, False]
