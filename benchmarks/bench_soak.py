@@ -6,7 +6,8 @@ Two runs. In ``pods``, pools have pods that are read one by one, a fifth of whic
 pools by the thousand can be read at all, and with a Prometheus that takes its metrics. In both the queues are read once
 a second, journal and memories are kept, and the replicas follow what is told.
 
-The calls are those for 10,000 ScaledObjects (see ``keda_traffic``); each of the 5,000 pools is asked twice as often.
+The calls are those for 10,000 ScaledObjects with push triggers (see ``keda_traffic``): each of the 5,000 pools is asked
+twice as often, and has twice as many streams open, 20,000 in all. Memory is told with them.
 The same calls are put to a server that does nothing, which is the reference of what the answers cost. How far the ticks
 are apart is read in the journal.
 """
@@ -31,7 +32,7 @@ from typing import Final
 import aiohttp
 
 from benchmarks import CannotMeasureError, Goal, Result
-from benchmarks.keda_traffic import VISITS, Traffic, TrafficError, connect, quantile, visits
+from benchmarks.keda_traffic import VISITS, Traffic, TrafficError, connect, quantile, visits, watches
 from benchmarks.soak_world import POOL_KEYS, POOLS, World, pages, settings
 from scaler.live.segments import segments
 
@@ -147,6 +148,7 @@ async def soaked(name: str, folder: Path, seconds: float) -> Soak:
             ready = await readiness(places["http"], began) if "http" in places else None
             traffic = await connect(POOL_KEYS, places["keda"])
             world.told = traffic.told
+            await watches(traffic, POOLS, SCALED_OBJECTS // POOLS)
             await visits(traffic, SCALED_OBJECTS * VISITS / 2, WARM_UP)
             scraping = asyncio.create_task(scraped(places.get("http")))
             soak = await measured(process, traffic, seconds)

@@ -134,10 +134,9 @@ async def serve(settings: Settings, folders: Folders) -> None:
 
 def main(config: Path, folder: Path) -> None:
     """Put it together as ``scaler serve`` does."""
-    serve_well()
     set_up(LogFormat.JSON, LogLevel.INFO)
     folders = Folders(memory=folder / "memory", journal=folder / "journal")
-    asyncio.run(serve(checked(config.read_text()), folders))
+    serve_well(serve(checked(config.read_text()), folders))
 
 
 if __name__ == "__main__":

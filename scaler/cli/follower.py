@@ -8,7 +8,9 @@ when it has stood still from one look to the next. Looking costs a ``stat``; the
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,8 +39,15 @@ class _Stamp:
 
 
 def _stamp(file: Path) -> _Stamp:
+    """The state of a file that can be read without waiting for somebody: opening a pipe would never end.
+
+    Raises:
+        OSError: there is none.
+    """
     path = os.path.realpath(file)
     found = os.stat(path)  # noqa: PTH116 - one call, on the very path that was resolved
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file; put one there", path)
     return _Stamp(path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 

@@ -84,9 +84,8 @@ def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
         settings = checked(text)
     except ConfigError as error:
         refuse("\n".join(f"{config}: {problem}" for problem in error.problems))
-    serve_well()
     sparing = set_up(form, level)
-    asyncio.run(_serve(_File(config, text, settings), asked, Disk(asked.folders), sparing))
+    serve_well(_serve(_File(config, text, settings), asked, Disk(asked.folders), sparing))
 
 
 async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> None:

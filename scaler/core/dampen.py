@@ -137,12 +137,12 @@ def pause(s: Scene, n: int) -> Step | None:
 
 
 def limit_rate(s: Scene, n: int) -> Step | None:
-    """Rise by at most max(4, 100 %) of what the window began with."""
+    """Rise by at most max(4, 100 %) of what the window began with, or to what was announced, which is no guess."""
     pace, kept = s.policy.pace, max(s.base, s.standing)
     if n <= kept:
         return None
     began = max(0, s.base - sum(r.added for r in s.moves.rises if s.now - r.at < pace.rise_window))
-    most = max(kept, began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
+    most = max(_ask(s, kept, whole(s.ahead)), began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
     return None if n <= most else Step(Reason.RATE_LIMIT, n, most, f"from {began} within {pace.rise_window:.0f} s")
 
 
@@ -183,7 +183,7 @@ RULES: tuple[Rule, ...] = (
     announce,  # hints and schedule are orders, not guesses
     minimum,  # the operator's lower bound
     pause,  # additions held by the operator
-    limit_rate,  # however much is wanted, not all at once
+    limit_rate,  # however much is wanted, not all at once unless it was announced
     maximum,  # the operator's upper bound
     afford,  # and the one in money
     protect,  # nobody's work, before any bound

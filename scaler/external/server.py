@@ -34,6 +34,7 @@ from scaler.live.board import Board, Posted
 from scaler.live.calls import Calls
 from scaler.live.clock import Clock
 from scaler.live.office import ALONE, Office
+from scaler.sources.timing import stopwatch
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -211,7 +212,6 @@ def _unary(
     """The handler of a unary RPC whose refusals become statuses."""
 
     async def rpc(heard: Request | DecodeError, context: Context[Request, Response]) -> Response:
-        stopwatch = asyncio.get_running_loop().time
         begun, code = stopwatch(), _FAILED
         try:
             message = _whole(heard)

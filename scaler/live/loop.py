@@ -27,7 +27,7 @@ from scaler.live.registry import Pool, Registry
 from scaler.live.rounds import SHARED, Rounds, Want
 from scaler.live.ticker import Ticker
 from scaler.live.turns import Turns
-from scaler.sources.timing import Timing
+from scaler.sources.timing import Timing, stopwatch
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -182,7 +182,6 @@ class Loop:
         """Tick once. A failure is this pool's alone: its last outcome ages on the board until it is stale."""
         if pool.is_blind:
             return
-        stopwatch = asyncio.get_running_loop().time
         begun = stopwatch()
         try:
             self._ticker.tick(pool, pool.observe(now), now)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from scaler.core.types import Seconds
+from scaler.sources.timing import stopwatch
 
 SLICE: Final[Seconds] = 0.01  # some thirty ticks, and what a call waits for at the most
 REST: Final[Seconds] = 0.005  # short enough to catch up with what is due
@@ -53,7 +54,6 @@ class Turns:
             self._next = loop.call_soon(self._turn)
 
     def _work(self, work: Work) -> None:
-        stopwatch = asyncio.get_running_loop().time
         begun = stopwatch()
         work()
         self._spent += stopwatch() - begun

@@ -20,6 +20,7 @@ from scaler.sources.get import GetLimits, Getter, open_getter
 from scaler.sources.health import Failed, Fault, Health, Tally
 from scaler.sources.roll import Answer, Roll
 from scaler.sources.text import shown
+from scaler.sources.timing import stopwatch
 
 LOG = logging.getLogger(__name__)
 
@@ -95,11 +96,10 @@ class Activities:
     async def _ask(self, url: str, places: asyncio.Semaphore) -> Answer:
         """One pod's answer, counted with its time."""
         async with places:
-            clock = asyncio.get_running_loop().time
-            begun = clock()
+            begun = stopwatch()
             body = await self._getter.get(f"{url.rstrip('/')}/activity")
             answer = body if isinstance(body, Failed) else report(body)
-            self._tally.add(answer, clock() - begun)
+            self._tally.add(answer, stopwatch() - begun)
             return answer
 
     def _outcome(self, task: asyncio.Task[Answer]) -> Answer:

@@ -22,6 +22,7 @@ from scaler.sources.health import Failed, Fault, Health, Tally
 from scaler.sources.json_answer import Document, document, number, replicas
 from scaler.sources.sharing import Shared
 from scaler.sources.text import shown
+from scaler.sources.timing import stopwatch
 
 LIMITS: Final = GetLimits(whole=4.0, body=262_144, sockets=1024, sockets_each=4)
 Number: TypeAlias = JsonNumber | LiveScale
@@ -61,10 +62,9 @@ class Documents:
 
         Each is counted with the time that the page took.
         """
-        clock = asyncio.get_running_loop().time
-        begun = clock()
+        begun = stopwatch()
         read = await self._shared.ask(sources[0].call, now)
-        took, samples = clock() - begun, list[Sample]()
+        took, samples = stopwatch() - begun, list[Sample]()
         for i, source in enumerate(sources, start=1):
             samples.append(self._number(read, source, took))
             if i % AT_ONCE == 0:

@@ -18,9 +18,10 @@ from scaler.config.pool import PrometheusQuery
 from scaler.core.types import Instant, Known, Sample, Unknown
 from scaler.sources.health import Failed, Fault, Health, Tally
 from scaler.sources.prometheus_answer import number
-from scaler.sources.prometheus_http import Limits, Stopwatch, ask, connect
+from scaler.sources.prometheus_http import Limits, ask, connect
 from scaler.sources.sharing import Shared
 from scaler.sources.text import cut, shown
+from scaler.sources.timing import stopwatch
 
 QUERY_SHOWN = 120
 
@@ -74,17 +75,16 @@ class Prometheus:
             if idle is None:
                 return Failed(Fault.CROWDED, f"{self._limits.servers} servers are being read, no more are allowed")
             self._servers.pop(idle).close()
-        server = self._servers[url] = _Server(url, self._limits, asyncio.get_running_loop().time)
+        server = self._servers[url] = _Server(url, self._limits)
         return server
 
 
 class _Server:
     """One server's client, threads and counters."""
 
-    def __init__(self, url: str, limits: Limits, stopwatch: Stopwatch) -> None:
+    def __init__(self, url: str, limits: Limits) -> None:
         self._limits = limits
-        self._stopwatch = stopwatch
-        self._client = connect(url, limits, stopwatch)
+        self._client = connect(url, limits)
         self._threads = ThreadPoolExecutor(limits.calls, thread_name_prefix="prometheus")
         self._waiting = 0
         self.tally = Tally(f"prometheus {shown(url)}")
@@ -96,13 +96,13 @@ class _Server:
 
     async def read(self, query: str) -> Known | Failed:
         """One reading, counted with its time."""
-        begun = self._stopwatch()
+        begun = stopwatch()
         self._waiting += 1
         try:
             result = await self._number(query)
         finally:
             self._waiting -= 1
-        self.tally.add(result, self._stopwatch() - begun)
+        self.tally.add(result, stopwatch() - begun)
         return result
 
     async def _number(self, query: str) -> Known | Failed:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
@@ -24,11 +23,10 @@ from scaler.core.types import Seconds
 from scaler.sources.health import Failed, Fault
 from scaler.sources.prometheus_answer import ADVICE
 from scaler.sources.text import cut, root
+from scaler.sources.timing import stopwatch
 
 CHUNK = 65_536
 DIGITS = 19  # a length of more is none
-
-Stopwatch = Callable[[], Seconds]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +58,13 @@ class Refusal(requests.RequestException):
         self.failed = failed
 
 
-def connect(url: str, limits: Limits, stopwatch: Stopwatch) -> PrometheusConnect:
-    """A client for the server at this base URL, usable from several threads. ``stopwatch`` counts monotonic seconds."""
+def connect(url: str, limits: Limits) -> PrometheusConnect:
+    """A client for the server at this base URL, usable from several threads."""
     session = requests.Session()
     session.trust_env = False  # a proxy variable meant for something else must not reroute the readings
     session.headers["Accept-Encoding"] = "identity"  # a compressed body may unpack to any size
     client = PrometheusConnect(url=url, session=session)
-    session.mount(url, _Bounded(limits, stopwatch))  # replaces the retrying adapter the client has just mounted
+    session.mount(url, _Bounded(limits))  # replaces the retrying adapter the client has just mounted
     return client
 
 
@@ -90,10 +88,9 @@ def ask(client: PrometheusConnect, query: str, limits: Limits) -> object:
 class _Bounded(HTTPAdapter):
     """Reads the whole body itself, within its bounds, and refuses what is no answer."""
 
-    def __init__(self, limits: Limits, stopwatch: Stopwatch) -> None:
+    def __init__(self, limits: Limits) -> None:
         super().__init__(pool_maxsize=limits.calls)
         self._limits = limits
-        self._stopwatch = stopwatch
 
     def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
         response = super().build_response(req, resp)
@@ -110,7 +107,7 @@ class _Bounded(HTTPAdapter):
 
     def _read(self, resp: BaseHTTPResponse) -> bytes:
         """The body. ``read1`` returns what one receive brought, so that a trickle cannot hold us."""
-        most, until = self._limits.body, self._stopwatch() + self._limits.whole
+        most, until = self._limits.body, stopwatch() + self._limits.whole
         if (told := _length(resp)) > most:
             raise Refusal(
                 Failed(Fault.GARBAGE, f"the answer is {told} bytes long, and {most} are read at most; {ADVICE}")
@@ -120,7 +117,7 @@ class _Bounded(HTTPAdapter):
             body += chunk
             if len(body) > most:
                 raise Refusal(Failed(Fault.GARBAGE, f"the answer is longer than {most} bytes; {ADVICE}"))
-            if self._stopwatch() > until:
+            if stopwatch() > until:
                 raise Refusal(Failed(Fault.SLOW, f"the answer was not complete within {self._limits.whole:g} s"))
         return bytes(body)
 

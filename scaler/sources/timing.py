@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 from scaler.core.types import Seconds
+
+# Counts monotonic seconds, from any thread. The time of an event loop may stand still within one of its turns.
+stopwatch: Final[Callable[[], Seconds]] = perf_counter
 
 BOUNDS: Final[tuple[Seconds, ...]] = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

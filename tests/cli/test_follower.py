@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,19 @@ def test_a_file_that_was_away_is_read_again(tmp_path: Path) -> None:
         watched.changed()
     mounted.appear()
     assert watched.changed() == FILE
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir])
+async def test_what_is_no_file_holds_nobody_up(followed: Followed, put: Callable[[Path], None]) -> None:
+    """Who opens a pipe waits for a writer for ever; this one is told, and the file after it is taken."""
+    with capture_logs() as log:
+        place = await asyncio.to_thread(followed.mounted.file.resolve)
+        await asyncio.to_thread(place.unlink)
+        await asyncio.to_thread(put, place)
+        await followed.looked(lambda: not followed.reloads.holds)
+        followed.mounted.swap(OTHER)
+        await followed.most(7)
+    assert log[0]["event"] == "the configuration cannot be read and stays as it was"
 
 
 @pytest.mark.parametrize("blank", ["", " \n\n"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.keda_traffic import CALLS, Traffic, connect
+from benchmarks.keda_traffic import CALLS, Traffic, connect, watches
 from scaler.config.pool import PoolKey
 from tests.contract.door import CODER, Door, at_work
 from tests.support.wait import eventually
@@ -31,6 +31,22 @@ async def test_a_visit_asks_what_a_poll_asks(door: Door) -> None:
     assert traffic.told == {CODER: 7, WRITER: 300}
     assert door.scaler.calls.ended() == {(rpc, "OK"): 4 for rpc in CALLS}
     assert [key for key, _ in door.keeper.admitted] == [CODER, WRITER]
+
+
+async def test_streams_stay_open_beside_the_visits(door: Door) -> None:
+    """A push trigger has two, and what comes on them is taken for no answer."""
+    door.board.publish(CODER, at_work(7))
+    traffic = await connect([CODER], door.port)
+    await watches(traffic, pools=1, times=2)
+
+    async def opened() -> bool | None:
+        """All are."""
+        return door.scaler.open_streams == 4 or None
+
+    await eventually(opened)
+    traffic.visit()
+    await answered(traffic, len(CALLS))
+    assert {rpc: (len(each.took), each.failed) for rpc, each in traffic.answers.items()} == dict.fromkeys(CALLS, (1, 0))
 
 
 async def test_an_error_is_counted_as_one(door: Door) -> None:

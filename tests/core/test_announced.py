@@ -29,6 +29,17 @@ def test_a_hint_adds_to_the_demand_that_stood() -> None:
     story.expect(7, Reason.ANNOUNCED)
 
 
+def test_a_hint_of_forty_sub_agents_raises_the_target_before_the_first_of_them_is_queued() -> None:
+    """All forty at once, from an empty pool: what is announced waits for no rate limit, and its arrival adds none."""
+    story = Story.of(Policy(max_replicas=100))
+    story.announced = (hint("fan-out", 40),)
+    story.expect(40, Reason.ANNOUNCED)
+    story.signals[Signal.QUEUE] = 25.0
+    story.expect(40, Reason.STEADY)
+    story.signals[Signal.QUEUE] = 40.0
+    story.expect(40, Reason.STEADY)
+
+
 def test_announced_tasks_do_not_count_twice() -> None:
     """Once they queue they are demand; the hint's level is reached by them and asks for nothing more."""
     story = Story.of(POLICY, busy("a"), busy("b"), busy("c"))

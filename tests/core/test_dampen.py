@@ -173,6 +173,8 @@ ROWS: tuple[Row, ...] = (
     (dampen.limit_rate, risen((9.0, 3), (3.0, 2)), 14, (Reason.RATE_LIMIT, 10), "SeveralRisesAddUp"),
     (dampen.limit_rate, risen((5.0, 30)), 12, (Reason.RATE_LIMIT, 10), "AFallSinceMakesTheWindowNoLarger"),
     (dampen.limit_rate, replace(CALM, standing=40), 40, UNAFFECTED, "PodsThatStandAreNotLimited"),
+    (dampen.limit_rate, replace(EMPTY, ahead=40.0), 40, UNAFFECTED, "WhatWasAnnouncedIsNotLimited"),
+    (dampen.limit_rate, replace(EMPTY, ahead=6.0), 40, (Reason.RATE_LIMIT, 6), "WhatIsWantedBeyondItIs"),
     # maximum and money, draining pods included
     (dampen.maximum, FULL, 11, (Reason.MAXIMUM, 10), "NeverAboveTheMaximum"),
     (dampen.maximum, FULL, 10, UNAFFECTED, "TheMaximumItselfIsAllowed"),

@@ -40,7 +40,7 @@ async def told(keda: Client, wanted: float) -> None:
 
 
 async def test_a_page_says_what_is_queued_and_a_hint_what_will_be(tmp_path: Path) -> None:
-    """Nothing is queued: 0. Forty sub-agents are announced: 4 at once. Sixty tasks queue: 6."""
+    """Nothing is queued: 0. Thirty tasks queue: 3. Forty sub-agents are announced: 7 at once, beyond the rate limit."""
     pages, token, config = Documents(), tmp_path / "token", tmp_path / "pools.yaml"
     await asyncio.to_thread(token.write_text, "secret")
     pages.answers["/stats"] = '{"pools": [{"queued": 0, "replicas": 0}]}'
@@ -51,10 +51,10 @@ async def test_a_page_says_what_is_queued_and_a_hint_what_will_be(tmp_path: Path
         async with started(*command) as scaler, connected(keda) as client:
             await answering(f"http://{http}/readyz", scaler)
             await told(client, 0)
+            pages.answers["/stats"] = '{"pools": [{"queued": 30, "replicas": 3}]}'
+            await told(client, 3)
             headers = {"Authorization": "Bearer secret"}
             page = f"http://{http}/api/v1/hints"
             async with aiohttp.request("POST", page, json=FAN_OUT, headers=headers) as answer:
                 assert answer.status == 202, await answer.text()
-            assert (await client.poll(CODER)).value == 4
-            pages.answers["/stats"] = '{"pools": [{"queued": 60, "replicas": 4}]}'
-            await told(client, 6)
+            assert (await client.poll(CODER)).value == 7

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from scaler.core import drain, explain, record
+from scaler.core.numbers import whole
 from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee, Mode, Workload
 from scaler.core.types import Known, Outcome, Signal, Unknown, Verb
@@ -110,10 +111,11 @@ def deletes_nothing_that_returns(t: Ticked) -> None:
 
 
 def rises_within_rate(t: Ticked) -> None:
-    """One tick at most doubles the target, or adds four; pods that stand already count as they are."""
-    pace = t.given.policy.pace
+    """One tick doubles the target, or adds four, or what was announced; pods that stand already count as they are."""
+    pace, e = t.given.policy.pace, t.outcome.evidence
     if t.decided:
-        assert t.target <= max(t.was + max(pace.rise_pods, math.floor(pace.rise_ratio * t.was)), t.stays)
+        announced = t.stays + max(0, whole(e.announced) - e.supply.wanted)
+        assert t.target <= max(t.was + max(pace.rise_pods, math.floor(pace.rise_ratio * t.was)), announced)
 
 
 def has_no_negative_age(t: Ticked) -> None:

@@ -186,8 +186,9 @@ def holds_after(folder: Path, life: int, done: Done) -> None:
     latest = max(entry.at for entry in journal.last.values())
     assert latest >= done.noted
     assert all(json.loads(text)["at"] >= round(done.saved) for text in saved(folder / "memory"))
-    key, memory = sorted(recalled(folder / "memory", latest).items())[life % 2]
-    entry, outcome = journal.last[str(key)], journal.outcomes[str(key)]
+    memories = {str(key): memory for key, memory in recalled(folder / "memory", latest).items()}
+    name = sorted(journal.last)[life % len(journal.last)]  # kills in a row let a pool's entries go with the oldest file
+    entry, outcome, memory = journal.last[name], journal.outcomes[name], memories[name]
     unbroken, resumed = (going_on(entry, outcome, m) for m in (outcome.memory, memory))
     beside(unbroken, resumed, rise=life % 3 == 0)
 

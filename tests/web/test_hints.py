@@ -363,11 +363,11 @@ async def test_a_certificate_is_as_good_as_a_token(tmp_path: Path, common: str, 
 
 
 async def test_forty_sub_agents_raise_the_target_before_the_first_of_them_is_queued(tmp_path: Path) -> None:
-    """KEDA is told 0 over gRPC, the hint is given over HTTP, KEDA is told 4: nothing is queued and no time passes."""
+    """KEDA is told 0 over gRPC, the hint is given over HTTP, KEDA is told 40: nothing queues and no time passes."""
     none: dict[PodSource, Pods | Unknown] = {PODS: Pods.of([])}
     scaler, oracle = Scaler(), Oracle({QUEUE: Known(0, NOON), REPLICAS: Known(0, NOON)}, pods_at=none)
     loop = Loop(scaler.registry, oracle, Ticker(scaler.board), scaler.clock)
-    coder = scaler.admit(pool(pods=PODS, policy=Policy(max_replicas=100, slots_per_pod=10)))
+    coder = scaler.admit(pool(pods=PODS, policy=Policy(max_replicas=100)))
     door = ExternalScaler(scaler.board, Desk(Keeper({coder.key: None})), scaler.clock)
     running = asyncio.create_task(loop.run())
     async with (
@@ -379,7 +379,7 @@ async def test_forty_sub_agents_raise_the_target_before_the_first_of_them_is_que
         first = await keda.poll(trigger)
         assert (await callers.post(FAN_OUT)).status == 202
         second = await keda.poll(trigger)
-        assert [(poll.value, poll.active) for poll in (first, second)] == [(0, False), (4, True)]
+        assert [(poll.value, poll.active) for poll in (first, second)] == [(0, False), (40, True)]
         posted = scaler.board.get(coder.key)
         assert posted is not None
         assert (posted.at, posted.outcome.evidence.demand.now) == (before, 0)
