@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -53,5 +54,5 @@ def share(budget: int, stakes: Mapping[str, Stake]) -> dict[str, int]:
 
 def _gains(stake: Stake) -> Floats:
     """Priced misses per second that the first, second, ... sandbox prevents, shape (most,)."""
-    gains = -np.diff(misses(stake.offered, stake.most)) * stake.rate * stake.price
-    return np.asarray(np.minimum.accumulate(gains))  # concave but for rounding
+    shares = np.array(list(islice(misses(stake.offered), stake.most + 1)))
+    return -np.diff(shares) * stake.rate * stake.price

@@ -10,7 +10,9 @@ over the rates that claims meet. Those are higher than the ones a clock meets, s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -30,29 +32,25 @@ class Offered:
     dispersion: float = 1.0
 
 
-def misses(offered: Offered, most: int) -> Floats:
-    """The share of claims that find a pool of 0, 1, 2, ..., ``most`` sandboxes empty, shape (most + 1,)."""
+def misses(offered: Offered) -> Iterator[float]:
+    """The share of claims that find a pool of 0, 1, 2, ... sandboxes empty, without an end."""
     loads, weights = _met(offered)
-    sizes = np.arange(most + 1)
-    factorials = np.concatenate(([0.0], np.cumsum(np.log(np.maximum(sizes[1:], 1)))))
-    logs = sizes * np.log(loads)[:, None] - factorials
-    terms = np.exp(logs - logs.max(axis=1, keepdims=True))
-    sums = np.cumsum(terms, axis=1)
-    fluid = np.maximum(0.0, 1.0 - sizes / loads[:, None])  # so far below the load that no other figure is left
-    lost = np.divide(terms, sums, out=fluid, where=sums > 0)
-    return np.asarray(weights @ lost)
+    lost, size = np.ones_like(loads), 0
+    while True:
+        yield float(weights @ lost)
+        size += 1
+        pressed = loads * lost
+        lost = pressed / (size + pressed)
 
 
 def miss(offered: Offered, size: int) -> float:
     """The share of claims that find a pool of this size empty."""
-    return float(misses(offered, size)[size])
+    return next(islice(misses(offered), size, None))
 
 
 def size_for_misses(offered: Offered, target: float, most: int) -> int:
     """The smallest size, up to ``most``, at which no more than this share misses; ``most`` where none is enough."""
-    reach = min(most, _reach(offered))
-    enough = misses(offered, reach) <= target
-    return int(np.argmax(enough)) if enough.any() else most
+    return next((size for size, share in enumerate(islice(misses(offered), most)) if share <= target), most)
 
 
 def size_for_fractile(offered: Offered, fractile: float, most: int) -> int:
