@@ -1,0 +1,81 @@
+"""The size of a warm pool, written through ``/scale`` by server-side apply.
+
+The API server notes who set a field, and refuses an apply over somebody else's. So this is a compare-and-swap by owner:
+it succeeds for as long as nobody else has set the size since we did, however often the object changes otherwise, and
+the refusal names who has. Force is used only to take the size over from who made the pool, and from whom a person has
+named in the annotation ``agent-scaler.io/take-over``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeAlias
+
+from scaler.controller.api import APPLY, STALE, Api, ApiError, Request
+from scaler.controller.names import MANAGER
+from scaler.controller.sandboxes.facts import WarmPool, Writer
+from scaler.controller.sandboxes.kinds import Kind
+from scaler.core.types import Instant, Seconds
+
+PATIENCE: Final[Seconds] = 5.0
+AT_BIRTH: Final[Seconds] = 1.0  # what was set within the second of its creation came with the pool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The pool is asked for that many now."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was written, because ``why``."""
+
+    why: str
+
+
+Result: TypeAlias = Written | Refused
+
+
+def foreign(pool: WarmPool) -> Writer | None:
+    """Who else has set the size since the pool was made, unless a person lets us take it from them."""
+    writer = pool.writer
+    if writer is None or writer.manager in {MANAGER, pool.take_over} or _came_with(pool, writer.at):
+        return None
+    return writer
+
+
+class ScaleWriter:
+    """Writes sizes."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def write(self, pool: WarmPool, size: int) -> Result:
+        """Ask for this size, if the pool is still this one and nobody else has come to set it.
+
+        Raises:
+            ApiError: nobody knows whether it was written.
+        """
+        taken = pool.writer is not None and pool.writer.manager != MANAGER and foreign(pool) is None
+        metadata = {"name": pool.id.name, "namespace": pool.id.namespace, "uid": pool.id.uid}
+        request = Request(
+            method="PATCH",
+            path=f"{Kind.POOL.of(pool.id.namespace, pool.id.name)}/scale",
+            query={"fieldManager": MANAGER, "force": "true" if taken else "false"},
+            body={"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": {"replicas": size}},
+            content=APPLY,
+            within=PATIENCE,
+        )
+        answer = await self._api.ask(request)
+        if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return Written(size)
+        if answer.status in STALE:
+            return Refused(answer.message)
+        raise ApiError(f"{request.path}: HTTP {answer.status}: {answer.message}")
+
+
+def _came_with(pool: WarmPool, at: Instant | None) -> bool:
+    return at is not None and at - pool.created <= AT_BIRTH
