@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +21,7 @@ from scaler.controller.sandboxes.facts import Claim, Sandbox
 from scaler.core.types import Instant, Seconds
 from scaler.sources.timing import Timing
 
-LIVE: Final[Seconds] = 2.0  # seen so soon after it was made, an object was seen as it came
+SEEN: Final[Seconds] = 2.0  # seen so soon after it was made, a sandbox was seen as it came
 WAITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds
 SHORTEST: Final[Seconds] = 0.01  # of a start, which no rounding may take to nothing
 
@@ -40,12 +41,12 @@ class Fresh:
     """What came since it was last taken.
 
     Attributes:
-        arrivals: of claims that a warm sandbox could serve.
+        arrivals: claims that a warm sandbox could serve.
         leads: from a pooled sandbox's creation until it was ready.
         colds: the same of those that were made for a claim.
     """
 
-    arrivals: list[Instant] = field(default_factory=list)
+    arrivals: int = 0
     leads: list[Seconds] = field(default_factory=list)
     colds: list[Seconds] = field(default_factory=list)
 
@@ -88,9 +89,14 @@ class _Open:
 
 
 class Ledger:
-    """Books what claims and sandboxes show, in whatever order they are seen."""
+    """Books what claims and sandboxes show, in whatever order they are seen.
 
-    def __init__(self) -> None:
+    Claims that were made before ``begun`` were somebody else's to count.
+    """
+
+    def __init__(self, begun: Instant) -> None:
+        self._begun = begun
+        self._waiting: Counter[PoolKey] = Counter()
         self._books: dict[PoolKey, Book] = {}
         self._open: dict[str, _Open] = {}
         self._bindings: dict[str, Served] = {}  # by claim, of those that were not seen themselves yet
@@ -100,18 +106,24 @@ class Ledger:
         """The books of a pool."""
         return self._books.setdefault(key, Book())
 
-    def forget(self, key: PoolKey) -> None:
-        """The pool is no longer ours."""
-        self._books.pop(key, None)
+    def waiting(self, key: PoolKey) -> int:
+        """Claims of the pool that have not been given anything yet."""
+        return self._waiting[key]
+
+    def keep(self, keys: Collection[PoolKey]) -> None:
+        """Close the books of all other pools."""
+        for key in [key for key in self._books if key not in keys]:
+            del self._books[key]
 
     def put_claim(self, claim: Claim, now: Instant) -> bool:
         """A claim as it is now. True if it has just arrived and asks something of the pool."""
         known = self._open.get(claim.id.uid)
-        came = known is None and not claim.leaving
+        came = known is None and claim.created + 1.0 > self._begun  # the second that it says began before it came
         if known is None:
-            known = self._open[claim.id.uid] = _opened(claim, now)
+            known = self._open[claim.id.uid] = _opened(claim, now, live=came)
+            self._waiting[claim.key] += not claim.bypasses
             if came and not claim.bypasses:
-                self.book(claim.key).fresh.arrivals.append(known.arrived)
+                self.book(claim.key).fresh.arrivals += 1
         if (served := self._bindings.pop(claim.id.uid, None)) is not None:
             self._settle(known, served)
         if claim.ready_at is not None and not known.timed:
@@ -135,7 +147,7 @@ class Ledger:
             return
         uid = sandbox.id.uid
         if not sandbox.ready:
-            live = now - sandbox.created < LIVE
+            live = now - sandbox.created < SEEN
             self._starting.setdefault(uid, now if live else sandbox.created)
         elif (since := self._starting.pop(uid, None)) is not None:
             self._started(key, sandbox, now - since)
@@ -162,12 +174,12 @@ class Ledger:
         if known.served is not None:
             return
         known.served = Served.BYPASS if known.bypasses and served is Served.COLD else served
+        self._waiting[known.key] -= not known.bypasses
         if known.live:
             self.book(known.key).served[known.served] += 1
 
 
-def _opened(claim: Claim, now: Instant) -> _Open:
+def _opened(claim: Claim, now: Instant, *, live: bool) -> _Open:
     """A claim newly seen. It arrived within the second that it says, and not later than it was seen."""
-    live = now - claim.created < LIVE
     arrived = claim.observed or min(max(now, claim.created), claim.created + 1.0)
     return _Open(key=claim.key, arrived=arrived, live=live, bypasses=claim.bypasses)

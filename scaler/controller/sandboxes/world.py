@@ -55,7 +55,7 @@ class World:
         blind: the kinds of which nobody knows at present what there is, and why.
     """
 
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger
     pools: dict[PoolKey, WarmPool] = field(default_factory=dict)
     claims: dict[str, Claim] = field(default_factory=dict)
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
