@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from scaler.core.reasons import RENDERINGS, Reason
-from scaler.core.types import Demand, Forecast, Hold, Learnt, Outcome, Sample, ScaleTo, Step, Supply, Unknown
+from scaler.core.types import Decision, Demand, Forecast, Hold, Learnt, Outcome, Sample, ScaleTo, Step, Supply, Unknown
 
 
-def reason(outcome: Outcome) -> Reason:
+class Told(Protocol):
+    """What every outcome has, of a pool of pods and of a warm pool alike."""
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided."""
+        ...
+
+    @property
+    def trail(self) -> tuple[Step, ...]:
+        """The steps that led there, at least one."""
+        ...
+
+
+def reason(outcome: Told) -> Reason:
     """The reason that speaks for the outcome: a hold's own, else that of the last step."""
     return outcome.decision.reason if isinstance(outcome.decision, Hold) else outcome.trail[-1].reason
 
 
-def sentence(outcome: Outcome) -> str:
+def sentence(outcome: Told) -> str:
     """One line: what is asked for and why."""
     last = outcome.trail[-1]
     decision = outcome.decision
     if isinstance(decision, Hold):
-        return f"hold {_count(decision.replicas)}: {RENDERINGS[decision.reason].sentence} ({decision.why})"
+        return f"hold {count(decision.replicas)}: {RENDERINGS[decision.reason].sentence} ({decision.why})"
     moved = f"{outcome.trail[0].before} → {decision.replicas}"
     verb = moved if outcome.trail[0].before != decision.replicas else f"stay at {decision.replicas}"
     return f"{verb}: {RENDERINGS[last.reason].sentence} ({last.note})"
@@ -27,7 +43,7 @@ def lines(outcome: Outcome) -> list[str]:
     e = outcome.evidence
     return [
         sentence(outcome),
-        *(f"  {_step(step)}" for step in outcome.trail),
+        *steps(outcome),
         _demand(e.demand),
         *(f"  {name}: {_sample(s)}" for name, s in e.demand.by_signal.items()),
         _supply(e.supply),
@@ -35,7 +51,7 @@ def lines(outcome: Outcome) -> list[str]:
         _learnt(e.learnt),
         *(f"age of {name}: {_age(age)}" for name, age in e.ages.items()),
         f"announced: {e.announced:g} pods; quick reversals within the hour: {e.reversals}",
-        f"reported to KEDA: {_count(outcome.report)}",
+        f"reported to KEDA: {count(outcome.report)}",
     ]
 
 
@@ -46,9 +62,14 @@ def labels(outcome: Outcome) -> dict[str, str]:
     return {"decision": kind, "reason": reason(outcome).value, "bound": "none" if isinstance(bound, Unknown) else bound}
 
 
-def event(outcome: Outcome) -> tuple[str, str]:
+def event(outcome: Told) -> tuple[str, str]:
     """Reason (CamelCase) and message of a Kubernetes Event."""
     return RENDERINGS[reason(outcome)].event, sentence(outcome)
+
+
+def steps(outcome: Told) -> list[str]:
+    """The trail, a line for each step."""
+    return [f"  {_step(step)}" for step in outcome.trail]
 
 
 def _step(step: Step) -> str:
@@ -82,7 +103,8 @@ def _learnt(known: Learnt) -> str:
     return f"learnt: {startup}, {timer}, waiting costs {known.wait_price:.1f}, tokens per pod: {tokens}"
 
 
-def _count(replicas: int | Unknown) -> str:
+def count(replicas: int | Unknown) -> str:
+    """A number, or why there is none."""
     return f"unknown, {replicas.why}" if isinstance(replicas, Unknown) else str(replicas)
 
 

@@ -39,6 +39,12 @@ class Reason(enum.StrEnum):
     MAXIMUM = "maximum"
     BUDGET = "budget"
     FLOOR = "floor"
+    LEAD_TIME = "lead_time"
+    SURPLUS = "surplus"
+    SURPLUS_TIMER = "surplus_timer"
+    UNCLAIMED = "unclaimed"
+    UNSCHEDULABLE = "unschedulable"
+    UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +86,10 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.MAXIMUM: Rendering("AtMaximum", "the pool's maximum"),
     Reason.BUDGET: Rendering("AtBudget", "the pool's money per hour"),
     Reason.FLOOR: Rendering("AtFloor", "fewer replicas would take somebody's work away"),
+    Reason.LEAD_TIME: Rendering("LeadTimeDemand", "claims within one lead time need more idle sandboxes"),
+    Reason.SURPLUS: Rendering("SurplusLeft", "idle sandboxes that no claim is expected for leave the pool"),
+    Reason.SURPLUS_TIMER: Rendering("SurplusTimerRunning", "spare sandboxes stay until others would cost as much"),
+    Reason.UNCLAIMED: Rendering("NothingClaimed", "nobody has claimed for so long that one miss costs less"),
+    Reason.UNSCHEDULABLE: Rendering("SandboxesUnschedulable", "a sandbox finds no node, so none is added"),
+    Reason.UNSETTLED: Rendering("PoolUnsettled", "the pool has not followed its last size yet, so nothing is lowered"),
 }

@@ -1,0 +1,211 @@
+"""How claims come and how long a sandbox takes, learnt from what was seen.
+
+Each candidate says how many claims a second come: averages over a minute to three hours, and what came at this time
+yesterday. A few times within a lead time each says so for the record, with the size it would have the pool be. When a
+lead time has passed, the squared error of its expectation teaches its dispersion: what comes in batches and what the
+candidate could not foresee, in one figure. The size is scored by pinball loss, and the candidate that lost the least
+decides; yesterday only where it beats every average by the gate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scaler.core import startup
+from scaler.core.numbers import pinball
+from scaler.core.pods import Floats, Ints
+from scaler.core.policy import Pace
+from scaler.core.types import Instant, Seconds
+from scaler.core.warmpool_memory import BUCKETS, CONSTANTS, KEPT, Claims, Leads, Record, Trial
+from scaler.core.warmpool_model import Offered, size_for_fractile, size_for_misses
+from scaler.core.warmpool_types import WarmPolicy
+
+BUCKET: Seconds = 300.0
+GRID: Seconds = 5.0  # no trial is shorter than the slowest tick
+PARTS = 4  # trials begun within a lead time
+HALF_LIFE: Seconds = 4 * 3600.0  # of what the records hold
+LEADS_MEANT = 500  # lead times that the mean stands on
+PLAIN = 2  # the average that candidates are held against
+DOUBT = 2.0  # standard errors by which a dispersion must exceed 1 to be believed
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """``came`` claims were counted between ``since`` and ``now``."""
+
+    came: float
+    since: Instant
+    now: Instant
+
+    @property
+    def seconds(self) -> Seconds:
+        """How long it was."""
+        return self.now - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is offered to the pool by the candidate that is believed, and its skill, None while unproven."""
+
+    candidate: int
+    rate: float
+    offered: Offered
+    skill: float | None
+
+
+def leads(known: Leads, measured: tuple[Seconds, ...], pace: Pace) -> Leads:
+    """The lead times with these in them. The prior stands until there are enough."""
+    if not measured:
+        return known
+    last, count = startup.learn(known.last, np.array(measured), pace), known.count + len(measured)
+    if count < pace.startup_samples:
+        return Leads(last, known.mean, count)
+    if known.count < pace.startup_samples:
+        return Leads(last, math.fsum(last.samples) / len(last.samples), count)
+    weight = len(measured) / min(count, LEADS_MEANT)
+    return Leads(last, known.mean + min(1.0, weight) * (math.fsum(measured) / len(measured) - known.mean), count)
+
+
+def learn(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -> Claims:
+    """What is known of claims, with those of this stretch in it."""
+    now, first = stretch.now, claims.since is None
+    stretch = replace(stretch, came=stretch.came + claims.unread)
+    last = now if stretch.came else claims.last
+    if stretch.seconds <= 0 or first:
+        return replace(claims, since=now if first else claims.since, unread=0.0 if first else stretch.came, last=last)
+    profile, stamps = _remembered(claims, stretch)
+    seen = replace(
+        claims,
+        seen=claims.seen + stretch.came,
+        unread=0.0,
+        last=last,
+        rates=_averaged(claims, stretch),
+        profile=profile,
+        stamps=stamps,
+    )
+    return _tried(_scored(seen, policy, now), policy, lead, stretch)
+
+
+def usual(claims: Claims) -> float:
+    """Claims per second of the plain average: what comes without being announced."""
+    return claims.rates[PLAIN]
+
+
+def unwatched(claims: Claims) -> Claims:
+    """What is known of claims after a stretch in which they were not counted: what was open then proves nothing."""
+    return replace(claims, trials=())
+
+
+def believe(claims: Claims, policy: WarmPolicy, lead: Seconds, now: Instant) -> Belief:
+    """The candidate that has lost the least, and what it offers to the pool."""
+    rates = _said(claims, lead + policy.delay, now)
+    best = _best(claims.records, rates, policy.pace)
+    record, rate = claims.records[best], rates[best] or 0.0
+    skill = record.own / record.beside if record.beside > 0 else None
+    return Belief(best, rate, Offered(rate * lead, dispersion(record)), skill)
+
+
+def size(policy: WarmPolicy, offered: Offered) -> int:
+    """The smallest size that keeps the policy's target under what is offered."""
+    if policy.wait_price is None:
+        return size_for_misses(offered, policy.miss_target, policy.max_size)
+    return size_for_fractile(offered, policy.fractile, policy.max_size)
+
+
+def dispersion(record: Record) -> float:
+    """Variance over mean of the claims in a lead time, 1 where it cannot be told from that."""
+    found = record.squares / record.claims
+    doubt = DOUBT * math.sqrt(2.0 / record.windows) if record.windows > 0 else 0.0
+    return found if found > 1.0 + doubt else 1.0
+
+
+def _averaged(claims: Claims, stretch: Stretch) -> tuple[float, ...]:
+    """Averages that forget by time, not by tick; plain means while less time has passed than they remember."""
+    step, since = stretch.seconds, stretch.since if claims.since is None else claims.since
+    age = max(step, stretch.now - since)
+    return tuple(
+        rate + max(-math.expm1(-step / constant), step / age) * (stretch.came / step - rate)
+        for rate, constant in zip(claims.rates, CONSTANTS, strict=True)
+    )
+
+
+def _said(claims: Claims, horizon: Seconds, now: Instant) -> tuple[float | None, ...]:
+    """Claims per second by each candidate."""
+    return (*claims.rates, _yesterday(claims, horizon, now))
+
+
+def _yesterday(claims: Claims, horizon: Seconds, now: Instant) -> float | None:
+    """The highest rate of the same stretch a day ago, None where it was not watched."""
+    buckets = range(int(now // BUCKET) - BUCKETS, int((now + horizon) // BUCKET) - BUCKETS + 1)
+    if any(claims.stamps[b % KEPT] != b for b in buckets[:BUCKETS]):
+        return None
+    return max(float(claims.profile[b % KEPT]) for b in buckets[:BUCKETS]) / BUCKET
+
+
+def _best(records: tuple[Record, ...], rates: tuple[float | None, ...], pace: Pace) -> int:
+    """The average that lost the least; yesterday where it lost less than that by the gate."""
+    proven = [
+        (record.own / record.beside, i)
+        for i, record in enumerate(records)
+        if record.trials >= pace.forecast_trials and record.beside > 0 and rates[i] is not None
+    ]
+    averages = [entry for entry in proven if entry[1] < len(CONSTANTS)]
+    best = min(averages, default=(1.0, PLAIN))
+    rest = [entry for entry in proven if entry[1] >= len(CONSTANTS) and entry[0] <= pace.forecast_gate * best[0]]
+    return min(rest, default=best)[1]
+
+
+def _remembered(claims: Claims, stretch: Stretch) -> tuple[Floats, Ints]:
+    """The profile and its stamps with these claims in the bucket of the day."""
+    bucket = int(stretch.now // BUCKET)
+    i = bucket % KEPT
+    profile, stamps = claims.profile.copy(), claims.stamps.copy()
+    profile[i] = stretch.came + (profile[i] if stamps[i] == bucket else 0.0)
+    stamps[i] = bucket
+    return profile, stamps
+
+
+def _tried(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -> Claims:
+    """With a new trial, where it is time for one."""
+    now, length = stretch.now, max(lead, GRID, stretch.seconds)
+    if claims.trials and now - claims.trial_at < length / PARTS:
+        return claims
+    rates = _said(claims, lead + policy.delay, now)
+    sizes = tuple(
+        None if rate is None else size(policy, Offered(rate * length, dispersion(record)))
+        for rate, record in zip(rates, claims.records, strict=True)
+    )
+    trial = Trial(now, now + length, claims.seen, rates, sizes)
+    return replace(claims, trials=(*claims.trials, trial), trial_at=now)
+
+
+def _scored(claims: Claims, policy: WarmPolicy, now: Instant) -> Claims:
+    """With the trials that are due in the records. What came due long ago was not watched, and proves nothing."""
+    if not claims.trials or claims.trials[0].due > now:
+        return claims
+    records = claims.records
+    for trial in claims.trials:
+        if trial.due <= now and now - trial.at <= 2 * trial.length:
+            passed = Stretch(claims.seen - trial.seen, trial.at, now)
+            records = tuple(_marked(r, trial, i, passed, policy.fractile) for i, r in enumerate(records))
+    return replace(claims, trials=tuple(t for t in claims.trials if t.due > now), records=records)
+
+
+def _marked(record: Record, trial: Trial, i: int, passed: Stretch, q: float) -> Record:
+    """One candidate's record with one more trial in it."""
+    rate, said, plain = trial.rates[i], trial.sizes[i], trial.sizes[PLAIN]
+    if rate is None or said is None or plain is None:
+        return record
+    fade = 0.5 ** (trial.length / PARTS / HALF_LIFE)
+    expected, came = rate * passed.seconds, passed.came * trial.length / passed.seconds
+    return Record(
+        squares=fade * record.squares + (passed.came - expected) ** 2,
+        claims=fade * record.claims + expected,
+        windows=fade * record.windows + 1.0 / PARTS,
+        own=fade * record.own + pinball(q, came, said),
+        beside=fade * record.beside + pinball(q, came, plain),
+        trials=record.trials + 1,
+    )

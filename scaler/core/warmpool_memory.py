@@ -1,0 +1,170 @@
+"""What one tick of a warm pool hands to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scaler.core.pods import Floats, Ints
+from scaler.core.policy import Pace
+from scaler.core.startup import Startups
+from scaler.core.types import Instant, Seconds
+
+BUCKETS = 288  # of a day
+KEPT = 2 * BUCKETS  # so that yesterday outlives today
+CONSTANTS: tuple[Seconds, ...] = (60.0, 300.0, 1800.0, 10_800.0)  # of the averages of the rate of claims
+CANDIDATES: tuple[str, ...] = (*(f"average over {constant:.0f} s" for constant in CONSTANTS), "yesterday")
+DISPERSION_PRIOR = 4.0  # claims come in small batches until they are known not to
+PRIOR_WEIGHT = 10.0  # expected claims that the prior weighs as much as
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What each candidate said at one instant: claims per second, and the size for it. None where it had no word.
+
+    ``seen`` counts the claims before it.
+    """
+
+    at: Instant
+    due: Instant
+    seen: float
+    rates: tuple[float | None, ...]
+    sizes: tuple[int | None, ...]
+
+    @property
+    def length(self) -> Seconds:
+        """Seconds within which it counts the claims."""
+        return self.due - self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One candidate's past, faded.
+
+    Attributes:
+        squares, claims: of the errors of its expectations, and the expectations; their ratio is the dispersion.
+        windows: lead times that this stands on.
+        own, beside: pinball losses, its own and those of the plain average on the same trials.
+        trials: how many there were.
+    """
+
+    squares: float = DISPERSION_PRIOR * PRIOR_WEIGHT
+    claims: float = PRIOR_WEIGHT
+    windows: float = 0.0
+    own: float = 0.0
+    beside: float = 0.0
+    trials: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Claims:
+    """What is known of how claims come.
+
+    Attributes:
+        since: when they were first counted; None before that.
+        seen: those counted so far; ``unread`` came in no time at all and count with the next.
+        last: when the last one came.
+        rates: averages in claims per second, one for each of ``CONSTANTS``.
+        trials, trial_at: those not yet due, and when the last one was made.
+        profile, stamps: claims by time of day, shape (KEPT,), and the bucket since the epoch each was counted in.
+    """
+
+    since: Instant | None
+    seen: float
+    unread: float
+    last: Instant
+    rates: tuple[float, ...]
+    trials: tuple[Trial, ...]
+    trial_at: Instant
+    records: tuple[Record, ...]
+    profile: Floats
+    stamps: Ints
+
+    @classmethod
+    def none(cls, now: Instant) -> Claims:
+        """Nothing seen yet."""
+        return cls(
+            since=None,
+            seen=0.0,
+            unread=0.0,
+            last=now,
+            rates=tuple(0.0 for _ in CONSTANTS),
+            trials=(),
+            trial_at=now,
+            records=tuple(Record() for _ in CANDIDATES),
+            profile=np.zeros(KEPT),
+            stamps=np.full(KEPT, -1, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """Lead times: the last few, their mean over many more, and how many it stands on."""
+
+    last: Startups
+    mean: Seconds
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """Since when fewer sandboxes would do, in how many ticks running, and the most that was wanted in any of them."""
+
+    since: Instant | None = None
+    named: int = 0
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WarmMemory:
+    """One warm pool's memory.
+
+    Attributes:
+        at: the last tick.
+        born: when this process first saw the pool.
+        size: the last size asked for, None before the first and where we are not followed; ``moved_at`` when it moved.
+        hints: claims yet to come of each hint in force, by name.
+    """
+
+    at: Instant
+    born: Instant
+    leads: Leads
+    claims: Claims
+    size: int | None = None
+    moved_at: Instant | None = None
+    surplus: Surplus = Surplus()
+    hints: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def fresh(cls, now: Instant, pace: Pace) -> WarmMemory:
+        """The memory of a pool never seen before."""
+        leads = Leads(Startups.none(pace), pace.startup_prior, 0)
+        return cls(at=now, born=now, leads=leads, claims=Claims.none(now))
+
+    def at_or_before(self, now: Instant) -> WarmMemory:
+        """This memory, with every instant moved back as far as the clock was, so that no age is negative."""
+        return self if now >= self.at else _moved(self, now - self.at)
+
+
+def _moved(memory: WarmMemory, by: Seconds) -> WarmMemory:
+    """Move each instant by the same length; lengths stay."""
+
+    def at(instant: Instant | None) -> Instant | None:
+        return None if instant is None else instant + by
+
+    claims = memory.claims
+    return replace(
+        memory,
+        at=memory.at + by,
+        born=memory.born + by,
+        moved_at=at(memory.moved_at),
+        surplus=replace(memory.surplus, since=at(memory.surplus.since)),
+        claims=replace(
+            claims,
+            since=at(claims.since),
+            last=claims.last + by,
+            trial_at=claims.trial_at + by,
+            trials=tuple(replace(t, at=t.at + by, due=t.due + by) for t in claims.trials),
+        ),
+    )

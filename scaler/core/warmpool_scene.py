@@ -1,0 +1,131 @@
+"""What one tick makes of what it was given, before anything is decided about a warm pool."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from scaler.core import warmpool_learn as learnt
+from scaler.core.numbers import whole
+from scaler.core.types import Announcement, Instant, Seconds, Unknown
+from scaler.core.warmpool_learn import Belief, Stretch
+from scaler.core.warmpool_memory import Claims, Leads, Surplus, WarmMemory
+from scaler.core.warmpool_types import WarmObservation, WarmPolicy
+
+TIMER_LEAST: Seconds = 60.0  # a size that falls oftener than that is noise to whoever watches it
+
+Hints: TypeAlias = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """All that the rules look at.
+
+    Attributes:
+        base: the last size.
+        belief: what claims are expected; ``leads`` and ``claims`` are for the next tick.
+        wanted: the smallest size that keeps the target for them; 0 where the pool is ``dormant``: nobody has claimed
+            for so long that a miss costs less than an idle sandbox has.
+        hints: claims that hints have announced and that have not come, by name; ``planned`` the sandboxes that the
+            schedule asks for in all.
+        surplus: since when less would do, this tick included; ``timer`` for how many seconds that is only watched.
+        newcomer: this process is younger than the timer.
+    """
+
+    policy: WarmPolicy
+    seen: WarmObservation
+    now: Instant
+    base: int
+    belief: Belief
+    leads: Leads
+    claims: Claims
+    wanted: int
+    dormant: bool
+    hints: Hints
+    planned: float
+    surplus: Surplus
+    timer: Seconds
+    newcomer: bool
+
+    @property
+    def announced(self) -> float:
+        """Claims yet to come of all hints; together they may ask for the policy's share of the maximum."""
+        left = math.fsum(claims for _, claims in self.hints)
+        return min(left, self.policy.pace.hint_share * self.policy.max_size)
+
+    @property
+    def asked(self) -> int:
+        """Sandboxes for the claims expected and for those announced."""
+        return max(self.wanted + whole(self.announced), whole(self.planned))
+
+
+def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: Instant, base: int) -> Scene:
+    """Learn from this instant and say what is expected.
+
+    The claims of this very tick count at once. What they teach about dispersion, and about who foresees best, decides
+    from the next tick on: otherwise more claims could mean a smaller pool.
+    """
+    leads = learnt.leads(memory.leads, seen.leads, policy.pace)
+    running = _running(policy, seen, leads, now)
+    claims, hints = _counted(policy, replace(memory, leads=leads), seen, running, now)
+    belief = learnt.believe(replace(claims, records=memory.claims.records), policy, leads.mean, now)
+    timer = max(TIMER_LEAST, policy.pace.timer_prior * leads.last.p90)
+    dormant = now - claims.last > max(timer, policy.price * leads.mean)
+    s = Scene(
+        policy=policy,
+        seen=seen,
+        now=now,
+        base=base,
+        belief=belief,
+        leads=leads,
+        claims=claims,
+        wanted=0 if dormant else learnt.size(policy, belief.offered),
+        dormant=dormant,
+        hints=hints,
+        planned=max((a.pods for a in running if not a.added), default=0.0),
+        surplus=memory.surplus,
+        timer=timer,
+        newcomer=now - memory.born < timer,
+    )
+    return replace(s, surplus=_surplus(s))
+
+
+def _running(policy: WarmPolicy, seen: WarmObservation, leads: Leads, now: Instant) -> list[Announcement]:
+    """What was announced and is in force: early enough for sandboxes to be ready when it begins, until it ends."""
+    early = leads.last.p90 + policy.delay
+    return [a for a in seen.announced if a.start - early <= now < a.end]
+
+
+def _counted(
+    policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, running: list[Announcement], now: Instant
+) -> tuple[Claims, Hints]:
+    """Claims learnt from, without those that were announced, and the hints without those that have come."""
+    known = dict(memory.hints)
+    hints = tuple((a.name, known.get(a.name, a.pods)) for a in running if a.added)
+    if isinstance(seen.claims, Unknown):
+        return learnt.unwatched(memory.claims), hints
+    usual = learnt.usual(memory.claims) * (now - memory.at)
+    hints, told = _met(hints, max(0.0, seen.claims - usual))
+    stretch = Stretch(seen.claims - told, memory.at, now)
+    return learnt.learn(memory.claims, policy, memory.leads.mean, stretch), hints
+
+
+def _met(hints: Hints, came: float) -> tuple[Hints, float]:
+    """The hints with these claims taken off the first of them, and how many that were."""
+    left, rest = came, []
+    for name, claims in hints:
+        met = min(claims, left)
+        left -= met
+        rest.append((name, claims - met))
+    return tuple(rest), came - left
+
+
+def _surplus(s: Scene) -> Surplus:
+    """How long less than the last size would have done."""
+    wish, was = max(s.asked, s.policy.min_size), s.surplus
+    if wish >= s.base or isinstance(s.seen.claims, Unknown):
+        return Surplus()
+    if was.since is None:
+        return Surplus(s.now, 1, wish)
+    return Surplus(was.since, was.named + 1, max(was.most, wish))
