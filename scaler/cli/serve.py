@@ -26,6 +26,7 @@ from scaler.cli.output import FAILED, fail, refuse
 from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
+from scaler.cli.warming import Warming
 from scaler.cli.watcher import Watcher
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError
@@ -98,6 +99,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker, doors = Ticker(board, witness=disk.journal, office=seat.office), _doors(asked.places, keeper, clock)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
+        warm = Warming(asked.candidacy.kubeconfig, lambda: keeper.settings, clock, seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -113,6 +115,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             writes=disk.writes,
             hints=desk.counts,
             certificates=doors.standings,
+            warm=warm.standings,
             office=seat.office,
             version=own_version(),
         )
@@ -123,7 +126,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         begin = partial(_begin_anew, registry, ticker, sources, clock)
         work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
         work += [follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
-        code = await _until(ending.asked, *work, Watcher(sources.health, sparing).watch(clock))
+        code = await _until(ending.asked, *work, warm.run(), Watcher(sources.health, sparing).watch(clock))
     LOG.info("stopped")
     leave(code)
 

@@ -23,6 +23,7 @@ from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
 from scaler.controller.sandboxes.world import World
 from scaler.controller.sandboxes.writer import Result, Written
+from scaler.core.explain import sentence
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.core.warmpool import tick_pool
@@ -177,9 +178,9 @@ class Steward:
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:
-            kept.writing = group.create_task(self._write(kept, pool, outcome.report))
+            kept.writing = group.create_task(self._write(kept, pool, outcome.report, sentence(outcome)))
 
-    async def _write(self, kept: _Kept, pool: WarmPool, size: int) -> None:
+    async def _write(self, kept: _Kept, pool: WarmPool, size: int, why: str) -> None:
         """Write the size once. A failure is told, and the next tick tries again."""
         key = str(pool.key)
         try:
@@ -190,7 +191,7 @@ class Steward:
             if isinstance(result, Written):
                 kept.writes += 1
                 kept.asked = (pool.id.uid, size, self._clock.now())
-                LOG.info("the size of a warm pool was written", pool=key, before=pool.size, after=size)
+                LOG.info("the size of a warm pool was written", pool=key, before=pool.size, after=size, why=why)
             else:
                 LOG.warning("the size of a warm pool is not ours to write", pool=key, after=size, why=result.why)
         finally:
