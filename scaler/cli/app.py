@@ -57,6 +57,8 @@ def serve(  # noqa: PLR0913 (as many as there are options)
     lease: options.Lease = None,
     identity: options.Identity = None,
     kubeconfig: options.Kubeconfig = None,
+    control: options.Control = None,
+    drain_key: options.DrainKey = None,
     log_format: options.Format = LogFormat.AUTO,
     log_level: options.Level = LogLevel.INFO,
 ) -> None:
@@ -70,11 +72,17 @@ def serve(  # noqa: PLR0913 (as many as there are options)
     """
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it adds plain lines of its own, one for each failed handshake
     with needing("scaler"):
+        from scaler.cli import controlling
         from scaler.cli.disk import Folders
         from scaler.cli.doors import Places
         from scaler.cli.seat import Candidacy
         from scaler.cli.serve import Asked, run
-    asked = Asked(Places(keda=keda, http=http), Folders(memory, journal), Candidacy(lease, identity, kubeconfig))
+    asked = Asked(
+        Places(keda=keda, http=http),
+        Folders(memory, journal),
+        Candidacy(lease, identity, kubeconfig),
+        controlling.Asked(control, drain_key, kubeconfig),
+    )
     run(config, asked, log_format, log_level)
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import structlog
 from aiohttp import web
 
+from scaler.cli import controlling
 from scaler.cli.config import read
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.doors import Doors, Places
@@ -36,6 +37,7 @@ from scaler.external.desk import Desk
 from scaler.external.reception import Reception, receiving
 from scaler.external.server import ExternalScaler
 from scaler.live.certificates import CertificateError
+from scaler.live.charge import Charge
 from scaler.live.clock import Clock, SystemClock
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
@@ -68,6 +70,7 @@ class Asked:
     places: Places
     folders: Folders
     candidacy: Candidacy
+    control: controlling.Asked
 
 
 def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
@@ -95,8 +98,10 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
-        board = LoggedBoard(seat.office)
-        ticker, doors = Ticker(board, witness=disk.journal, office=seat.office), _doors(asked.places, keeper, clock)
+        board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
+        charge = Charge(registry, board, seat.office, clock)
+        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge))
+        ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
         warm = Warming(asked.candidacy.kubeconfig, lambda: keeper.settings, clock, seat.office)
@@ -125,7 +130,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
         begin = partial(_begin_anew, registry, ticker, sources, clock)
         work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
-        work += [follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
+        work += [*control.work, follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
         code = await _until(ending.asked, *work, warm.run(), Watcher(sources.health, sparing).watch(clock))
     LOG.info("stopped")
     leave(code)

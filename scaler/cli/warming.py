@@ -15,7 +15,8 @@ from scaler.live.office import Office
 from scaler.live.warm import WarmStanding
 
 if TYPE_CHECKING:
-    from scaler.controller.sandboxes.steward import Steward
+    from scaler.controller.api import Api
+    from scaler.controller.sandboxes.steward import Steward, Ways
 
 AGAIN: Final[Seconds] = 5.0  # between two looks whether there is something to do, or a way to do it
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -49,9 +50,7 @@ class Warming:
 
     async def _keep(self) -> None:
         from scaler.controller.api import open_api
-        from scaler.controller.sandboxes.feed import Watches
         from scaler.controller.sandboxes.steward import Config, Steward
-        from scaler.controller.sandboxes.writer import ScaleWriter
 
         def config() -> Config:
             """What the file says of warm pools now."""
@@ -59,5 +58,16 @@ class Warming:
             return Config(settings.warm_pools, settings.mode)
 
         async with open_api(self._kubeconfig) as api:
-            self._steward = Steward(Watches(api), ScaleWriter(api), config, self._clock, self._office)
+            self._steward = Steward(self._ways(api), config, self._clock, self._office)
             await self._steward.run()
+
+    def _ways(self, api: Api) -> Ways:
+        from scaler.controller.events import Events
+        from scaler.controller.pen import Pen
+        from scaler.controller.sandboxes.feed import Watches
+        from scaler.controller.sandboxes.steward import Ways
+        from scaler.controller.sandboxes.teller import PoolEvents
+        from scaler.controller.sandboxes.writer import ScaleWriter
+
+        pen = Pen(api, self._office)
+        return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, self._clock)))

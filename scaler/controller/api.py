@@ -128,6 +128,8 @@ class Api:
         try:
             answer = (await self._call(request, patience)).response
             try:
+                if answer.status == HTTPStatus.UNAUTHORIZED:
+                    await self.close()
                 if answer.status != HTTPStatus.OK:
                     why = _message(await answer.read())
                     raise ApiError(f"{request.method} {request.path}: HTTP {answer.status}{why}")
@@ -136,7 +138,8 @@ class Api:
             finally:
                 answer.close()
         except (TimeoutError, aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
-            await self.close()
+            if isinstance(error, aiohttp.ClientSSLError):
+                await self.close()
             raise ApiError(f"{request.path} cannot be followed: {error!r}") from None
 
     async def connect(self) -> ApiClient:

@@ -15,13 +15,14 @@ from scaler.controller.api import ApiError
 from scaler.controller.sandboxes.facts import Object, WarmPool
 from scaler.controller.sandboxes.feed import Change, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
-from scaler.controller.sandboxes.steward import Config, Steward
+from scaler.controller.sandboxes.steward import Config, Steward, Ways
 from scaler.controller.sandboxes.writer import Refused, Result, Written
 from scaler.core.policy import Mode
-from scaler.core.types import Instant
+from scaler.core.types import Instant, Unknown
+from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import VirtualClock
 from scaler.live.office import ALONE, Office
-from scaler.live.warm import Block, WarmStanding
+from scaler.live.warm import Block, Blocked, WarmStanding
 from tests.controller.sandboxed import BORN, claim, sandbox, warm_pool, wrote
 from tests.support.office import FIRST, Chair
 
@@ -70,6 +71,22 @@ class Sizes:
 
 
 @dataclass
+class Told:
+    """What people are told."""
+
+    sizes: list[int | Unknown] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def sized(self, pool: WarmPool, outcome: WarmOutcome) -> None:
+        """Note the size."""
+        self.sizes.append(outcome.report)
+
+    def left_alone(self, pool: WarmPool, blocked: Blocked) -> None:
+        """Note why."""
+        self.blocks.append(blocked.block)
+
+
+@dataclass
 class Stage:
     """A steward of the pool ``python``, and everything around it."""
 
@@ -77,15 +94,15 @@ class Stage:
     feeds: Feeds = field(default_factory=Feeds)
     sizes: Sizes = field(default_factory=Sizes)
     section: WarmSection = field(default_factory=lambda: bounded(3, 3))
+    told: Told = field(default_factory=Told)
     switch: Mode = Mode.AUTO
     office: Office = ALONE
     steward: Steward = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the steward."""
-        self.steward = Steward(
-            self.feeds, self.sizes, lambda: Config(self.section, self.switch), self.clock, self.office
-        )
+        ways = Ways(self.feeds, self.sizes, self.told)
+        self.steward = Steward(ways, lambda: Config(self.section, self.switch), self.clock, self.office)
 
     async def pass_by(self, seconds: float = 10.0) -> None:
         """Let time pass, and everything that is due happen."""
@@ -128,6 +145,7 @@ async def test_the_minimum_of_a_pool_is_written_once() -> None:
     async with running(Stage()) as stage:
         await settled(stage)
         assert stage.sizes.written[:1] == [3]
+        assert stage.told.sizes[:1] == [3]
         stage.feeds.put(Kind.POOL, warm_pool(3))
         await stage.pass_by(60)
         assert set(stage.sizes.written) == {3}
@@ -171,6 +189,7 @@ async def test_a_pool_that_somebody_else_scales_is_left_alone(kind: Kind) -> Non
         blocked = stage.standing.blocked
         assert blocked is not None
         assert (blocked.block, word in blocked.why) == (Block.RIVAL, True)
+        assert stage.told.blocks == [Block.RIVAL]
         stage.feeds.queues[kind].put_nowait(Listed(frozenset()))
         await stage.pass_by()
         assert stage.sizes.written[:1] == [3]

@@ -21,6 +21,7 @@ from scaler.controller.sandboxes.feed import Feed
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
+from scaler.controller.sandboxes.teller import Teller
 from scaler.controller.sandboxes.world import World
 from scaler.controller.sandboxes.writer import Result, Written
 from scaler.core.explain import sentence
@@ -31,7 +32,7 @@ from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import Clock
 from scaler.live.office import Office
-from scaler.live.warm import Blocked, WarmStanding
+from scaler.live.warm import Block, Blocked, WarmStanding
 
 TICK: Final[Seconds] = 2.0  # between two ticks of a pool, at the most
 REST: Final[Seconds] = 0.25  # between two, at the least: a storm is answered in batches
@@ -49,6 +50,15 @@ class Sizes(Protocol):
             ApiError: nobody knows whether it was written.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the cluster is seen, written and told."""
+
+    feed: Feed
+    sizes: Sizes
+    teller: Teller
 
 
 @dataclass(slots=True)
@@ -87,10 +97,10 @@ class Steward:
         served: versions of the extensions' group that the cluster serves; None while nobody has looked.
     """
 
-    def __init__(self, feed: Feed, sizes: Sizes, config: Callable[[], Config], clock: Clock, office: Office) -> None:
+    def __init__(self, ways: Ways, config: Callable[[], Config], clock: Clock, office: Office) -> None:
         self.served: frozenset[str] | None = None
         self.world = World(Ledger(clock.now()))
-        self._feed, self._sizes, self._config = feed, sizes, config
+        self._ways, self._config = ways, config
         self._clock, self._office = clock, office
         self._kept: dict[PoolKey, _Kept] = {}
         self._due: set[PoolKey] = set()
@@ -109,7 +119,7 @@ class Steward:
             yield self._standing(key, kept)
 
     async def _follow(self, kind: Kind) -> None:
-        async for change in self._feed.follow(kind):
+        async for change in self._ways.feed.follow(kind):
             came = self.world.take(kind, change, self._clock.now())
             if came:
                 self._due |= came
@@ -178,13 +188,13 @@ class Steward:
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:
-            kept.writing = group.create_task(self._write(kept, pool, outcome.report, sentence(outcome)))
+            kept.writing = group.create_task(self._write(kept, pool, outcome, outcome.report))
 
-    async def _write(self, kept: _Kept, pool: WarmPool, size: int, why: str) -> None:
+    async def _write(self, kept: _Kept, pool: WarmPool, outcome: WarmOutcome, size: int) -> None:
         """Write the size once. A failure is told, and the next tick tries again."""
-        key = str(pool.key)
+        key, why = str(pool.key), sentence(outcome)
         try:
-            result = await self._sizes.write(pool, size)
+            result = await self._ways.sizes.write(pool, size)
         except ApiError as error:
             LOG.warning("the size of a warm pool cannot be written", pool=key, after=size, why=str(error))
         else:
@@ -192,6 +202,7 @@ class Steward:
                 kept.writes += 1
                 kept.asked = (pool.id.uid, size, self._clock.now())
                 LOG.info("the size of a warm pool was written", pool=key, before=pool.size, after=size, why=why)
+                self._ways.teller.sized(pool, outcome)
             else:
                 LOG.warning("the size of a warm pool is not ours to write", pool=key, after=size, why=result.why)
         finally:
@@ -204,14 +215,17 @@ class Steward:
         kept.counted = now
 
     def _tell(self, kept: _Kept, block: Blocked | None, before: WarmOutcome | None) -> None:
-        """Say once why a pool is left alone, and when it no longer is."""
-        if block == kept.blocked and before is not None:
+        """Say once why a pool is left alone, and when it no longer is. That nothing was listed yet is no news."""
+        new = before is None and block is not None and block.block is Block.UNSEEN
+        if new or (block == kept.blocked and before is not None):
             return
         key = str(kept.spec.key)
         if block is not None:
             LOG.warning("a warm pool is left alone", pool=key, reason=block.block.value, why=block.why)
+            if (pool := self.world.pools.get(kept.spec.key)) is not None:
+                self._ways.teller.left_alone(pool, block)
         elif kept.blocked is not None:
-            LOG.info("a warm pool is sized again", pool=key)
+            LOG.info("a warm pool is sized from now on", pool=key)
 
     def _standing(self, key: PoolKey, kept: _Kept) -> WarmStanding:
         pool, book = self.world.pools.get(key), self.world.ledger.book(key)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
-from scaler.controller.api import APPLY, STALE, Api, ApiError, Request
+from scaler.controller.api import APPLY, STALE, ApiError, Request
 from scaler.controller.names import MANAGER
+from scaler.controller.pen import NotLeadingError, Pen
 from scaler.controller.sandboxes.facts import WarmPool, Writer
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.core.types import Instant, Seconds
@@ -50,8 +51,8 @@ def foreign(pool: WarmPool) -> Writer | None:
 class ScaleWriter:
     """Writes sizes."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self, pen: Pen) -> None:
+        self._pen = pen
 
     async def write(self, pool: WarmPool, size: int) -> Result:
         """Ask for this size, if the pool is still this one and nobody else has come to set it.
@@ -69,7 +70,10 @@ class ScaleWriter:
             content=APPLY,
             within=PATIENCE,
         )
-        answer = await self._api.ask(request)
+        try:
+            answer = await self._pen.write("warm pool size", request)
+        except NotLeadingError:
+            return Refused("this replica leads no more")
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return Written(size)
         if answer.status in STALE:

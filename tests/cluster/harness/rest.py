@@ -10,6 +10,7 @@ import json
 import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +19,7 @@ import urllib3
 import yaml
 from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config
+from urllib3 import HTTPHeaderDict
 
 from tests.cluster.harness.wait import until
 
@@ -68,11 +70,20 @@ class Api:
         if settings.cert_file:
             context.load_cert_chain(settings.cert_file, settings.key_file)
         token = settings.get_api_key_with_prefix("BearerToken")
-        self._headers = {"Authorization": token} if token else {}
+        self._headers = HTTPHeaderDict({"Authorization": token} if token else {})
         self._pool = urllib3.connection_from_url(
             settings.host, ssl_context=context, timeout=30.0, retries=False, maxsize=4
         )
         self._resources: dict[tuple[str, str], Resource] = {}
+
+    def acting(self, user: str, groups: Sequence[str] = ()) -> Api:
+        """The same way, as if this user asked; without groups a ServiceAccount has its own, and anybody else none."""
+        other = copy(self)
+        other._headers = HTTPHeaderDict(self._headers)  # noqa: SLF001 (a copy of our own)
+        other._headers["Impersonate-User"] = user  # noqa: SLF001 (the same)
+        for group in groups:
+            other._headers.add("Impersonate-Group", group)  # noqa: SLF001 (the same)
+        return other
 
     def close(self) -> None:
         """Close every connection."""

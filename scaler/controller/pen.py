@@ -1,0 +1,57 @@
+"""Writing to the API server: each write is made only if this process leads at that very moment, and is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from http import HTTPStatus
+
+from scaler.controller.api import Answer, Api, ApiError, Request
+from scaler.live.office import Office
+
+
+class NotLeadingError(Exception):
+    """This process has not the right to write."""
+
+
+class Pen:
+    """Writes, and counts what became of it; reads what no watch may be trusted for.
+
+    Attributes:
+        writes: by what was written and what became of it: ``done``, ``stale``, ``refused``, ``unanswered``.
+    """
+
+    def __init__(self, api: Api, office: Office) -> None:
+        self._api, self._office = api, office
+        self.writes: Counter[tuple[str, str]] = Counter()
+
+    async def read(self, request: Request) -> Answer:
+        """Read what stands at this very moment, whoever leads.
+
+        Raises:
+            ApiError: there was no answer.
+        """
+        return await self._api.ask(request)
+
+    async def write(self, what: str, request: Request) -> Answer:
+        """Make a write, which the metrics call ``what``; a refusal is an answer.
+
+        Raises:
+            NotLeadingError: the term is over. Nothing was sent.
+            ApiError: there was no answer, and nobody knows whether it was made.
+        """
+        if self._office.term is None:
+            raise NotLeadingError
+        try:
+            answer = await self._api.ask(request)
+        except ApiError:
+            self.writes[what, "unanswered"] += 1
+            raise
+        self.writes[what, _became(answer.status)] += 1
+        return answer
+
+
+def _became(status: int) -> str:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return "done"
+    stale = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
+    return "stale" if status in stale else "refused"

@@ -1,0 +1,199 @@
+"""A namespace under the guards of ``manifests/guards``: its pods, who may ask what in it, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from tests.cluster.harness.cluster import Cluster
+from tests.cluster.harness.rest import MERGE, Api, Document, Json, RefusedError
+from tests.cluster.harness.shipped import rendered
+from tests.cluster.harness.wait import until
+from tests.house.source import ROOT
+
+GUARDS: Final = ROOT / "manifests" / "guards"
+KEY: Final = "agent-scaler.io/"
+EPOCH: Final = f"{KEY}drain-epoch"
+FORCE: Final = f"{KEY}force-delete"
+BIRTH: Final = "agent-scaler-birth"
+JSON_PATCH: Final = "application/json-patch+json"
+KUBE: Final = "system:serviceaccount:kube-system:"
+CONTROLLER: Final = "system:serviceaccount:agent-scaler:agent-scaler"
+NODE: Final = "node-a"
+# Who is asked about, and with what role beyond what Kubernetes gives them itself.
+PEOPLE: Final[Mapping[str, str]] = {
+    CONTROLLER: "admin",
+    "admin-of-all": "cluster-admin",
+    "editor": "edit",
+    "breaker": "edit",
+    f"system:node:{NODE}": "edit",
+    "system:serviceaccount:apps:installer": "cluster-admin",
+}
+FORCEDRAIN: Final[Document] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "Role",
+    "metadata": {"name": "forcedrain"},
+    "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["forcedrain"]}],
+}
+PROTECTED: Final[Document] = {f"{KEY}managed": "true", f"{KEY}pool": "coder", f"{KEY}guard": "deny", "app": "coder"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody was told: the HTTP status, and why. 2xx is 200."""
+
+    status: int
+    message: str = ""
+    document: Document | None = None
+
+    @property
+    def policy(self) -> str:
+        """The policy that refused; empty where none did."""
+        return self.message.partition("ValidatingAdmissionPolicy '")[2].partition("'")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """The namespace."""
+
+    cluster: Cluster
+    name: str
+
+    def voice(self, user: str = "", groups: Sequence[str] = ()) -> Api:
+        """The way of this user, and of the administrator (system:masters) where none is named."""
+        return self.cluster.api.acting(user, groups) if user else self.cluster.api
+
+    def path(self, name: str = "", *, sub: str = "", query: str = "", kind: str = "api/v1/pods") -> str:
+        """Where a pod is, or something of another kind; all of them without a name."""
+        base, _, plural = kind.rpartition("/")
+        return f"/{base}/namespaces/{self.name}/{plural}" + f"/{name}" * bool(name) + f"/{sub}" * bool(sub) + query
+
+    def pod(self, name: str, *, phase: str = "", labels: Document | None = None, **spec: Json) -> str:
+        """A guarded pod that runs, in this phase. The value is its name."""
+        self.cluster.api.apply([pod(name, labels or PROTECTED, **spec)], namespace=self.name)
+        until(lambda: self._runs(name) or None)
+        steps = {"": 0, "active": 0, "draining": 1, "drained": 2}[phase]
+        told = ([self.mark(name)] if steps else []) + ([self.commit(name)] if steps > 1 else [])
+        assert all(answer.status == 200 for answer in told), told
+        return name
+
+    def mark(self, name: str, epoch: int = 1) -> Answer:
+        """The controller marks it as draining."""
+        return self.tell(CONTROLLER, name, {"labels": {f"{KEY}phase": "draining"}, "annotations": {EPOCH: str(epoch)}})
+
+    def commit(self, name: str) -> Answer:
+        """The controller commits the drain."""
+        return self.tell(CONTROLLER, name, {"labels": {f"{KEY}phase": "drained"}})
+
+    def tell(self, user: str, name: str, metadata: Document, *, sub: str = "") -> Answer:
+        """This user writes labels and annotations of a pod."""
+        return asked(self.voice(user), "PATCH", self.path(name, sub=sub), {"metadata": metadata}, content=MERGE)
+
+    def get(self, name: str) -> Document:
+        """The pod as it is; empty where there is none."""
+        return self.cluster.api.get(self.path(name)) or {}
+
+    def uid(self, name: str) -> str:
+        """The pod's uid."""
+        return str(metadata(self.get(name))["uid"])
+
+    def names(self) -> set[str]:
+        """The pods there are, those on their way out not among them."""
+        pods = [metadata(pod) for pod in self.cluster.api.items(self.path())]
+        return {str(pod["name"]) for pod in pods if "deletionTimestamp" not in pod}
+
+    def await_only(self, *names: str) -> None:
+        """Return once these are all the pods there are."""
+        until(lambda: self.names() == set(names) or None, within=60.0)
+
+    def _runs(self, name: str) -> bool:
+        status = self.get(name).get("status")
+        return isinstance(status, dict) and status.get("phase") == "Running"
+
+
+def pod(name: str, labels: Mapping[str, Json], **spec: Json) -> Document:
+    """A pod."""
+    containers: Json = [{"name": "agent", "image": "agent"}]
+    metadata: Document = {"name": name, "labels": dict(labels)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers, **spec}}
+
+
+def asked(api: Api, method: str, path: str, body: Json = None, *, content: str = "application/json") -> Answer:
+    """What is answered to a request."""
+    try:
+        return Answer(200, document=api.request(method, path, body, content=content))
+    except RefusedError as error:
+        return Answer(error.status, str(error))
+
+
+def metadata(document: Document) -> Document:
+    """The metadata of an object."""
+    found = document["metadata"]
+    assert isinstance(found, dict)
+    return found
+
+
+def objects(folder: Path = GUARDS) -> list[Document]:
+    """What a kustomization brings."""
+    return list(yaml.safe_load_all(rendered(folder)))
+
+
+@contextmanager
+def installed(cluster: Cluster, documents: Sequence[Document]) -> Iterator[None]:
+    """These guards, in force until the end of the block; the policy on births must be among them."""
+    ordered = sorted(documents, key=_last_the_probed)
+    cluster.api.apply(ordered)
+    try:
+        until(lambda: _in_force(cluster) or None)
+        yield
+    finally:
+        for document in reversed(ordered):  # bindings come after what they bind
+            cluster.api.delete(cluster.api.path(document))
+
+
+def _last_the_probed(document: Document) -> tuple[bool, bool]:
+    """Policies, then bindings, and of those the probed one: the API server learns of them in their order."""
+    return str(document["kind"]).endswith("Binding"), metadata(document)["name"] == BIRTH
+
+
+def _in_force(cluster: Cluster) -> bool:
+    """A pod that is born drained is refused."""
+    probe = pod("probe", PROTECTED | {f"{KEY}phase": "drained"})
+    return asked(cluster.api, "POST", "/api/v1/namespaces/default/pods?dryRun=All", probe).policy == BIRTH
+
+
+@contextmanager
+def ward(cluster: Cluster, story: str) -> Iterator[Ward]:
+    """A namespace with the people in it, emptied at the end whatever guards its pods."""
+    made = Ward(cluster, cluster.namespaces.make(story))
+    bindings = [_binding(user, "ClusterRole", role) for user, role in PEOPLE.items()]
+    cluster.api.apply([FORCEDRAIN, *bindings, _binding("breaker", "Role", "forcedrain")], namespace=made.name)
+    try:
+        yield made
+    finally:
+        cleared(made)
+        cluster.namespaces.drop(made.name)
+
+
+def cleared(made: Ward) -> None:
+    """Delete its workloads and pods, as the one whom no guard stops."""
+    undertaker = made.voice(f"{KUBE}namespace-controller")
+    for kind in ("apis/apps/v1/deployments", "apis/apps/v1/statefulsets", "apis/apps/v1/replicasets", "api/v1/pods"):
+        undertaker.delete(made.path(kind=kind), grace=0)
+
+
+def _binding(user: str, kind: str, role: str) -> Document:
+    group = "rbac.authorization.k8s.io"
+    subject: Document = {"kind": "User", "name": user, "apiGroup": group}
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": f"{user.replace(':', '-')}-{role}"},
+        "roleRef": {"apiGroup": group, "kind": kind, "name": role},
+        "subjects": [subject],
+    }
