@@ -27,7 +27,7 @@ from scaler.cli.output import FAILED, fail, refuse
 from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
-from scaler.cli.warming import Warming
+from scaler.cli.warming import Means, Warming
 from scaler.cli.watcher import Watcher
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError
@@ -104,7 +104,8 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
-        warm = Warming(asked.candidacy.kubeconfig, lambda: keeper.settings, clock, seat.office)
+        means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
+        warm = Warming(means, lambda: keeper.settings, clock, seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,

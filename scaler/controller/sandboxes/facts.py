@@ -11,10 +11,13 @@ from typing import Final, TypeAlias
 
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Json
-from scaler.controller.dig import at, instant, objects, text, whole
-from scaler.controller.names import DOMAIN
+from scaler.controller.dig import at, instant, objects, strings, text, whole
+from scaler.controller.facts import PodFacts
+from scaler.controller.facts import pod as pod_facts
+from scaler.controller.names import DOMAIN, PHASE, PHASES
 from scaler.controller.sandboxes import kinds
 from scaler.controller.sandboxes.reading import condition, holds
+from scaler.core.pods import Phase
 from scaler.core.types import Instant
 
 Object: TypeAlias = Mapping[str, Json]
@@ -43,6 +46,8 @@ class Claim:
         sandbox: name of the sandbox it was given; empty before that.
         ready_at: when it was ready first; None before that.
         leaving: it is being deleted.
+        shutdown: when it expires, as it was written; empty where it does not.
+        drained: it is marked as one that may go.
     """
 
     id: Id
@@ -53,7 +58,8 @@ class Claim:
     sandbox: str
     ready_at: Instant | None
     leaving: bool
-    shutdown: Instant | None
+    shutdown: str
+    drained: bool
 
     @property
     def key(self) -> PoolKey:
@@ -79,6 +85,8 @@ class Sandbox:
         ready_since: to the second, since when; None while it is not.
         stuck: its pod cannot be scheduled.
         leaving: it is being deleted.
+        guarded: it asks to stay, once claimed, until it is drained.
+        drained: it is marked as one that may go.
     """
 
     id: Id
@@ -90,6 +98,22 @@ class Sandbox:
     ready_since: Instant | None
     stuck: bool
     leaving: bool
+    guarded: bool
+    drained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """The pod of a sandbox that asks to be guarded. It has the sandbox's name.
+
+    Attributes:
+        pooled: a warm pool still has it.
+        worked: its agent has been seen at work since it was claimed.
+    """
+
+    facts: PodFacts
+    pooled: bool
+    worked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +181,8 @@ def claim_of(found: Object) -> Claim:
         sandbox=text(found, "status", "sandbox", "name") or text(notes, kinds.BOUND),
         ready_at=instant(notes, kinds.FIRST_READY),
         leaving=_leaving(found),
-        shutdown=instant(spec, "lifecycle", "shutdownTime"),
+        shutdown=text(spec, "lifecycle", "shutdownTime"),
+        drained=_drained(found),
     )
 
 
@@ -175,6 +200,17 @@ def sandbox_of(found: Object) -> Sandbox:
         ready_since=instant(ready, "lastTransitionTime") if is_ready else None,
         stuck=text(scheduled, "status") == "False" and text(scheduled, "reason") == kinds.UNSCHEDULABLE,
         leaving=_leaving(found) or holds(found, kinds.FINISHED),
+        guarded=text(found, "spec", "podTemplate", "metadata", "labels", kinds.ASKS) == kinds.GUARD,
+        drained=_drained(found),
+    )
+
+
+def pod_of(found: Object) -> Pod:
+    """The facts of a sandbox's pod."""
+    return Pod(
+        facts=pod_facts(found),
+        pooled=kinds.POOLED in strings(found, "metadata", "labels"),
+        worked=kinds.WORKED in strings(found, "metadata", "annotations"),
     )
 
 
@@ -213,6 +249,10 @@ def _created(found: Object) -> Instant:
 
 def _leaving(found: Object) -> bool:
     return bool(text(found, "metadata", "deletionTimestamp"))
+
+
+def _drained(found: Object) -> bool:
+    return text(found, "metadata", "labels", PHASE) == PHASES[Phase.DRAINED]
 
 
 def _owner(found: Object, kind: str) -> str:

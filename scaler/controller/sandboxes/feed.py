@@ -113,7 +113,7 @@ class Watches:
 
     async def _watch(self, kind: Kind, version: str) -> AsyncGenerator[tuple[str, Mapping[str, Json]], None]:
         """The events of one watch, until the server ends it."""
-        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query = {**kind.query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
         request = Request(method="GET", path=kind.value, query=query, within=PATIENCE)
         async for line in self._api.stream(request):
             event = parsed(line)
@@ -135,7 +135,7 @@ class _Listing:
 
     async def items(self) -> AsyncIterator[Mapping[str, Json]]:
         """Every object. An item of a list does not say of what kind it is, so that is added."""
-        query = {"limit": PAGE}
+        query = {**self.kind.query, "limit": PAGE}
         while True:
             try:
                 body = await self.api.send(Request(method="GET", path=self.kind.value, query=query, within=PATIENCE))
@@ -150,7 +150,7 @@ class _Listing:
             more = text(answer, "metadata", "continue")
             if not more:
                 return
-            query = {"limit": PAGE, "continue": more}
+            query["continue"] = more
 
 
 async def versions(api: Api) -> frozenset[str]:

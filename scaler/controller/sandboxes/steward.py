@@ -113,6 +113,11 @@ class Steward:
                 group.create_task(self._follow(kind), name=kind.name)
             await self._tick_on(group)
 
+    def ahead(self, key: PoolKey) -> Seconds | None:
+        """How far ahead the expiry of a busy claim on this pool is kept; None where it is left alone."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.spec.extend_shutdown
+
     def standings(self) -> Iterator[WarmStanding]:
         """Every pool as it stands."""
         for key, kept in self._kept.items():

@@ -14,10 +14,12 @@ from scaler.controller.api import Json
 from scaler.controller.dig import text
 from scaler.controller.sandboxes.facts import (
     Claim,
+    Pod,
     Rival,
     Sandbox,
     WarmPool,
     claim_of,
+    pod_of,
     rival_of,
     sandbox_of,
     warm_pool_of,
@@ -60,7 +62,8 @@ class World:
     claims: dict[str, Claim] = field(default_factory=dict)
     sandboxes: dict[str, Sandbox] = field(default_factory=dict)
     rivals: dict[str, Rival] = field(default_factory=dict)
-    blind: dict[Kind, str] = field(default_factory=lambda: dict.fromkeys(NEEDED, "not listed yet"))
+    pods: dict[str, Pod] = field(default_factory=dict)
+    blind: dict[Kind, str] = field(default_factory=lambda: dict.fromkeys(Kind, "not listed yet"))
     _members: dict[str, set[str]] = field(default_factory=dict)  # sandboxes by the uid of their pool
     _origins: dict[str, PoolKey] = field(default_factory=dict)  # where sandboxes came from
     _keys: dict[str, PoolKey] = field(default_factory=dict)  # pools by uid
@@ -77,8 +80,7 @@ class World:
                 for uid in [uid for uid in self._uids(kind) if uid not in uids]:
                     self._drop(kind, uid)
             case Lost(why):
-                if kind in NEEDED:
-                    self.blind[kind] = why
+                self.blind[kind] = why
         return frozenset()
 
     def members(self, pool: WarmPool) -> Members | Unknown:
@@ -107,6 +109,8 @@ class World:
                 self._keys[pool.id.uid] = pool.key
             case Kind.HPA | Kind.SCALED_OBJECT:
                 self._put_rival(text(found, "metadata", "uid"), rival_of(found))
+            case Kind.POD:
+                self.pods[text(found, "metadata", "uid")] = pod_of(found)
         return frozenset()
 
     def _put_claim(self, claim: Claim, now: Instant) -> frozenset[PoolKey]:
@@ -142,6 +146,8 @@ class World:
                 yield from self.sandboxes
             case Kind.POOL:
                 yield from self._keys
+            case Kind.POD:
+                yield from self.pods
             case Kind.HPA | Kind.SCALED_OBJECT:
                 yield from (uid for uid, each in self.rivals.items() if each.kind == RIVALS[kind])
 
@@ -155,6 +161,8 @@ class World:
                 self._drop_pool(uid)
             case Kind.HPA | Kind.SCALED_OBJECT:
                 self.rivals.pop(uid, None)
+            case Kind.POD:
+                self.pods.pop(uid, None)
 
     def _drop_claim(self, uid: str) -> None:
         if (claim := self.claims.pop(uid, None)) is not None:
