@@ -41,6 +41,7 @@ from scaler.live.charge import Charge
 from scaler.live.clock import Clock, SystemClock
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
+from scaler.live.office import Office
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
 from scaler.sources.reader import Sources, open_sources
@@ -104,8 +105,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
-        means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
-        warm = Warming(means, lambda: keeper.settings, clock, seat.office)
+        warm = _warming(asked, sources, keeper, clock, seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -153,6 +153,11 @@ def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clo
 
 def _desk(keeper: Keeper) -> Desk:
     return Desk(keeper, share=lambda: keeper.settings.admission.pools_per_namespace)
+
+
+def _warming(asked: Asked, sources: Sources, keeper: Keeper, clock: Clock, office: Office) -> Warming:
+    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
+    return Warming(means, lambda: keeper.settings, clock, office)
 
 
 def _doors(places: Places, keeper: Keeper, clock: Clock) -> Doors:

@@ -84,7 +84,8 @@ class Warming:
         async with AsyncExitStack() as stack:
             api = await stack.enter_async_context(open_api(self._means.kubeconfig))
             pen = Pen(api, self._office)
-            self._steward = Steward(_ways(api, pen, self._clock), self._config, self._clock, self._office)
+            ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
+            self._steward = Steward(ways, self._config, self._clock, self._office)
             guarding = await self._guarding(stack, pen, self._steward)
             async with asyncio.TaskGroup() as group:
                 for work in (self._steward.run(), *guarding):
@@ -104,12 +105,15 @@ class Warming:
         return warden.run(), Budgets(steward.world, pen, self._clock).run()
 
 
-def _ways(api: Api, pen: Pen, clock: Clock) -> Ways:
+def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
     """How the steward sees the cluster, writes sizes and tells people."""
     from scaler.controller.events import Events
     from scaler.controller.sandboxes.feed import Watches
+    from scaler.controller.sandboxes.kinds import Kind
     from scaler.controller.sandboxes.steward import Ways
     from scaler.controller.sandboxes.teller import PoolEvents
+    from scaler.controller.sandboxes.world import NEEDED
     from scaler.controller.sandboxes.writer import ScaleWriter
 
-    return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, clock)))
+    kinds = tuple(Kind) if guarding else NEEDED
+    return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)

@@ -17,7 +17,7 @@ def test_a_pool_is_filled_to_its_minimum_and_a_claim_is_a_hit(sandboxes: Cluster
         until(lambda: scaler.served("ready") == 1 or None)
         becomes(sandboxes, namespace, 3)
         until(lambda: scaler.metric("wait_seconds_count") == 1 or None)
-        assert set(scaler.writes()) == {"patch sandboxwarmpools/scale"}
+        assert set(scaler.writes()) == {"patch sandboxwarmpools/scale", "create events"}
 
 
 def test_a_size_that_somebody_sets_later_is_left_as_it_is(sandboxes: Cluster, namespace: str) -> None:

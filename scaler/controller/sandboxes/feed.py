@@ -81,6 +81,7 @@ class Watches:
 
     async def follow(self, kind: Kind) -> AsyncGenerator[Change, None]:
         """All objects of a kind, then every change. A kind that is not served has no objects."""
+        trouble = ""  # told once
         while True:
             wait = AGAIN
             try:
@@ -93,7 +94,9 @@ class Watches:
             except _ExpiredError as error:
                 yield Lost(str(error))
             except ApiError as error:
-                LOG.warning("a watch is begun anew", path=kind.value, why=str(error))
+                if trouble != str(error):
+                    trouble = str(error)
+                    LOG.warning("a watch is begun anew", path=kind.value, why=trouble)
                 yield Lost(str(error))
             await asyncio.sleep(wait)
 

@@ -22,7 +22,7 @@ from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
 from scaler.controller.sandboxes.teller import Teller
-from scaler.controller.sandboxes.world import World
+from scaler.controller.sandboxes.world import NEEDED, World
 from scaler.controller.sandboxes.writer import Result, Written
 from scaler.core.explain import sentence
 from scaler.core.policy import Mode
@@ -54,11 +54,12 @@ class Sizes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How the cluster is seen, written and told."""
+    """How the cluster is seen, which kinds of it, how it is written, and who is told."""
 
     feed: Feed
     sizes: Sizes
     teller: Teller
+    kinds: tuple[Kind, ...] = NEEDED
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class Steward:
     async def run(self) -> None:
         """Watch and tick until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for kind in Kind:
+            for kind in self._ways.kinds:
                 group.create_task(self._follow(kind), name=kind.name)
             await self._tick_on(group)
 

@@ -1,9 +1,9 @@
-"""The size of a warm pool, written through ``/scale`` by server-side apply.
+"""The size of a warm pool, written through ``/scale``.
 
-The API server notes who set a field, and refuses an apply over somebody else's. So this is a compare-and-swap by owner:
-it succeeds for as long as nobody else has set the size since we did, however often the object changes otherwise, and
-the refusal names who has. Force is used only to take the size over from who made the pool, and from whom a person has
-named in the annotation ``agent-scaler.io/take-over``.
+A custom resource's scale cannot be applied, only changed. So it is changed by a JSON patch that tests which pool it is
+and the size that was seen: a compare-and-swap that does not fail because the pool's status moved, as it does all the
+time. The API server notes who changed a size, by which a foreign writer is known: whoever did after the pool was made.
+It is not fought; a person may name it in the annotation ``agent-scaler.io/take-over``, and the size is ours again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
-from scaler.controller.api import APPLY, STALE, ApiError, Request
+from scaler.controller.api import PATCH, STALE, ApiError, Json, Request
 from scaler.controller.names import MANAGER
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.controller.sandboxes.facts import WarmPool, Writer
@@ -60,14 +60,17 @@ class ScaleWriter:
         Raises:
             ApiError: nobody knows whether it was written.
         """
-        taken = pool.writer is not None and pool.writer.manager != MANAGER and foreign(pool) is None
-        metadata = {"name": pool.id.name, "namespace": pool.id.namespace, "uid": pool.id.uid}
+        body: Json = [
+            {"op": "test", "path": "/metadata/uid", "value": pool.id.uid},
+            {"op": "test", "path": "/spec/replicas", "value": pool.size or None},  # nought is left out of a scale
+            {"op": "add", "path": "/spec/replicas", "value": size},
+        ]
         request = Request(
             method="PATCH",
             path=f"{Kind.POOL.of(pool.id.namespace, pool.id.name)}/scale",
-            query={"fieldManager": MANAGER, "force": "true" if taken else "false"},
-            body={"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": {"replicas": size}},
-            content=APPLY,
+            query={"fieldManager": MANAGER},
+            body=body,
+            content=PATCH,
             within=PATIENCE,
         )
         try:
@@ -76,7 +79,7 @@ class ScaleWriter:
             return Refused("this replica leads no more")
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return Written(size)
-        if answer.status in STALE:
+        if answer.status in {*STALE, HTTPStatus.UNPROCESSABLE_ENTITY}:
             return Refused(answer.message)
         raise ApiError(f"{request.path}: HTTP {answer.status}: {answer.message}")
 
