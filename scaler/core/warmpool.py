@@ -190,6 +190,7 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
 def _evidence(s: Scene, n: int | Unknown) -> WarmEvidence:
     offered, skill, claims = s.belief.offered, s.belief.skill, s.seen.claims
     size = s.base if isinstance(n, Unknown) else n
+    missed = miss(offered, size)
     return WarmEvidence(
         rate=s.belief.rate,
         candidate=CANDIDATES[s.belief.candidate],
@@ -199,8 +200,8 @@ def _evidence(s: Scene, n: int | Unknown) -> WarmEvidence:
         leads=s.leads.count,
         offered=offered,
         wanted=claims if isinstance(claims, Unknown) else s.wanted,
-        expected_misses=miss(offered, size),
-        expected_idle=idle(offered, size),
+        expected_misses=missed,
+        expected_idle=idle(offered, size, missed),
         announced=s.announced,
         timer=s.timer,
     )

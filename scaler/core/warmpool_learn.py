@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +30,7 @@ PARTS = 4  # trials begun within a lead time
 HALF_LIFE: Seconds = 4 * 3600.0  # of what the records hold
 LEADS_MEANT = 500  # lead times that the mean stands on
 PLAIN = 2  # the average that candidates are held against
+ROUGHLY = 50.0  # steps of a figure for each power of e
 DOUBT = 2.0  # standard errors by which a dispersion must exceed 1 to be believed
 
 
@@ -109,10 +111,22 @@ def believe(claims: Claims, policy: WarmPolicy, lead: Seconds, now: Instant) -> 
 
 
 def size(policy: WarmPolicy, offered: Offered) -> int:
-    """The smallest size that keeps the policy's target under what is offered."""
+    """The smallest size that keeps the policy's target under what is offered; one above the maximum for any larger."""
+    most = policy.max_size + 1
     if policy.wait_price is None:
-        return size_for_misses(offered, policy.miss_target, policy.max_size)
-    return size_for_fractile(offered, policy.fractile, policy.max_size)
+        return size_for_misses(offered, policy.miss_target, most)
+    return size_for_fractile(offered, policy.fractile, most)
+
+
+@lru_cache(maxsize=65_536)
+def _roughly(policy: WarmPolicy, claims: float, dispersion: float) -> int:
+    """The size for figures that were rounded so that they come again: several are needed at every trial."""
+    return size(policy, Offered(claims, dispersion))
+
+
+def _rounded(figure: float) -> float:
+    """Within two hundredths, zero and one as they are."""
+    return math.exp(round(math.log(figure) * ROUGHLY) / ROUGHLY) if figure > 0 else 0.0
 
 
 def dispersion(record: Record) -> float:
@@ -175,7 +189,7 @@ def _tried(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) 
         return claims
     rates = _said(claims, lead + policy.delay, now)
     sizes = tuple(
-        None if rate is None else size(policy, Offered(rate * length, dispersion(record)))
+        None if rate is None else _roughly(policy, _rounded(rate * length), _rounded(dispersion(record)))
         for rate, record in zip(rates, claims.records, strict=True)
     )
     trial = Trial(now, now + length, claims.seen, rates, sizes)

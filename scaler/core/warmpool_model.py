@@ -13,11 +13,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from scaler.core.numbers import ROUNDING
 from scaler.core.pods import Floats
+
+Load = TypeVar("Load", float, Floats)
 
 RATES = 64  # points of the distribution of rates
 FAR = 10.0  # standard deviations above the mean beyond which no rate is looked at
@@ -34,12 +37,19 @@ class Offered:
 
 def misses(offered: Offered) -> Iterator[float]:
     """The share of claims that find a pool of 0, 1, 2, ... sandboxes empty, without an end."""
+    if offered.dispersion <= 1.0:
+        return _erlang(offered.claims)
     loads, weights = _met(offered)
-    lost, size = np.ones_like(loads), 0
+    return (float(weights @ lost) for lost in _erlang(loads))
+
+
+def _erlang(load: Load) -> Iterator[Load]:
+    """Erlang's B of one load or of many, for 0, 1, 2, ... sandboxes."""
+    lost, size = load * 0.0 + 1.0, 0
     while True:
-        yield float(weights @ lost)
+        yield lost
         size += 1
-        pressed = loads * lost
+        pressed = load * lost
         lost = pressed / (size + pressed)
 
 
@@ -68,20 +78,18 @@ def size_for_fractile(offered: Offered, fractile: float, most: int) -> int:
     return int(np.argmax(enough)) if enough.any() else most
 
 
-def idle(offered: Offered, size: int) -> float:
-    """Sandboxes that stand ready and unclaimed, on average: those that are not on their way back."""
-    return max(0.0, size - offered.claims * (1.0 - miss(offered, size)))
+def idle(offered: Offered, size: int, missed: float) -> float:
+    """Sandboxes that stand ready and unclaimed, on average: those that are not on their way back from a claim."""
+    return max(0.0, size - offered.claims * (1.0 - missed))
 
 
 def _met(offered: Offered) -> tuple[Floats, Floats]:
     """Loads in claims per lead time, and the share of claims that meets each: gamma's, weighted by themselves."""
-    claims, scale = max(offered.claims, ROUNDING), offered.dispersion - 1.0
+    scale = offered.dispersion - 1.0
     mean, spread = _moments(offered)
-    if spread <= 0:
-        return np.array([claims]), np.ones(1)
     low, high = max(0.0, mean - NEAR * spread), mean + FAR * spread
     loads = low + (np.arange(RATES) + 0.5) * (high - low) / RATES
-    logs = claims / scale * np.log(loads / mean) - (loads - mean) / scale
+    logs = offered.claims / scale * np.log(loads / mean) - (loads - mean) / scale
     weights = np.exp(logs - logs.max())
     return loads, weights / weights.sum()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from scaler.core.warmpool_memory import Claims, Leads, Surplus, WarmMemory
 from scaler.core.warmpool_types import WarmObservation, WarmPolicy
 
 TIMER_LEAST: Seconds = 60.0  # a size that falls oftener than that is noise to whoever watches it
+CHANCE = 2.0  # standard deviations by which claims exceed the usual ones before a hint is thought to have come
 
 Hints: TypeAlias = tuple[tuple[str, float], ...]
 
@@ -105,17 +107,23 @@ def _counted(
     hints = tuple((a.name, known.get(a.name, a.pods)) for a in running if a.added)
     if isinstance(seen.claims, Unknown):
         return learnt.unwatched(memory.claims), hints
+    begun = {a.name for a in running if a.start <= now}
     usual = learnt.usual(memory.claims) * (now - memory.at)
-    hints, told = _met(hints, max(0.0, seen.claims - usual))
+    hints, told = _met(hints, begun, _beyond(usual, seen.claims))
     stretch = Stretch(seen.claims - told, memory.at, now)
     return learnt.learn(memory.claims, policy, memory.leads.mean, stretch), hints
 
 
-def _met(hints: Hints, came: float) -> tuple[Hints, float]:
-    """The hints with these claims taken off the first of them, and how many that were."""
+def _beyond(usual: float, came: int) -> float:
+    """Claims above the usual ones, where they are so many more that it is not chance."""
+    return came - usual if came > usual + CHANCE * math.sqrt(usual) else 0.0
+
+
+def _met(hints: Hints, begun: AbstractSet[str], came: float) -> tuple[Hints, float]:
+    """The hints with these claims taken off the first that have begun, and how many that were."""
     left, rest = came, []
     for name, claims in hints:
-        met = min(claims, left)
+        met = min(claims, left) if name in begun else 0.0
         left -= met
         rest.append((name, claims - met))
     return tuple(rest), came - left

@@ -7,14 +7,11 @@ what stands idle, never what is in use.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from scaler.core.policy import Mode, Pace, PolicyError
 from scaler.core.types import Announcement, Decision, Instant, Sample, Seconds, Step, Unknown
+from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_model import Offered
-
-if TYPE_CHECKING:
-    from scaler.core.warmpool_memory import WarmMemory
 
 LEAD_PRIOR: Seconds = 30.0  # from creation to ready, until five were measured: an image to pull, and a runtime
 
@@ -98,7 +95,8 @@ class WarmEvidence:
         skill: the loss of the candidate over that of the plain average, on the same trials.
         lead, lead_p90: mean and 0.9 quantile of the lead time, of ``leads`` sandboxes.
         offered: claims expected within one lead time, and the dispersion of their number.
-        wanted: the smallest size that keeps the target, hints left out; Unknown where nothing is known of claims.
+        wanted: the smallest size that keeps the target, hints left out; one above the maximum for any larger one, and
+            Unknown where nothing is known of claims.
         expected_misses, expected_idle: at the size decided on, by the model: a share, and sandboxes.
         announced: claims that hints have announced and that have not come yet.
         timer: seconds for which spare sandboxes are kept.

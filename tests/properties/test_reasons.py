@@ -15,6 +15,7 @@ from scaler.core.types import Hold, Seconds, Signal
 from tests.properties.drawn import HASTY, START, Hint, Life, Pool
 from tests.properties.laws import keeps_every_law
 from tests.properties.stories import Story, Turn
+from tests.properties.warm import STORIES as WARM_STORIES
 
 BUSY, IDLE, LEAVING, GONE = Life(inflight=1), Life(), Life(phase=Phase.DRAINING), Life(phase=Phase.DRAINED)
 OPEN, QUICK = Policy(), Policy(pace=HASTY)
@@ -74,9 +75,14 @@ STORIES: dict[Reason, Story] = {
 }
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_has_a_story(reason: Reason) -> None:
-    """What the vocabulary holds is said, and in a tick that keeps every law."""
+def test_every_reason_has_a_story_of_a_pool_or_of_a_warm_pool() -> None:
+    """None is in the vocabulary that nothing says."""
+    assert set(STORIES) | set(WARM_STORIES) == set(Reason)
+
+
+@pytest.mark.parametrize("reason", STORIES)
+def test_what_the_vocabulary_holds_is_said(reason: Reason) -> None:
+    """In a tick of its story, which keeps every law."""
     t = STORIES[reason].moment.tick()
     decision = t.outcome.decision
     said = {step.reason for step in t.outcome.trail} | ({decision.reason} if isinstance(decision, Hold) else set())

@@ -1,0 +1,149 @@
+"""What a warm pool learns: lead times, rates, the time of day, and how far each of its forecasts is to be trusted."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from scaler.core.policy import Pace
+from scaler.core.record import from_json, to_json
+from scaler.core.types import Instant, Seconds, Unknown
+from scaler.core.warmpool_explain import lines
+from scaler.core.warmpool_learn import Stretch, believe, dispersion, leads, learn, unwatched
+from scaler.core.warmpool_memory import CANDIDATES, CONSTANTS, Claims, Leads, Record, WarmMemory
+from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
+from tests.core.pool import DAY, HOUR, NOW
+from tests.core.warm import SAME_LEADS, Watched, batches, poisson
+
+LEAD: Seconds = 20.0
+POLICY = WarmPolicy()
+MIDNIGHT: Instant = NOW - 12 * HOUR
+
+
+def fed(counts: list[int], *, step: Seconds = 5.0, start: Instant = NOW, claims: Claims | None = None) -> Claims:
+    """What is known after so many claims in each of these steps."""
+    known = claims or Claims.none(start)
+    if claims is None:
+        known = learn(known, POLICY, LEAD, Stretch(0.0, start, start))
+    for n, count in enumerate(counts):
+        known = learn(known, POLICY, LEAD, Stretch(float(count), start + n * step, start + (n + 1) * step))
+    return known
+
+
+def test_rates_are_plain_means_until_they_have_as_much_past_as_they_remember() -> None:
+    """Three claims in the first minute are a claim in twenty seconds to each of them."""
+    claims = fed([0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1])
+    assert claims.rates[1:] == pytest.approx([0.05] * (len(CONSTANTS) - 1))
+    assert claims.seen == 3.0
+
+
+def test_rates_forget_by_time_and_not_by_tick() -> None:
+    """One long tick teaches what ten short ones do."""
+    short = fed([0] * 600, claims=fed([10] * 720), start=NOW + HOUR)
+    long = fed([0] * 60, step=50.0, claims=fed([10] * 720), start=NOW + HOUR)
+    assert short.rates == pytest.approx(long.rates, rel=1e-6, abs=1e-12)
+    assert short.rates[1] == pytest.approx(2.0 * math.exp(-3000.0 / 300.0), rel=1e-6)
+
+
+def test_claims_that_come_in_no_time_count_with_the_next() -> None:
+    """Two ticks at one instant lose nothing, and divide by nothing."""
+    claims = fed([10] * 720)
+    at = NOW + HOUR
+    same = learn(claims, POLICY, LEAD, Stretch(5.0, at, at))
+    assert same.rates == claims.rates
+    assert (same.last, same.unread) == (at, 5.0)
+    both = learn(same, POLICY, LEAD, Stretch(5.0, at, at + 5.0))
+    assert both.rates == learn(claims, POLICY, LEAD, Stretch(10.0, at, at + 5.0)).rates
+    assert both.seen == claims.seen + 10.0
+
+
+@pytest.mark.parametrize("each", [1, 4, 8])
+def test_the_dispersion_is_that_of_the_batches(each: int) -> None:
+    """Variance over mean of a compound Poisson count is the size of its batches, where each has the same."""
+    claims = fed(batches(0.5, each, 2000))
+    assert dispersion(claims.records[-2]) == pytest.approx(each, rel=0.35)
+
+
+def test_what_a_candidate_cannot_foresee_is_in_its_dispersion() -> None:
+    """A long average lags behind a rate that doubles and halves; a short one does not."""
+    rates = [1.0 + 0.9 * math.sin(n / 60) for n in range(1600)]
+    claims = fed([int(n) for n in np.random.default_rng(2).poisson(np.array(rates) * 5.0)])
+    short, long = (dispersion(claims.records[i]) for i in (0, 3))
+    assert short < long / 2
+    belief = believe(claims, POLICY, LEAD, NOW + 8_000.0)
+    assert CONSTANTS[belief.candidate] <= 300.0
+    assert belief.skill is not None
+    assert belief.skill < 1.0
+
+
+def test_too_little_is_known_at_first_to_think_that_claims_come_alone() -> None:
+    """The prior has them in small batches, and fades with what is seen."""
+    assert dispersion(Record()) == 4.0
+    assert dispersion(fed(poisson(1.0, 1000)).records[2]) == 1.0
+
+
+def test_yesterday_speaks_where_it_was_watched_whole() -> None:
+    """And is used where it beats the averages: here the claims come in the same five minutes of each hour."""
+    day = [60 if n % 60 < 5 else 0 for n in range(1_440)]
+    claims = fed(day[:700], step=60.0, start=MIDNIGHT)
+    assert claims.trials[-1].rates[-1] is None
+    claims = fed(day[700:], step=60.0, start=MIDNIGHT + 42_000.0, claims=claims)
+    claims = fed(day[:720], step=60.0, start=MIDNIGHT + DAY, claims=claims)
+    assert claims.trials[-1].rates[-1] is not None
+    belief = believe(claims, POLICY, LEAD, MIDNIGHT + DAY + 12 * HOUR)
+    assert (CANDIDATES[belief.candidate], belief.rate) == ("yesterday", 0.8)  # the fifth minute ends in the next bucket
+
+
+def test_yesterday_must_beat_the_averages_by_the_gate() -> None:
+    """Steady claims are foreseen as well by their average: it stays."""
+    claims = fed(poisson(0.2, 2_160, step=60.0), step=60.0, start=MIDNIGHT)
+    assert claims.trials[-1].rates[-1] is not None
+    assert believe(claims, POLICY, LEAD, MIDNIGHT + 1.5 * DAY).candidate < len(CONSTANTS)
+
+
+def test_a_trial_that_came_due_long_ago_proves_nothing() -> None:
+    """Nor does one that was open while nobody counted."""
+    claims = fed(poisson(2.0, 100))
+    late = learn(claims, POLICY, LEAD, Stretch(40.0, NOW + 500.0, NOW + 900.0))
+    assert [r.trials for r in late.records] == [r.trials for r in claims.records]
+    assert unwatched(claims).trials == ()
+
+
+def test_the_mean_lead_time_stands_on_many_and_its_quantiles_on_the_last() -> None:
+    """Noise of the last few moves the quantiles, and the mean little."""
+    pace = Pace(startup_prior=30.0)
+    known = WarmMemory.fresh(NOW, pace).leads
+    assert leads(known, (), pace) is known
+    assert leads(known, (10.0,) * 4, pace) == Leads(leads(known, (10.0,) * 4, pace).last, 30.0, 4)
+    known = leads(known, (10.0,) * 400, pace)
+    assert (known.mean, known.last.p90, known.count) == (10.0, 10.0, 400)
+    known = leads(known, (60.0,) * 8, pace)
+    assert known.mean == pytest.approx(11.0, abs=0.1)
+    assert known.last.p90 == 60.0
+    assert leads(known, (20.0,) * 900, pace).mean == 20.0
+
+
+def test_an_outcome_comes_back_from_its_record() -> None:
+    """Memory, evidence and trail, to be replayed; and what is decided next is the same."""
+    pool = Watched()
+    pool.tick(0, leads=SAME_LEADS)
+    outcome = pool.run(poisson(2.0, 120))
+    again = from_json(WarmOutcome, json.loads(json.dumps(to_json(outcome), allow_nan=False)))
+    assert to_json(again) == to_json(outcome)
+    one, other = (Watched(size=pool.size, now=pool.now, memory=o.memory) for o in (outcome, again))
+    assert to_json(one.tick(10)) == to_json(other.tick(10))
+
+
+def test_an_outcome_is_told_with_the_figures_it_stands_on() -> None:
+    """And says what is not known as such."""
+    pool = Watched()
+    first = "\n".join(lines(pool.tick(0, leads=SAME_LEADS)))
+    assert "too few trials, or nothing to foresee" in first
+    told = "\n".join(lines(pool.run(poisson(2.0, 400))))
+    assert "claims in a lead time, dispersion" in told
+    assert "of the plain average's loss" in told
+    assert "lead time: 20.0 s on average, p90 20.0 s (5 seen)" in told
+    assert "wanted: unknown, no watch" in "\n".join(lines(pool.tick(Unknown("no watch"))))
