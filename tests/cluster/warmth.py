@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import urllib3
 import yaml
@@ -34,6 +34,9 @@ apiVersion: v1
 kind: ServiceAccount
 metadata: {{name: {HOME}, namespace: {HOME}}}
 """
+
+
+Pools: TypeAlias = Mapping[str, Mapping[str, float | str]]  # what the file says of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +81,15 @@ class Warmth:
             f"{r.verb} {r.resource}/{r.subresource}".rstrip("/") for r in ours if r.verb not in {"get", "list", "watch"}
         ]
 
-    def tell(self, pools: Mapping[str, Json]) -> None:
+    def tell(self, pools: Pools) -> None:
         """From now on the file has these warm pools."""
         fresh = self.config.with_suffix(".new")
-        fresh.write_text(yaml.safe_dump({"warm_pools": {"pools": dict(pools)}}))
+        fresh.write_text(yaml.safe_dump({"warm_pools": {"pools": {key: dict(told) for key, told in pools.items()}}}))
         fresh.replace(self.config)
 
 
 @contextmanager
-def warming(cluster: Cluster, pools: Mapping[str, Json]) -> Iterator[Warmth]:
+def warming(cluster: Cluster, pools: Pools) -> Iterator[Warmth]:
     """The scaler with these warm pools, under the ServiceAccount and the rights that ship, until the end."""
     mark, rights = cluster.audit.mark(), list(yaml.safe_load_all(RIGHTS.read_text()))
     cluster.api.apply(HOUSE)
@@ -95,7 +98,7 @@ def warming(cluster: Cluster, pools: Mapping[str, Json]) -> Iterator[Warmth]:
     page = f"http://127.0.0.1:{http}"
     command: list[str | Path] = [Path(sys.executable).with_name("scaler"), "serve", config, f"--keda=127.0.0.1:{keda}"]
     command += [f"--http=127.0.0.1:{http}", f"--kubeconfig={cluster.service_account(HOME, HOME)}", "--log-format=json"]
-    config.write_text(yaml.safe_dump({"warm_pools": {"pools": dict(pools)}}))
+    config.write_text(yaml.safe_dump({"warm_pools": {"pools": {key: dict(told) for key, told in pools.items()}}}))
     part = cluster.run(SCALER, command, ready=lambda: answers(f"{page}/readyz"), ports=[keda, http])
     try:
         yield Warmth(cluster, part, page, config, mark)
@@ -105,7 +108,8 @@ def warming(cluster: Cluster, pools: Mapping[str, Json]) -> Iterator[Warmth]:
         for right in rights:
             cluster.api.delete(cluster.api.path(right))
         cluster.namespaces.drop(HOME)
-        until(lambda: cluster.api.get(f"/api/v1/namespaces/{HOME}") is None or None)  # the next story has the same
+        home = f"/api/v1/namespaces/{HOME}"
+        until(lambda: cluster.api.get(home) is None or None, within=120.0)  # the next story has one of the same name
 
 
 def pool(cluster: Cluster, namespace: str, name: str = "python", *, pod: Document | None = None, **spec: Json) -> None:
@@ -141,6 +145,17 @@ def ready(cluster: Cluster, namespace: str, name: str = "python") -> int:
     status = found.get("status")
     value = status.get("readyReplicas") if isinstance(status, dict) else None
     return value if isinstance(value, int) else 0
+
+
+def filled(cluster: Cluster, namespace: str, least: int, *, within: float = 120.0) -> None:
+    """Wait until all that the pool is asked for are ready, and that they are so many at least."""
+
+    def there() -> bool | None:
+        """As many ready as the pool is asked for."""
+        asked = size(cluster, namespace)
+        return least <= asked == ready(cluster, namespace) or None
+
+    until(there, within=within)
 
 
 def becomes(cluster: Cluster, namespace: str, number: int, *, within: float = 60.0) -> None:

@@ -23,6 +23,7 @@ PAGE: Final = "500"  # objects of one answer to a list
 AGAIN: Final[Seconds] = 1.0  # between two tries
 ABSENT: Final[Seconds] = 15.0  # between two looks whether a kind has come to be served
 PATIENCE: Final[Seconds] = 15.0
+LASTS: Final = "60"  # seconds after which the server ends a watch: one that is silent for longer is broken
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
@@ -101,22 +102,37 @@ class Watches:
             await asyncio.sleep(wait)
 
     async def _once(self, kind: Kind) -> AsyncGenerator[Change, None]:
-        """A list, then watches for as long as one goes on where the one before it ended."""
+        """A list, then watches for as long as one goes on where the one before it ended.
+
+        One that breaks is taken up again at once, where it was; only when that fails as well is nothing known.
+        """
         listing = _Listing(self._api, kind)
         async for item in listing.items():
             yield Put(item)
         yield Listed(frozenset(listing.uids))
-        version = listing.version
+        version, broken = listing.version, False
         while True:
-            async with aclosing(self._watch(kind, version)) as events:
-                async for name, item in events:
-                    version = text(item, "metadata", "resourceVersion") or version
-                    if name != "BOOKMARK":
-                        yield Gone(item) if name == "DELETED" else Put(item)
+            try:
+                async with aclosing(self._watch(kind, version)) as events:
+                    async for name, item in events:
+                        version, broken = text(item, "metadata", "resourceVersion") or version, False
+                        if name != "BOOKMARK":
+                            yield Gone(item) if name == "DELETED" else Put(item)
+                broken = False
+            except ApiError:
+                if broken:
+                    raise
+                broken = True
 
     async def _watch(self, kind: Kind, version: str) -> AsyncGenerator[tuple[str, Mapping[str, Json]], None]:
         """The events of one watch, until the server ends it."""
-        query = {**kind.query, "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query = {
+            **kind.query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": LASTS,
+        }
         request = Request(method="GET", path=kind.value, query=query, within=PATIENCE)
         async for line in self._api.stream(request):
             event = parsed(line)
