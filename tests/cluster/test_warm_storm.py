@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+
+import pytest
 
 from scaler.controller.sandboxes.kinds import LAUNCH
 from tests.cluster.harness.api import labels, text
@@ -23,7 +24,7 @@ START: Document = {  # an agent in Go: it is ready after 2.7 s, more or less
 
 
 def test_a_storm_of_claims_misses_no_more_than_the_target(
-    sandboxes: Cluster, namespace: str, record_property: Callable[[str, object], None]
+    sandboxes: Cluster, namespace: str, request: pytest.FixtureRequest
 ) -> None:
     """From the first claim on, on a pool that has never seen one; what misses is what was not ready at once."""
     pool(sandboxes, namespace, pod=START)
@@ -38,7 +39,7 @@ def test_a_storm_of_claims_misses_no_more_than_the_target(
         low, high = interval(missed, CLAIMS)
         idle = scaler.metric("idle_seconds_total")
         told = f"{served}, {missed / CLAIMS:.2%} missed ({low:.2%} to {high:.2%}), {idle:g} idle sandbox-seconds"
-        record_property("storm", told)
+        request.config.get_terminal_writer().line(f"\n{told}")
         assert low <= TARGET, told
         assert _cold(sandboxes, namespace) == served["cold"]
         assert _taken_away(sandboxes, namespace, scaler.mark) == set()

@@ -102,11 +102,17 @@ def test_a_claim_that_is_seen_late_is_demand_all_the_same() -> None:
 def test_a_claim_waits_from_its_arrival_until_it_is_given_something() -> None:
     """Meanwhile the pool is not lowered, for what it would give up may be what the claim gets."""
     world = seen((Kind.CLAIM, Put(claim())))
-    assert world.ledger.waiting(KEY) == 1
+    assert world.ledger.waits(KEY, BORN + 1)
     world.take(Kind.SANDBOX, Put(sandbox(owner=OWN, ready=BORN)), BORN + 1)
-    assert world.ledger.waiting(KEY) == 0
+    assert not world.ledger.waits(KEY, BORN + 1)
     world.take(Kind.CLAIM, Gone(claim()), BORN + 2)
-    assert world.ledger.waiting(KEY) == 0
+    assert not world.ledger.waits(KEY, BORN + 2)
+
+
+def test_a_claim_that_cannot_be_served_does_not_keep_the_pool_up_for_ever() -> None:
+    """It names a label that agent-sandbox refuses, for instance, and stands there unserved."""
+    world = seen((Kind.CLAIM, Put(claim())))
+    assert not world.ledger.waits(KEY, BORN + 60)
 
 
 def test_a_claim_that_is_deleted_before_it_got_anything_is_booked_as_that() -> None:

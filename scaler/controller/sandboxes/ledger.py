@@ -22,6 +22,7 @@ from scaler.core.types import Instant, Seconds
 from scaler.sources.timing import Timing
 
 SEEN: Final[Seconds] = 2.0  # seen so soon after it was made, a sandbox was seen as it came
+PENDING: Final[Seconds] = 30.0  # a claim is given something within seconds, or is one that cannot be served
 WAITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)  # seconds
 SHORTEST: Final[Seconds] = 0.01  # of a start, which no rounding may take to nothing
 
@@ -96,7 +97,7 @@ class Ledger:
 
     def __init__(self, begun: Instant) -> None:
         self._begun = begun
-        self._waiting: Counter[PoolKey] = Counter()
+        self._waiting: dict[PoolKey, dict[str, Instant]] = {}
         self._books: dict[PoolKey, Book] = {}
         self._open: dict[str, _Open] = {}
         self._bindings: dict[str, Served] = {}  # by claim, of those that were not seen themselves yet
@@ -106,9 +107,9 @@ class Ledger:
         """The books of a pool."""
         return self._books.setdefault(key, Book())
 
-    def waiting(self, key: PoolKey) -> int:
-        """Claims of the pool that have not been given anything yet."""
-        return self._waiting[key]
+    def waits(self, key: PoolKey, now: Instant) -> bool:
+        """Whether a claim of the pool is about to be given something. One that has waited for long will not be."""
+        return any(now - arrived < PENDING for arrived in self._waiting.get(key, {}).values())
 
     def keep(self, keys: Collection[PoolKey]) -> None:
         """Close the books of all other pools."""
@@ -121,11 +122,12 @@ class Ledger:
         came = known is None and claim.created + 1.0 > self._begun  # the second that it says began before it came
         if known is None:
             known = self._open[claim.id.uid] = _opened(claim, now, live=came)
-            self._waiting[claim.key] += not claim.bypasses
+            if not claim.bypasses:
+                self._waiting.setdefault(claim.key, {})[claim.id.uid] = known.arrived
             if came and not claim.bypasses:
                 self.book(claim.key).fresh.arrivals += 1
         if (served := self._bindings.pop(claim.id.uid, None)) is not None:
-            self._settle(known, served)
+            self._settle(claim.id.uid, known, served)
         if claim.ready_at is not None and not known.timed:
             known.timed = True
             if known.live and not claim.bypasses:
@@ -137,7 +139,7 @@ class Ledger:
         known = self._open.pop(claim.id.uid, None)
         self._bindings.pop(claim.id.uid, None)
         if known is not None and known.served is None:
-            self._settle(known, Served.NOTHING)
+            self._settle(claim.id.uid, known, Served.NOTHING)
 
     def put_sandbox(self, sandbox: Sandbox, key: PoolKey | None, now: Instant) -> None:
         """A sandbox as it is now; ``key`` is the pool it is in or came from, None where that is not known."""
@@ -168,13 +170,13 @@ class Ledger:
         if known is None:
             self._bindings.setdefault(sandbox.claim, served)
         else:
-            self._settle(known, served)
+            self._settle(sandbox.claim, known, served)
 
-    def _settle(self, known: _Open, served: Served) -> None:
+    def _settle(self, uid: str, known: _Open, served: Served) -> None:
         if known.served is not None:
             return
         known.served = Served.BYPASS if known.bypasses and served is Served.COLD else served
-        self._waiting[known.key] -= not known.bypasses
+        self._waiting.get(known.key, {}).pop(uid, None)
         if known.live:
             self.book(known.key).served[known.served] += 1
 

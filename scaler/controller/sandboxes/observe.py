@@ -21,7 +21,7 @@ def observe(world: World, key: PoolKey, now: Instant) -> WarmObservation:
         size=_size(world, key, now),
         claims=fresh.arrivals if blind is None else Unknown(f"the claims cannot be seen: {blind}"),
         unschedulable=_stuck(world, key, now),
-        settled=_settled(world, key),
+        settled=_settled(world, key, now),
         leads=tuple(fresh.leads),
     )
 
@@ -74,9 +74,9 @@ def _stuck(world: World, key: PoolKey, now: Instant) -> Sample:
     return members if isinstance(members, Unknown) else Known(float(members.stuck), now)
 
 
-def _settled(world: World, key: PoolKey) -> bool | Unknown:
+def _settled(world: World, key: PoolKey, now: Instant) -> bool | Unknown:
     """Whether the pool has followed its last size, and no claim is about to take what a lower one would give up."""
     pool = world.pools.get(key)
     if pool is None or Kind.CLAIM in world.blind:
         return Unknown("the pool or its claims cannot be seen")
-    return pool.caught_up and world.ledger.waiting(key) <= 0
+    return pool.caught_up and not world.ledger.waits(key, now)

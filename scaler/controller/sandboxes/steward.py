@@ -191,6 +191,8 @@ class Steward:
         pool, outcome = self.world.pools[kept.spec.key], kept.outcome
         if outcome is None or isinstance(outcome.report, Unknown) or kept.writing is not None:
             return
+        if outcome.report < pool.size and self.world.ledger.waits(kept.spec.key, now):
+            return  # what a lower size gives up may be what the claim is about to get
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:
