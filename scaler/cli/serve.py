@@ -27,6 +27,7 @@ from scaler.cli.output import FAILED, fail, refuse
 from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
+from scaler.cli.warming import Means, Warming
 from scaler.cli.watcher import Watcher
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError
@@ -40,6 +41,7 @@ from scaler.live.charge import Charge
 from scaler.live.clock import Clock, SystemClock
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
+from scaler.live.office import Office
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
 from scaler.sources.reader import Sources, open_sources
@@ -102,6 +104,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
+        warm = _warming(asked, sources, keeper, clock, seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -117,6 +120,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             writes=disk.writes,
             hints=desk.counts,
             certificates=doors.standings,
+            warm=warm.standings,
             office=seat.office,
             deeds=charge.deeds,
             version=own_version(),
@@ -126,7 +130,8 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
         work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
         work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
-        code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
+        work += [warm.run(), *disk.work(registry, clock), _watch(sources, sparing, clock)]
+        code = await _until(ending.asked, *work)
     stop(code)
 
 
@@ -150,6 +155,11 @@ def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, 
 
 def _desk(keeper: Keeper) -> Desk:
     return Desk(keeper, share=lambda: keeper.settings.admission.pools_per_namespace)
+
+
+def _warming(asked: Asked, sources: Sources, keeper: Keeper, clock: Clock, office: Office) -> Warming:
+    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
+    return Warming(means, lambda: keeper.settings, clock, office)
 
 
 def _doors(places: Places, keeper: Keeper, clock: Clock) -> Doors:

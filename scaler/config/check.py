@@ -11,6 +11,7 @@ from scaler.config.problems import ConfigError, Problem, under
 from scaler.config.reading import Document, read_yaml
 from scaler.config.resolve import contradictions, resolve
 from scaler.config.settings import Settings, settings_of
+from scaler.config.warm import warm_keys, warm_spec
 
 
 def checked(text: str) -> Settings:
@@ -21,7 +22,7 @@ def checked(text: str) -> Settings:
     """
     document = read_yaml(text)
     settings = settings_of(document)
-    found = (*_pools(settings, document), *_unused_classes(settings, document))
+    found = (*_pools(settings, document), *_unused_classes(settings, document), *_warm_pools(settings, document))
     if found:
         raise ConfigError(found)
     return settings
@@ -38,6 +39,14 @@ def _pools(settings: Settings, document: Document) -> Iterator[Problem]:
             resolve(settings, key, TriggerMetadata())
         except ConfigError as error:
             yield from _placed(("pools", str(key)), error.problems, document)
+
+
+def _warm_pools(settings: Settings, document: Document) -> Iterator[Problem]:
+    for key in warm_keys(settings.warm_pools):
+        try:
+            warm_spec(settings.warm_pools, key, settings.mode)
+        except ConfigError as error:
+            yield from _placed(("warm_pools", "pools", str(key)), error.problems, document)
 
 
 def _unused_classes(settings: Settings, document: Document) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from scaler.config.knobs import DEFAULTS, Endpoint, Layer, PoolLayer, Query, Sec
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.config.reading import Document, read_yaml
 from scaler.config.tls import TlsSection
+from scaler.config.warm import WarmSection
 from scaler.core.policy import Mode
 
 _ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -115,6 +116,7 @@ class Settings(Section):
     defaults: Layer = Field(default=Layer(), description="What holds for every pool that does not say otherwise.")
     classes: dict[Name, Layer] = Field(default={}, description="Policies that many pools share, by name.")
     pools: dict[PoolName, PoolLayer] = Field(default={}, description="Pools, by NAMESPACE/NAME of their ScaledObject.")
+    warm_pools: WarmSection = Field(default=WarmSection(), description="Warm pools of agent-sandbox.")
 
 
 EMPTY: Final = Document({}, {})

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from scaler.sources.timing import Times
 from scaler.web.running import Running
+from scaler.web.warm import WarmPools
 
 
 def registry(running: Running) -> CollectorRegistry:
@@ -19,6 +20,7 @@ def registry(running: Running) -> CollectorRegistry:
     own = CollectorRegistry(auto_describe=False)
     ProcessCollector(registry=own)
     own.register(_Household(running))
+    own.register(WarmPools(running.warm, running.office))
     return own
 
 

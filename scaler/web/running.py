@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from scaler.live.history import History
 from scaler.live.loop import Counts
 from scaler.live.office import ALONE, Office
 from scaler.live.registry import Registry
+from scaler.live.warm import WarmStanding
 from scaler.live.writes import Writes
 from scaler.sources.health import Health
 
@@ -77,6 +78,7 @@ class Running:
         writes: each thing that is written to disk.
         hints: announcements of callers, by what became of them.
         certificates: how those of each door stand; none where both are plain.
+        warm: how each warm pool stands; none where none is sized.
         office: whether this is the replica that leads.
         deeds: what was done in the cluster.
         version: of this program.
@@ -95,6 +97,7 @@ class Running:
     writes: tuple[Writes, ...]
     hints: Callable[[], Mapping[str, int]]
     certificates: Callable[[], tuple[Standing, ...]] = tuple
+    warm: Callable[[], Iterable[WarmStanding]] = tuple
     office: Office = ALONE
     deeds: Deeds = field(default_factory=Deeds)
     version: str

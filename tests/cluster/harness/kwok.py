@@ -5,6 +5,7 @@ pod (Go durations, as ``1500ms``):
 
 - ``agent-scaler.test/ready-after``: it has an address at once and is Ready so much later. Without it, at once.
 - ``agent-scaler.test/ready-within``: at a random time between that and this.
+- ``agent-scaler.test/ready-lognormal``: instead of both, MU,SIGMA of the logarithm of its seconds, drawn anew for each.
 - ``agent-scaler.test/complete-after``: a Job's pod succeeds so long after it was Ready. Without it, never.
 - ``agent-scaler.test/gone-after``: deleted with grace, it is gone so much later. Without it, at once.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 from ipaddress import IPv4Network
 from pathlib import Path
+from statistics import NormalDist
 
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.ports import answers, free
@@ -27,6 +29,7 @@ ZONES = ("a", "b", "c")
 FAKE = ("kwok.x-k8s.io/node", "fake")
 READY_AFTER = "agent-scaler.test/ready-after"
 READY_WITHIN = "agent-scaler.test/ready-within"
+READY_LOGNORMAL = "agent-scaler.test/ready-lognormal"
 COMPLETE_AFTER = "agent-scaler.test/complete-after"
 GONE_AFTER = "agent-scaler.test/gone-after"
 
@@ -105,6 +108,8 @@ containerStatuses:
 {{ end }}
 """
 
+QUANTILES = [NormalDist().inv_cdf((i + 0.5) / 20) for i in range(20)]
+
 ALIVE: Document = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
 LEAVING: Document = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
 PENDING: Document = {"key": ".status.phase", "operator": "In", "values": ["Pending"]}
@@ -162,13 +167,20 @@ def _stages() -> list[Document]:
     not_ready: Document = _condition_is_not_true()
     later: Document = {"key": _annotation(READY_AFTER), "operator": "Exists"}
     at_once: Document = {"key": _annotation(READY_AFTER), "operator": "DoesNotExist"}
+    undrawn: Document = {"key": _annotation(READY_LOGNORMAL), "operator": "DoesNotExist"}
+    drawn: Document = {"key": _annotation(READY_LOGNORMAL), "operator": "Exists"}
     completes: Document = {"key": _annotation(COMPLETE_AFTER), "operator": "Exists"}
     return [
         _stage("node-ready", "Node", [not_ready], NODE_READY),
         _stage("node-heartbeat", "Node", [RUNNING], HEARTBEAT, _after("", milliseconds=600_000)),
-        _stage("pod-ready", "Pod", [ALIVE, PENDING, not_ready, at_once], ADDRESS + READY),
+        _stage("pod-ready", "Pod", [ALIVE, PENDING, not_ready, at_once, undrawn], ADDRESS + READY),
         _stage("pod-created", "Pod", [ALIVE, PENDING, HOMELESS, later], CREATED),
         _stage("pod-ready-later", "Pod", [ALIVE, PENDING, ADDRESSED, later], READY, _after(READY_AFTER, READY_WITHIN)),
+        _stage("pod-created-drawn", "Pod", [ALIVE, PENDING, HOMELESS, drawn], CREATED),
+        *(
+            _stage(f"pod-ready-drawn-{i}", "Pod", [ALIVE, PENDING, ADDRESSED, drawn], READY, _lognormal(z))
+            for i, z in enumerate(QUANTILES)
+        ),
         _stage("pod-completed", "Pod", [ALIVE, RUNNING, completes], COMPLETED, _after(COMPLETE_AFTER)),
         _stage("pod-gone", "Pod", [LEAVING], None, _after(GONE_AFTER)),
     ]
@@ -199,6 +211,12 @@ def _after(annotation: str, within: str = "", *, milliseconds: int = 0) -> Docum
     if within:
         delay["jitterDurationFrom"] = {"expressionFrom": _annotation(within)}
     return delay
+
+
+def _lognormal(z: float) -> Document:
+    """The delay of a lognormal distribution at this deviation; kwok picks at random among stages that all apply."""
+    drawn = f'{_annotation(READY_LOGNORMAL)} | split(",") | map(tonumber)'
+    return {"durationFrom": {"expressionFrom": f'{drawn} | (.[0] + ({z:.4f}) * .[1]) | exp | tostring + "s"'}}
 
 
 def _annotation(key: str) -> str:

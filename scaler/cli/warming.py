@@ -1,0 +1,119 @@
+"""The warm pools of ``scaler serve``: a connection to the API server, from the moment the file names any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import structlog
+
+from scaler.config.settings import Settings
+from scaler.core.types import Seconds
+from scaler.live.clock import Clock
+from scaler.live.office import Office
+from scaler.live.warm import WarmStanding
+
+if TYPE_CHECKING:
+    from scaler.controller.api import Api
+    from scaler.controller.pen import Pen
+    from scaler.controller.sandboxes.steward import Config, Steward, Ways
+    from scaler.controller.sandboxes.warden import Ask
+
+AGAIN: Final[Seconds] = 5.0  # between two looks whether there is something to do, or a way to do it
+Work: TypeAlias = Coroutine[None, None, None]
+LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What it works with.
+
+    Attributes:
+        kubeconfig: the way to the API server; None is the ServiceAccount of our pod.
+        key: the key that orders to agents are signed with; without one no claimed sandbox is guarded, for none could
+            be released.
+        ask: asks agents what they do.
+    """
+
+    kubeconfig: Path | None
+    key: Path | None
+    ask: Ask
+
+
+class Warming:
+    """Sizes the warm pools of the settings in force, and looks after the sandboxes that were claimed from them."""
+
+    def __init__(self, means: Means, settings: Callable[[], Settings], clock: Clock, office: Office) -> None:
+        self._means, self._settings = means, settings
+        self._clock, self._office = clock, office
+        self._steward: Steward | None = None
+
+    def standings(self) -> Iterable[WarmStanding]:
+        """How each warm pool stands."""
+        return () if self._steward is None else self._steward.standings()
+
+    async def run(self) -> None:
+        """Wait until the file names a warm pool, then keep it and those that follow, until cancelled."""
+        while not self._settings().warm_pools.pools:
+            await self._clock.sleep_until(self._clock.now() + AGAIN)
+        from scaler.controller.api import ConnectError
+        from scaler.controller.orders import KeyFileError
+
+        while True:
+            try:
+                await self._keep()
+            except (ConnectError, KeyFileError) as error:
+                LOG.warning("warm pools cannot be kept", why=f"{error}; see --kubeconfig and --drain-key")
+            await self._clock.sleep_until(self._clock.now() + AGAIN)
+
+    def _config(self) -> Config:
+        from scaler.controller.sandboxes.steward import Config
+
+        settings = self._settings()
+        return Config(settings.warm_pools, settings.mode)
+
+    async def _keep(self) -> None:
+        from scaler.controller.api import open_api
+        from scaler.controller.pen import Pen
+        from scaler.controller.sandboxes.steward import Steward
+
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(open_api(self._means.kubeconfig))
+            pen = Pen(api, self._office)
+            ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
+            self._steward = Steward(ways, self._config, self._clock, self._office)
+            guarding = await self._guarding(stack, pen, self._steward)
+            async with asyncio.TaskGroup() as group:
+                for work in (self._steward.run(), *guarding):
+                    group.create_task(work)
+
+    async def _guarding(self, stack: AsyncExitStack, pen: Pen, steward: Steward) -> tuple[Work, ...]:
+        """What runs for the sandboxes that were claimed."""
+        if self._means.key is None:
+            return ()
+        from scaler.controller.gates import open_gates
+        from scaler.controller.orders import read_signer
+        from scaler.controller.sandboxes.budgets import Budgets
+        from scaler.controller.sandboxes.warden import Hands, Warden
+
+        gates = await stack.enter_async_context(open_gates(read_signer(self._means.key), self._clock))
+        warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.ahead, self._clock)
+        return warden.run(), Budgets(steward.world, pen, self._clock).run()
+
+
+def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
+    """How the steward sees the cluster, writes sizes and tells people."""
+    from scaler.controller.events import Events
+    from scaler.controller.sandboxes.feed import Watches
+    from scaler.controller.sandboxes.kinds import Kind
+    from scaler.controller.sandboxes.steward import Ways
+    from scaler.controller.sandboxes.teller import PoolEvents
+    from scaler.controller.sandboxes.world import NEEDED
+    from scaler.controller.sandboxes.writer import ScaleWriter
+
+    kinds = tuple(Kind) if guarding else NEEDED
+    return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)
