@@ -69,11 +69,13 @@ class Soak:
     """What a run came to: cores, KiB a pool at its beginning and end, and calls of GetMetrics.
 
     Attributes:
+        began: the instant at which it was warm, in seconds since the epoch.
         answered: good answers a second.
         p99: seconds until an answer came, good or bad.
         ready: seconds from the start until it said that it was ready, where that was asked.
     """
 
+    began: float
     cores: float
     memory: tuple[float, float]
     answered: float
@@ -103,8 +105,11 @@ def run_for(minutes: float) -> Iterator[Result]:
         idle = asyncio.run(reference())
         for name in ("pods", "pages"):
             with TemporaryDirectory() as folder:
-                began, soak = time() + WARM_UP, asyncio.run(soaked(name, Path(folder), minutes * 30))
-                yield from results(name, soak, idle, ticks(Path(folder) / "journal", began))
+                soak = asyncio.run(soaked(name, Path(folder), minutes * 30))
+                ticked = ticks(Path(folder) / "journal", soak.began)
+                if not ticked.apart:
+                    raise CannotMeasureError("no pool was ticked twice while it was asked; the machine is too busy")
+                yield from results(name, soak, idle, ticked)
     except TrafficError as error:
         raise CannotMeasureError(f"{error}; the machine may be too busy") from error
 
@@ -160,10 +165,11 @@ async def soaked(name: str, folder: Path, seconds: float) -> Soak:
 async def measured(process: Process, traffic: Traffic, seconds: float) -> Soak:
     """What the process uses while it is asked."""
     traffic.forget()
-    before = Usage.of(process.pid)
+    began, before = time(), Usage.of(process.pid)
     await visits(traffic, SCALED_OBJECTS * VISITS, seconds)
     after, answers = Usage.of(process.pid), traffic.answers["GetMetrics"]
     return Soak(
+        began=began,
         cores=after.cores(before),
         memory=(before.memory / POOLS, after.memory / POOLS),
         answered=(len(answers.took) - answers.failed) / (after.at - before.at),

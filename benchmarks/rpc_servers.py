@@ -1,6 +1,7 @@
 """The two servers that ``bench_rpc`` compares: ``python -m benchmarks.rpc_servers door|idle``.
 
-Each listens on a free port of loopback, prints it, and serves until its standard input ends.
+Each listens on a free port of loopback, prints it, and serves until its standard input ends, in a process that is set
+up as ``scaler serve`` sets itself up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
+from scaler.cli.interpreter import serve_well
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import PoolKey, PoolSpec, PrometheusQuery
 from scaler.core.memory import Memory
@@ -133,4 +135,4 @@ async def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    serve_well(main(sys.argv[1]))

@@ -25,8 +25,7 @@ GIVES_WAY: Final[Seconds] = 0.0005
 def serve_well(work: Coroutine[None, None, None]) -> None:
     """Serve in this process, until the work is done.
 
-    Each call of KEDA's takes several turns of the event loop. With the interpreter's own, which is written in Python, a
-    call that does nothing took 184 us of CPU, and 134 us with this one.
+    Each call of KEDA's takes several turns of the event loop, and those of the interpreter's own are run in Python.
     """
     gc.set_threshold(*SEARCHES)
     sys.setswitchinterval(GIVES_WAY)
