@@ -6,7 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+
+from scaler.core.types import Instant
 
 LONGEST = 1 << 20  # bytes of one line
 POLICY = """\
@@ -40,6 +43,7 @@ class Request:
         decision: the authorizer's word, ``allow`` or ``forbid``; empty where it was not asked.
         reason: why it said so: the binding and the role.
         agent: the program that asked.
+        at: when it came in.
     """
 
     verb: str
@@ -54,6 +58,7 @@ class Request:
     decision: str
     reason: str
     agent: str
+    at: Instant = 0.0
 
 
 class AuditLog:
@@ -83,6 +88,7 @@ class AuditLog:
 
 def _request(event: dict[str, dict[str, str]]) -> Request:
     about, annotations = event.get("objectRef", {}), event.get("annotations", {})
+    said: object = event.get("requestReceivedTimestamp")
     return Request(
         verb=str(event["verb"]),
         user=event["user"]["username"],
@@ -96,4 +102,5 @@ def _request(event: dict[str, dict[str, str]]) -> Request:
         decision=annotations.get("authorization.k8s.io/decision", ""),
         reason=annotations.get("authorization.k8s.io/reason", ""),
         agent=str(event.get("userAgent", "")),
+        at=datetime.fromisoformat(said).timestamp() if isinstance(said, str) else 0.0,
     )
