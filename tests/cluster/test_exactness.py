@@ -6,8 +6,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from scaler.config.pool import PoolKey
+from scaler.core.types import Instant
+from scaler.live.clock import SystemClock
+from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.dictated import Dictated, dictated
 from tests.cluster.harness.landing import Replicas, followed
@@ -16,11 +20,9 @@ from tests.cluster.harness.shipped import HOME, Shipped, shipped
 
 PLURAL = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 AROUND_300 = (300, 301, 300, 299, 300)  # steps that a tolerance of a tenth would swallow
-LOOKED_UP = (
-    8  # times that our door looks a pool up while the HPA asks twice and KEDA polls twice, for number and activity
-)
-
-
+LOOKUPS = 2  # of one question at our door: the number, and whether the pool is active
+POLL = Scaled(name="").poll
+ASKED = 2  # times by the HPA, until it writes what it is told; up to the write as the API server received it
 TERM = 8  # targets of one leader
 # Switched off the scaler answers the replicas that it reads.
 LED = """\
@@ -45,27 +47,53 @@ def walk(seed: int, steps: int, most: int) -> Iterator[int]:
         yield at
 
 
-async def lands(door: Dictated, key: PoolKey, replicas: Replicas, target: int) -> None:
-    """Say a number, and see the workload go there: straight, and before anybody has asked more than twice."""
-    before, begun = replicas.seen[-1], len(replicas.seen)
-    door.say(key, target)
-    await replicas.reaches(target)
-    asked = door.board.since[key]
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A number that was said and reached, when it was said, and when it was looked up from then on."""
+
+    said: Instant
+    looked: list[Instant]
+
+    def asked(self, writes: list[Instant]) -> float:
+        """How often the HPA had asked, at least, when it was written: KEDA's own polls look it up as well."""
+        written = next(write for write in writes if write > self.said)
+        polls = 1 + (written - self.said) // POLL
+        return sum(look <= written for look in self.looked) / LOOKUPS - polls
+
+
+async def lands(door: Dictated, key: PoolKey, replicas: Replicas, target: int) -> Landing | None:
+    """Say a number, and see the workload go there, and nowhere else. None where KEDA waits for its cooldown."""
+    before, begun, said = replicas.seen[-1], len(replicas.seen), SystemClock().now()
+    looked = door.say(key, target)
+    await replicas.reaches(target, within=90.0)
     through_one = {1} if 0 in {before, target} else set()  # KEDA wakes one, and the HPA's least is one
     assert set(replicas.seen[begun:]) <= {before, target} | through_one
-    assert asked <= LOOKED_UP or 0 in {before, target}  # to zero KEDA waits for its cooldown
+    return None if 0 in {before, target} else Landing(said, looked)
 
 
-async def walked(cluster: Cluster, namespace: str, door: Dictated, scaled: Scaled, targets: list[int]) -> int:
-    """Scale one workload through the targets. The value is how many there were."""
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What has become of one workload's targets: how many there were, and how those that were not zero were reached."""
+
+    key: PoolKey
+    targets: int
+    landings: list[Landing]
+
+    def most_asked(self, requests: list[Request]) -> float:
+        """How often the HPA asked for a number before it wrote it, at the most."""
+        writes = [r.received for r in requests if (r.namespace, r.name) == self.key]
+        return max((landing.asked(writes) for landing in self.landings), default=0.0)
+
+
+async def walked(cluster: Cluster, namespace: str, door: Dictated, scaled: Scaled, targets: list[int]) -> Walk:
+    """Scale one workload through the targets."""
     key = PoolKey(namespace, scaled.name)
     door.say(key, 0)
     await asyncio.to_thread(cluster.api.apply, scaled.documents(), namespace=namespace)
     async with followed(cluster.admin, PLURAL[scaled.kind], namespace, scaled.name) as replicas:
         await replicas.reaches(0)
-        for target in targets:
-            await lands(door, key, replicas, target)
-    return len(targets)
+        landings = [await lands(door, key, replicas, target) for target in targets]
+    return Walk(key, len(targets), [landing for landing in landings if landing is not None])
 
 
 @asynccontextmanager
@@ -79,7 +107,7 @@ async def led(cluster: Cluster, namespace: str) -> AsyncIterator[Shipped]:
         await asyncio.to_thread(stack.close)
 
 
-async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets: list[int]) -> int:
+async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets: list[int]) -> Walk:
     """Scale one workload through the targets, with a leader for every eight: one is told to end, the next killed."""
     scaler.tell("replicas", 0)
     scaled = Scaled(name="led", address=scaler.service.address)
@@ -93,7 +121,7 @@ async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets
             scaler.tell("replicas", target)
             await replicas.reaches(target, within=90.0)
             assert set(replicas.seen[begun:]) <= {before, target} | ({1} if 0 in {before, target} else set())
-    return len(targets)
+    return Walk(PoolKey(namespace, "led"), len(targets), [])
 
 
 def killed(scaler: Shipped) -> None:
@@ -110,6 +138,7 @@ def handed_over(scaler: Shipped) -> None:
 
 async def test_every_target_lands_exactly(keda: Cluster, namespace: str) -> None:
     """Two hundred up to 500 for a Deployment; forty each for a StatefulSet, a push trigger, and replicas of ours."""
+    mark = keda.audit.mark()
     async with dictated() as door, led(keda, namespace) as scaler:
         stories = {
             Scaled(name="pulled", address=door.address): [*AROUND_300, *walk(seed=1, steps=195, most=500)],
@@ -118,4 +147,7 @@ async def test_every_target_lands_exactly(keda: Cluster, namespace: str) -> None
         }
         walks = [walked(keda, namespace, door, scaled, targets) for scaled, targets in stories.items()]
         walks.append(walked_under_changing_leaders(scaler, namespace, [*walk(seed=4, steps=40, most=60)]))
-        assert await asyncio.gather(*walks) == [200, 40, 40, 40]
+        ended = await asyncio.gather(*walks)
+    assert [walk.targets for walk in ended] == [200, 40, 40, 40]
+    scaled = [r for r in keda.audit.since(mark) if (r.verb, r.subresource) == ("update", "scale")]
+    assert max(walk.most_asked(scaled) for walk in ended) <= ASKED

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.cluster.harness.api import Put, open_api, text
 from tests.cluster.harness.cluster import Cluster
@@ -77,9 +78,14 @@ class Queue:
         told = {"waiting": self.waiting, "running": self.running, "unfinished": self.waiting + self.running}
         self.pages.answers[f"/{self.name}"] = json.dumps(told)
 
-    async def over(self) -> bool | None:
-        """Every task is done."""
-        return self.done == TASKS or None
+    async def over(self) -> None:
+        """Return when every task is done; on a slow machine that takes long, but it goes on."""
+        while self.done < TASKS:
+            await eventually(partial(self._more_than, self.done), within=120.0)
+
+    async def _more_than(self, done: int) -> bool | None:
+        """Another task is done."""
+        return self.done > done or None
 
 
 def scaled_job(name: str, address: str) -> Document:
@@ -152,7 +158,7 @@ async def test_each_of_five_hundred_tasks_gets_one_job(keda: Cluster, namespace:
         working = [asyncio.create_task(work(keda, namespace, queue)) for queue in queues]
         await asyncio.gather(*(arrive(queue) for queue in queues))
         for queue in queues:
-            await eventually(queue.over, within=240.0)
+            await queue.over()
         for task in working:
             task.cancel()
         await asyncio.wait(working)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from scaler.core.types import Instant
+
 LONGEST = 1 << 20  # bytes of one line
 POLICY = """\
 apiVersion: audit.k8s.io/v1
@@ -41,7 +43,8 @@ class Request:
         decision: the authorizer's word, ``allow`` or ``forbid``; empty where it was not asked.
         reason: why it said so: the binding and the role.
         agent: the program that asked.
-        at: when it was answered, in seconds since the epoch.
+        received: when it came in, in seconds since the epoch.
+        at: when it was answered.
     """
 
     verb: str
@@ -56,7 +59,8 @@ class Request:
     decision: str
     reason: str
     agent: str
-    at: float
+    received: Instant = 0.0
+    at: Instant = 0.0
 
 
 class AuditLog:
@@ -99,5 +103,10 @@ def _request(event: dict[str, dict[str, str]]) -> Request:
         decision=annotations.get("authorization.k8s.io/decision", ""),
         reason=annotations.get("authorization.k8s.io/reason", ""),
         agent=str(event.get("userAgent", "")),
-        at=datetime.fromisoformat(str(event["stageTimestamp"])).timestamp(),
+        received=_instant(event.get("requestReceivedTimestamp")),
+        at=_instant(event.get("stageTimestamp")),
     )
+
+
+def _instant(stamp: object) -> Instant:
+    return datetime.fromisoformat(stamp).timestamp() if isinstance(stamp, str) else 0.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from scaler.config.pool import PoolKey
+from scaler.core.types import Instant
 from scaler.external.desk import Desk
 from scaler.external.listener import listening
 from scaler.external.server import ExternalScaler
@@ -20,15 +20,16 @@ REFRESH = 5.0  # seconds between two evaluations, as live ones
 
 
 class Asked(Board):
-    """A board that knows how often each pool has been looked up since its number was changed."""
+    """A board that knows when each pool has been looked up since its number was changed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.since: Counter[PoolKey] = Counter()
+        self.since: dict[PoolKey, list[Instant]] = {}
+        self._clock = SystemClock()
 
     def get(self, key: PoolKey) -> Posted | None:
-        """As every board, and counted."""
-        self.since[key] += 1
+        """As every board, and noted."""
+        self.since.setdefault(key, []).append(self._clock.now())
         return super().get(key)
 
 
@@ -45,11 +46,12 @@ class Dictated:
     _said: dict[PoolKey, int] = field(default_factory=dict)
     _clock: SystemClock = field(default_factory=SystemClock)
 
-    def say(self, key: PoolKey, replicas: int) -> None:
-        """From now on this is the pool's target."""
+    def say(self, key: PoolKey, replicas: int) -> list[Instant]:
+        """From now on this is the pool's target. The value will have every time at which it is looked up."""
         self._said[key] = replicas
-        self.board.since[key] = 0
+        looked = self.board.since[key] = []
         self.board.publish(key, at_work(replicas, self._clock.now()))
+        return looked
 
     async def keep_fresh(self) -> None:
         """Evaluate every pool again and again: what is old is not reported."""
