@@ -1,4 +1,4 @@
-"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its shipped rights."""
+"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its own rights."""
 
 from __future__ import annotations
 
@@ -245,10 +245,10 @@ class Story:
             if request.namespace == self.namespace and request.resource == "pods":
                 yield request
 
-    def removals(self) -> tuple[int, int]:
-        """Pods that are gone by a deletion or an eviction, and how often one was refused; trials left out."""
+    def removals(self, pool: str = "") -> tuple[int, int]:
+        """Pods of a pool, or of all, that a deletion or an eviction took, and how often one was refused."""
         gone, denied = set(), 0
-        for request in filter(_removes, self.requests()):
+        for request in (r for r in self.requests() if _removes(r) and r.name.startswith(pool)):
             if request.status < 300:
                 gone.add(request.name)
             denied += request.status in {403, 429}
