@@ -66,16 +66,16 @@ class Mirror(Generic[T]):
         return None
 
     def put(self, found: Mapping[str, Json]) -> T:
-        """Take in an object as it is now, unless a later version is known; returns what is known then."""
-        uid, late = text(found, "metadata", "uid"), version(found)
-        if uid not in self._facts or late >= self._versions[uid]:
-            self._facts[uid], self._versions[uid] = self._read(found), late
-        return self._facts[uid]
+        """Take in an object as it is now, unless a later version is known; returns what it says."""
+        uid, late, facts = text(found, "metadata", "uid"), version(found), self._read(found)
+        known = self._versions.get(uid)
+        if known is None or late > known or (late == known and uid in self._facts):
+            self._facts[uid], self._versions[uid] = facts, late
+        return self._facts.get(uid, facts)
 
     def drop(self, uid: str) -> None:
-        """Forget one that is no more."""
+        """Forget one that is no more. What comes late of it is left out, until all is listed again."""
         self._facts.pop(uid, None)
-        self._versions.pop(uid, None)
 
     async def follow(self) -> None:
         """List and watch, until cancelled, whatever becomes of the API server."""
@@ -109,8 +109,9 @@ class Mirror(Generic[T]):
                 break
             query["continue"] = more
         self.lists += 1
-        for uid in self._facts.keys() - seen:
+        for uid in self._versions.keys() - seen:
             self.drop(uid)
+            del self._versions[uid]
         return text(answer, "metadata", "resourceVersion")
 
     async def _watch(self, since: str) -> str:
@@ -129,7 +130,9 @@ class Mirror(Generic[T]):
             return
         self.events += 1
         if kind == "DELETED":
-            self.drop(text(found, "metadata", "uid"))
+            uid = text(found, "metadata", "uid")
+            self.drop(uid)
+            self._versions[uid] = version(found)
         else:
             self.put(found)
 

@@ -1,4 +1,4 @@
-"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its shipped rights."""
+"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its own rights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 from scaler.config.pool import PoolKey
 from scaler.controller.names import GATE_PORT, PHASE
-from scaler.controller.orders import Signer
+from scaler.controller.orders import Signer, key_set
 from scaler.core.idle import EDGES
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace
@@ -77,7 +77,9 @@ def guarded(cluster: Cluster) -> Iterator[Guarded]:
     folder = cluster.folder / "controller"
     folder.mkdir(exist_ok=True)
     key = folder / "drain.pem"
-    key.write_text(Signer.new().pem())
+    signer = Signer.new()
+    key.write_text(signer.pem())
+    (folder / "keys.json").write_text(key_set([signer.jwk()]))
     cluster.api.apply([*made, *guards])
     try:
         cluster.mount(HOME, HOME, folder)
@@ -243,10 +245,10 @@ class Story:
             if request.namespace == self.namespace and request.resource == "pods":
                 yield request
 
-    def removals(self) -> tuple[int, int]:
-        """Pods that are gone by a deletion or an eviction, and how often one was refused; trials left out."""
+    def removals(self, pool: str = "") -> tuple[int, int]:
+        """Pods of a pool, or of all, that a deletion or an eviction took, and how often one was refused."""
         gone, denied = set(), 0
-        for request in filter(_removes, self.requests()):
+        for request in (r for r in self.requests() if _removes(r) and r.name.startswith(pool)):
             if request.status < 300:
                 gone.add(request.name)
             denied += request.status in {403, 429}
@@ -289,7 +291,7 @@ def story(guards: Guarded, title: str) -> Iterator[Story]:
     begun = cluster.audit.mark()
     try:
         with ExitStack() as stack:
-            fleet = stack.enter_context(crew(cluster, namespace))
+            fleet = stack.enter_context(crew(cluster, namespace, keys=guards.folder / "keys.json"))
             told = Story(guards, namespace, fleet, begun)
             stack.callback(told.end)
             yield told
