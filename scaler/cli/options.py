@@ -26,7 +26,21 @@ Identity: TypeAlias = Annotated[
     str | None, typer.Option(metavar="POD", envvar="POD_NAME", help="With --lease: our pod; else the host's name.")
 ]
 Kubeconfig: TypeAlias = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="With --lease: the way to the API server, where we are no pod.")
+    Path | None,
+    typer.Option(metavar="FILE", help="With --lease or --control: the way to the API server, where we are no pod."),
+]
+Control: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="Drain and protect the pods of ScaledObjects whose scalerAddress is this one."
+    ),
+]
+DrainKey: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With --control: the Ed25519 key, as PEM, that signs drain orders.")
+]
+Namespace: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="With --control: where ScaledObjects are looked for; may be given again. Without it everywhere."),
 ]
 Format: TypeAlias = Annotated[
     LogFormat, typer.Option(help="How log lines look; auto is console on a terminal and JSON elsewhere.")

@@ -13,10 +13,11 @@ from typing import Final, TypeAlias
 import structlog
 from aiohttp import web
 
+from scaler.cli import controlling
 from scaler.cli.config import read
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.doors import Doors, Places
-from scaler.cli.ending import Ending, leave
+from scaler.cli.ending import Ending, stop
 from scaler.cli.follower import Follower
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.interpreter import serve_well
@@ -35,6 +36,7 @@ from scaler.external.desk import Desk
 from scaler.external.reception import Reception, receiving
 from scaler.external.server import ExternalScaler
 from scaler.live.certificates import CertificateError
+from scaler.live.charge import Charge
 from scaler.live.clock import Clock, SystemClock
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
@@ -67,6 +69,7 @@ class Asked:
     places: Places
     folders: Folders
     candidacy: Candidacy
+    control: controlling.Asked
 
 
 def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
@@ -94,8 +97,10 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
-        board = LoggedBoard(seat.office)
-        ticker, doors = Ticker(board, witness=disk.journal, office=seat.office), _doors(asked.places, keeper, clock)
+        board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
+        charge = Charge(registry, board, seat.office, clock)
+        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
+        ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
@@ -114,18 +119,16 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             hints=desk.counts,
             certificates=doors.standings,
             office=seat.office,
+            deeds=charge.deeds,
             version=own_version(),
         )
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
-        pages = _pages(running, doors, desk)
-        http = served(pages, *_split("--http", asked.places.http), certificates=doors.http)
+        http = served(_pages(running, doors, desk), *_split("--http", asked.places.http), certificates=doors.http)
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
-        begin = partial(_begin_anew, registry, ticker, sources, clock)
-        work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
-        work += [follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
-        code = await _until(ending.asked, *work, Watcher(sources.health, sparing).watch(clock))
-    LOG.info("stopped")
-    leave(code)
+        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
+        work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
+        code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
+    stop(code)
 
 
 def _pages(running: Running, doors: Doors, desk: HintDesk) -> web.Application:
@@ -140,6 +143,10 @@ def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clo
     for pool in registry:
         ticker.forget(pool.spec.key)
     registry.begin_anew(clock.now())
+
+
+def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, None, None]:
+    return Watcher(sources.health, sparing).watch(clock)
 
 
 def _desk(keeper: Keeper) -> Desk:

@@ -25,11 +25,12 @@ from scaler.config.fields import (
     refusal,
 )
 from scaler.config.path import JsonPath
-from scaler.config.pool import JobStrategy
+from scaler.config.pool import Guard, JobStrategy
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.types import Signal
 
 DEFAULTS: Final = Policy()
+WATCHED: Final = ("deployments", "statefulsets")  # whose pods the controller knows how to drain
 
 Count = Annotated[int, Field(strict=True, ge=0, le=PODS_MOST)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -72,6 +73,11 @@ class Knobs(Section):
         default=DEFAULTS.guarantee,
         description="protected: a pod leaves only after its gate has closed on an idle agent; "
         "best-effort: the target falls by idle pods, and the workload's controller picks who goes.",
+    )
+    guard: Guard = Field(
+        default=Guard.DENY,
+        description="What the delete guard does with whoever deletes a pod that is not drained: deny refuses it, "
+        "audit lets it pass, warns and counts.",
     )
     workload: Workload = Field(
         default=DEFAULTS.workload, description="What makes the pods, which decides who can leave."
@@ -180,13 +186,29 @@ ReplicasOrText = Annotated[
 
 
 class PodsSection(Section):
-    """How the pods are asked one by one."""
+    """How the pods are asked one by one: at addresses that are listed here, or at those of a workload's pods."""
 
-    activity: tuple[Url, ...] = Field(
+    activity: tuple[Url, ...] | None = Field(
+        default=None,
         min_length=1,
         description="One base URL for each pod; GET URL/activity answers what runs there. {namespace} and {name} "
         "become the pool's.",
     )
+    workload: WorkloadPath | None = Field(
+        default=None,
+        description="The workload in the pool's namespace whose pods the controller watches (serve --control): "
+        "deployments/NAME or statefulsets/NAME. {name} becomes the pool's.",
+        examples=["deployments/{name}"],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        """Pods are at one kind of place."""
+        if (self.activity is None) == (self.workload is None):
+            raise refusal("must have activity or workload", "keep one of the two")
+        if self.workload is not None and self.workload.split("/")[0] not in WATCHED:
+            raise refusal(f"workload must be of {' or '.join(WATCHED)}", "write it as in deployments/{name}")
+        return self
 
 
 class Day(enum.StrEnum):

@@ -100,9 +100,53 @@ class ActivityEndpoints:
     urls: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedPods:
+    """The pods of a workload of ``apps/v1``, which the controller watches and whose agents it asks where they are.
+
+    ``kind`` is ``deployments`` or ``statefulsets``; the workload is in the namespace of its pool.
+    """
+
+    pool: PoolKey
+    kind: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Where the API server has the workload."""
+        return f"/apis/apps/v1/namespaces/{self.pool.namespace}/{self.kind}/{self.name}"
+
+
 SignalSource: TypeAlias = PrometheusQuery | JsonNumber | LiveScale
 Call: TypeAlias = PrometheusQuery | Page  # sources that share it are answered together
-PodSource: TypeAlias = ActivityEndpoints
+PodSource: TypeAlias = ActivityEndpoints | WatchedPods
+
+
+class Guard(enum.StrEnum):
+    """What the delete guard does with whoever deletes a pod that is not drained.
+
+    ``deny`` refuses it; ``audit`` lets it pass, warns and counts: for a pool that is being moved under the guard.
+    """
+
+    DENY = "deny"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the cluster says of a pool: the bounds in its ScaledObject or ScaledJob, and what this scales.
+
+    Attributes:
+        workload: plural and name of a workload of ``apps/v1``; None for Jobs, and for kinds whose pods nobody watches.
+        ordinals_start: the first ordinal of a StatefulSet.
+        strategy: of a ScaledJob.
+    """
+
+    least: int
+    most: int
+    workload: tuple[str, str] | None = None
+    ordinals_start: int = 0
+    strategy: JobStrategy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +177,7 @@ class PoolSpec:
         replicas: where the workload's live ``spec.replicas`` is read; None where the pods that answer are the count.
         replicas_behind: how long before it was read a number of replicas may have been true.
         job_strategy: set for a ScaledJob, None for a ScaledObject.
+        guard: of watched pods under the drain protocol, what their delete guard does.
         schedule: windows in which a number of pods is asked for ahead of the work.
         origin: for each setting, by its key in the configuration, the layer that decided it: ``default``,
             ``config defaults``, ``class NAME``, ``pool``, ``trigger metadata``, ``sources`` or ``kill switch``.
@@ -146,5 +191,6 @@ class PoolSpec:
     replicas: SignalSource | None
     replicas_behind: Seconds = 0.0
     job_strategy: JobStrategy | None
+    guard: Guard = Guard.DENY
     schedule: tuple[ScheduleRule, ...]
     origin: Mapping[str, str]

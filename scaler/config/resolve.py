@@ -9,14 +9,21 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from scaler.config.fields import fill
-from scaler.config.knobs import DEFAULTS, Day, Endpoint, Knobs, Layer, PoolLayer, Query, Scale, Source, Window
+from scaler.config.knobs import (
+    DEFAULTS,
+    Day,
+    Knobs,
+    Layer,
+    PodsSection,
+    PoolLayer,
+    Scale,
+    Source,
+    Window,
+)
 from scaler.config.metadata import TriggerMetadata
-from scaler.config.path import filled, steps
 from scaler.config.pool import (
-    ActivityEndpoints,
+    Found,
     JsonNumber,
-    LiveScale,
     PoolKey,
     PoolSpec,
     PrometheusQuery,
@@ -24,8 +31,9 @@ from scaler.config.pool import (
     SignalSource,
 )
 from scaler.config.problems import ConfigError, Problem, shown, suggest
+from scaler.config.reader import Reader
 from scaler.config.settings import Settings, Sources
-from scaler.core.policy import Mode, Policy, PolicyError
+from scaler.core.policy import Mode, Policy, PolicyError, Workload
 from scaler.core.types import Seconds, Signal
 
 _WORK: Final = (Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS)  # each says how much there is to do
@@ -35,32 +43,35 @@ _DAYS: Final = tuple(Day)
 _NOT_KNOBS: Final = frozenset({"pool", "class_"})
 
 
-def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata) -> PoolSpec:
+def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata, found: Found | None = None) -> PoolSpec:
     """What holds for the pool ``key`` whose trigger says ``metadata`` (``TriggerMetadata()`` where there is none).
+
+    ``found`` is what its ScaledObject says: its bounds go before all others, for the HPA has no other ones, and its
+    workload is watched and counted where nothing else says where pods and replicas are.
 
     Raises:
         ConfigError: the class does not exist, the layers contradict each other, or nothing says how much work or how
             many replicas there are.
     """
     class_name, class_origin = _class_of(settings, key, metadata)
-    layered = _merge(_layers(settings, key, class_name, metadata))
-    reader = _Reader(settings.sources, key)
-    policy, found = _policy(settings, layered)
+    layered = _merge(_all_layers(settings, key, class_name, metadata, found))
+    reader = Reader(settings.sources, key)
+    policy, problems = _policy(settings, layered)
     signals = reader.signals(layered.layer.signals)
-    replicas = reader.source("replicas", layered.layer.replicas)
-    found += (*reader.problems, *_blind(layered.layer))
-    if found:
-        raise ConfigError(found)
-    pods = layered.layer.pods
+    replicas = reader.source("replicas", _replicas(layered.layer))
+    problems += (*reader.problems, *_blind(layered.layer))
+    if problems:
+        raise ConfigError(problems)
     return PoolSpec(
         key=key,
         class_name=class_name,
         policy=policy,
         signals=MappingProxyType(signals),
-        pods=None if pods is None else ActivityEndpoints(urls=tuple(reader.fill(url) for url in pods.activity)),
+        pods=reader.pods(layered.layer.pods),
         replicas=replicas,
         replicas_behind=_behind(settings.sources, replicas),
         job_strategy=layered.layer.scaled_job_strategy,
+        guard=layered.layer.guard,
         schedule=tuple(_rule(i, w) for i, w in enumerate(layered.layer.schedule, start=1)),
         origin=MappingProxyType(_origin(settings, layered, class_origin)),
     )
@@ -115,6 +126,37 @@ def _layers(
         yield f"class {class_name}", settings.classes[class_name]
     yield "pool", settings.pools.get(str(key), PoolLayer())
     yield "trigger metadata", metadata
+
+
+def _all_layers(
+    settings: Settings, key: PoolKey, class_name: str | None, metadata: TriggerMetadata, found: Found | None
+) -> Iterator[tuple[str, Knobs]]:
+    """The layers, with what the cluster says below and above them."""
+    if found is not None and found.workload is not None:
+        place = "/".join(found.workload)
+        yield "ScaledObject", PoolLayer(pods=PodsSection(workload=place), replicas=Scale(scale=place))
+    yield from _layers(settings, key, class_name, metadata)
+    if found is not None:
+        yield "ScaledObject", _said(found)
+
+
+def _said(found: Found) -> PoolLayer:
+    """What a ScaledObject or a ScaledJob has the last word on."""
+    said: dict[str, object] = {"min": found.least, "max": max(1, found.most)}
+    if found.strategy is not None:
+        said["scaled_job_strategy"] = found.strategy
+    if found.workload is not None:
+        ordered = found.workload[0] == "statefulsets"
+        said["workload"] = Workload.STATEFUL_SET if ordered else Workload.REPLICA_SET
+        said["ordinals_start"] = found.ordinals_start
+    return PoolLayer.model_validate(said)
+
+
+def _replicas(layer: Layer) -> Source | None:
+    """Where replicas are read: of a workload whose pods are watched, from its scale unless something else is said."""
+    if layer.replicas is None and layer.pods is not None and layer.pods.workload is not None:
+        return Scale(scale=layer.pods.workload)
+    return layer.replicas
 
 
 def _merge(layers: Iterator[tuple[str, Knobs]]) -> _Layered:
@@ -198,58 +240,6 @@ def _blind(layer: Layer) -> Iterator[Problem]:
         # What a pod carries is learnt while tasks queue before full pods, and of these nobody tells.
         allowed = "tokens are the only signal of work, so what a pod carries can never be learnt"
         yield Problem(path="tokens_per_pod", value=None, allowed=allowed, way_out="set it, or add signals.queue")
-
-
-class _Reader:
-    """Templates and sections as sources of one pool, with what stands in the way."""
-
-    def __init__(self, sources: Sources, key: PoolKey) -> None:
-        self._sources, self._key = sources, key
-        self.problems: list[Problem] = []
-
-    def fill(self, template: str) -> str:
-        return fill(template, namespace=self._key.namespace, name=self._key.name)
-
-    def signals(self, wanted: Mapping[Signal, Source | None]) -> dict[Signal, SignalSource]:
-        read = {signal: self.source(f"signals.{signal}", source) for signal, source in wanted.items()}
-        return {signal: source for signal, source in read.items() if source is not None}
-
-    def source(self, path: str, wanted: Source | None) -> SignalSource | None:
-        if wanted is None:
-            return None
-        match wanted:
-            case Endpoint():
-                return self._endpoint(wanted)
-            case Scale():
-                return self._scale(wanted)
-            case Query():
-                return self._query(path, wanted)
-
-    def _endpoint(self, wanted: Endpoint) -> JsonNumber:
-        return JsonNumber(
-            url=self.fill(wanted.url),
-            path=filled(steps(wanted.path) or (), namespace=self._key.namespace, name=self._key.name),
-            token_file=None if wanted.token_file is None else self.fill(wanted.token_file),
-            ca_file=None if wanted.ca_file is None else self.fill(wanted.ca_file),
-        )
-
-    def _scale(self, wanted: Scale) -> LiveScale:
-        kind, _, name = self.fill(wanted.scale).rpartition("/")
-        group, _, plural = (kind if "/" in kind else f"apps/v1/{kind}").rpartition("/")
-        server = self._sources.kubernetes
-        return LiveScale(
-            url=f"{server.url}/apis/{group}/namespaces/{self._key.namespace}/{plural}/{name}/scale",
-            token_file=self.fill(server.token_file),
-            ca_file=self.fill(server.ca_file),
-        )
-
-    def _query(self, path: str, query: Query) -> PrometheusQuery | None:
-        url = query.url or self._sources.prometheus.url
-        if url is None:
-            allowed, way_out = "no Prometheus is named to ask", "set sources.prometheus.url, or url beside the query"
-            self.problems.append(Problem(path=path, value=None, allowed=allowed, way_out=way_out))
-            return None
-        return PrometheusQuery(query=self.fill(query.query), url=self.fill(url))
 
 
 def _rule(place: int, window: Window) -> ScheduleRule:

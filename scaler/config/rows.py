@@ -8,7 +8,17 @@ from typing import NamedTuple, TypeAlias
 
 from scaler.config.knobs import Day
 from scaler.config.path import written
-from scaler.config.pool import JsonNumber, LiveScale, PodSource, PoolSpec, PrometheusQuery, ScheduleRule, SignalSource
+from scaler.config.pool import (
+    ActivityEndpoints,
+    JsonNumber,
+    LiveScale,
+    PodSource,
+    PoolSpec,
+    PrometheusQuery,
+    ScheduleRule,
+    SignalSource,
+    WatchedPods,
+)
 
 Value: TypeAlias = "str | int | float | bool | list[str] | None"
 
@@ -49,6 +59,7 @@ def _values(spec: PoolSpec) -> Iterator[tuple[str, Value]]:
     yield "pause_up", policy.pause_up
     yield "pause_down", policy.pause_down
     yield "guarantee", policy.guarantee.value
+    yield "guard", spec.guard.value
     yield "workload", policy.workload.value
     yield "ordinals_start", policy.ordinals_start
     yield "scaled_job_strategy", None if spec.job_strategy is None else spec.job_strategy.value
@@ -72,7 +83,13 @@ def _source(source: SignalSource | None) -> str | None:
 
 
 def _pods(source: PodSource | None) -> list[str] | None:
-    return None if source is None else [f"{url}/activity" for url in source.urls]
+    match source:
+        case None:
+            return None
+        case ActivityEndpoints():
+            return [f"{url}/activity" for url in source.urls]
+        case WatchedPods():
+            return [f"{source.kind}/{source.name}"]
 
 
 def _window(rule: ScheduleRule) -> str:

@@ -183,7 +183,7 @@ def _templates(layer: Layer) -> Iterator[tuple[Path, tuple[str, ...]]]:
             yield path, (source.query, source.url or "")
         elif isinstance(source, Endpoint):
             yield path, (source.url, source.path)
-    for i, url in enumerate(layer.pods.activity if layer.pods else ()):
+    for i, url in enumerate((layer.pods.activity or ()) if layer.pods else ()):
         yield ("pods", "activity", i), (url,)
 
 

@@ -23,6 +23,7 @@ from typing import Final, TypeAlias
 import aiohttp
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTResponse
 from kubernetes.aio.config import load_incluster_config, load_kube_config
 from kubernetes.aio.config.config_exception import ConfigException
 
@@ -31,6 +32,9 @@ from scaler.core.types import Seconds
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
+PATCH: Final = "application/json-patch+json"
+APPLY: Final = "application/apply-patch+yaml"
+SILENCE: Final[Seconds] = 90.0  # the longest that a stream may say nothing: bookmarks come about once a minute
 STALE: Final = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}  # a write over what no longer stands
 
 
@@ -59,6 +63,19 @@ class Request:
     within: Seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server said: the HTTP status, and the body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def message(self) -> str:
+        """What a refusal says, if it is one of the API server's."""
+        return _message(self.body).removeprefix(": ")
+
+
 class Api:
     """The connection. Belongs to one event loop."""
 
@@ -73,6 +90,20 @@ class Api:
             StaleError: a conflict, or nothing is there.
             ApiError: every other failure.
         """
+        answer = await self.ask(request)
+        status, body = answer.status, answer.body
+        if status in STALE:
+            raise StaleError(f"HTTP {status}")
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise ApiError(f"{request.method} {request.path}: HTTP {status}{_message(body)}")
+        return body
+
+    async def ask(self, request: Request) -> Answer:
+        """Make a call, and return its answer, a refusal as well.
+
+        Raises:
+            ApiError: there is none, and nobody knows what became of the call.
+        """
         try:
             async with asyncio.timeout(request.within):
                 status, body = await self._send(request)
@@ -83,13 +114,33 @@ class Api:
             raise ApiError(f"the API server cannot be trusted: {error}") from None
         except (aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
             raise ApiError(f"the API server cannot be reached: {error}") from None
-        if status in STALE:
-            raise StaleError(f"HTTP {status}")
         if status == HTTPStatus.UNAUTHORIZED:
             await self.close()
-        if status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise ApiError(f"{request.method} {request.path}: HTTP {status}{_message(body)}")
-        return body
+        return Answer(status, body)
+
+    async def stream(self, request: Request) -> AsyncIterator[bytes]:
+        """The lines of an answer that goes on, until the server ends it.
+
+        Raises:
+            ApiError: it is refused, it breaks, or it says nothing for too long.
+        """
+        patience = aiohttp.ClientTimeout(sock_connect=request.within, sock_read=SILENCE)
+        try:
+            answer = (await self._call(request, patience)).response
+            try:
+                if answer.status == HTTPStatus.UNAUTHORIZED:
+                    await self.close()
+                if answer.status != HTTPStatus.OK:
+                    why = _message(await answer.read())
+                    raise ApiError(f"{request.method} {request.path}: HTTP {answer.status}{why}")
+                async for line in _lines(answer.content):
+                    yield line
+            finally:
+                answer.close()
+        except (TimeoutError, aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
+            if isinstance(error, aiohttp.ClientSSLError):
+                await self.close()
+            raise ApiError(f"{request.path} cannot be followed: {error!r}") from None
 
     async def connect(self) -> ApiClient:
         """The client, made anew where there is none.
@@ -108,6 +159,10 @@ class Api:
             await client.close()
 
     async def _send(self, request: Request) -> tuple[int, bytes]:
+        answer = await self._call(request, None)
+        return answer.status, bytes(await answer.read())
+
+    async def _call(self, request: Request, patience: aiohttp.ClientTimeout | None) -> RESTResponse:
         client = await self.connect()
         prepared = await client.param_serialize(
             request.method,
@@ -117,8 +172,7 @@ class Api:
             body=request.body,
             auth_settings=["BearerToken"],
         )
-        answer = await client.call_api(*prepared)
-        return answer.status, bytes(await answer.read())
+        return await client.call_api(*prepared, _request_timeout=patience)
 
 
 @asynccontextmanager
@@ -137,6 +191,38 @@ async def open_api(kubeconfig: Path | None) -> AsyncIterator[Api]:
             await api.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The API server, and who we are to it, for those who connect by themselves. Empty is for what there is none of."""
+
+    server: str
+    ca_file: str
+    certificate_file: str
+    key_file: str
+    token: str
+
+
+async def credentials(kubeconfig: Path | None, folder: str) -> Credentials:
+    """As they are now.
+
+    Raises:
+        ConnectError: they cannot be used.
+    """
+    client = await _made(kubeconfig, folder)
+    try:
+        found = client.configuration
+        token = (await found.get_api_key_with_prefix("BearerToken")) or ""
+        return Credentials(
+            server=found.host,
+            ca_file=found.ssl_ca_cert or "",
+            certificate_file=found.cert_file or "",
+            key_file=found.key_file or "",
+            token=token.removeprefix("Bearer "),
+        )
+    finally:
+        await client.close()
+
+
 async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
     source = "the ServiceAccount of this pod" if kubeconfig is None else str(kubeconfig)
     found = Configuration()
@@ -153,6 +239,15 @@ async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
         raise ConnectError(f"{source}: {error}") from None
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConnectError(f"{source} cannot be used: {error}") from None
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: an object is longer than aiohttp's own lines may be."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _message(body: bytes) -> str:

@@ -32,6 +32,7 @@ class Reason(enum.StrEnum):
     NO_REPLICAS = "no_replicas"
     LAGGING = "lagging"
     UNSEEN = "unseen"
+    UNGUARDED = "unguarded"
     PAUSED = "paused"
     OFF = "off"
     RECOMMEND = "recommend"
@@ -73,6 +74,7 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.NO_REPLICAS: Rendering("ReplicasUnknown", "nobody has said how many replicas there are"),
     Reason.LAGGING: Rendering("ReplicasLagging", "more pods stand than the live replicas know of yet"),
     Reason.UNSEEN: Rendering("PodsUnseen", "the pods cannot be seen, so none may be taken away"),
+    Reason.UNGUARDED: Rendering("GuardsDoNotHold", "what protects the pods does not hold, so none may be taken away"),
     Reason.PAUSED: Rendering("Paused", "this direction is paused"),
     Reason.OFF: Rendering("SwitchedOff", "the pool is switched off and keeps its replicas"),
     Reason.RECOMMEND: Rendering("RecommendOnly", "the pool only gets a recommendation and keeps its replicas"),

@@ -32,19 +32,27 @@ class Removal:
 
 def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
     """Why nothing may fall: the first that holds."""
-    policy, fleet, stale, lessons = given.policy, given.fleet, given.senses.stale, memory.lessons
+    policy, stale, lessons = given.policy, given.senses.stale, memory.lessons
     if policy.pause_down:
         return Veto(reason=Reason.PAUSED, why="pause_down")
     if isinstance(work.bound, Unknown):
         return Veto(reason=Reason.NO_SIGNAL, why=work.bound.why)
-    if isinstance(fleet, Unknown) and policy.guarantee is Guarantee.PROTECTED:
-        return Veto(reason=Reason.UNSEEN, why=fleet.why)
+    if policy.guarantee is Guarantee.PROTECTED and (bare := _unprotected(given)) is not None:
+        return bare
     if stale is not None:
         return Veto(reason=Reason.STALE, why=stale)
     young = given.now - memory.born
     if young < lessons.gaps.timer:
         return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {lessons.gaps.timer:.0f} s")
     return flapping(policy, memory.moves, startup=lessons.startups.p90, now=given.now)
+
+
+def _unprotected(given: Given) -> Veto | None:
+    """Why the promise to a protected pool could not be kept, if any pod of it left now."""
+    fleet, unguarded = given.fleet, given.observation.unguarded
+    if isinstance(fleet, Unknown):
+        return Veto(reason=Reason.UNSEEN, why=fleet.why)
+    return None if unguarded is None else Veto(reason=Reason.UNGUARDED, why=unguarded.why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

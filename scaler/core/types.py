@@ -80,12 +80,14 @@ class Observation:
         pods: the pods one by one, or why they cannot be seen.
         signals: one sample for each signal the pool is measured by.
         announced: hints and schedule windows that have not ended.
+        unguarded: why the guards before the pods are not known to hold; None where they hold, or there are none to ask.
     """
 
     replicas: Sample
     pods: Pods | Unknown
     signals: Mapping[Signal, Sample] = field(default_factory=lambda: MappingProxyType({}))
     announced: tuple[Announcement, ...] = ()
+    unguarded: Unknown | None = None
 
 
 @dataclass(frozen=True, slots=True)

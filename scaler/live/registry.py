@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from scaler.config.pool import PodSource, PoolKey, PoolSpec, SignalSource
+from scaler.config.pool import ActivityEndpoints, PodSource, PoolKey, PoolSpec, SignalSource, WatchedPods
 from scaler.config.schedule import windows
 from scaler.core.memory import Memory
 from scaler.core.numbers import whole
@@ -18,6 +18,7 @@ from scaler.core.types import Announcement, Instant, Known, Observation, Sample,
 from scaler.live.hints import Hints
 
 UNREAD: Final = Unknown("not read yet")
+UNTRIED: Final = Unknown("the guards have not been tried yet")
 NO_PODS: Final = Unknown("the pool has no source of pods")
 Recall: TypeAlias = Callable[[PoolSpec, Instant], Memory]  # what a pool remembers that comes now
 EDGES: Final = (Signal.QUEUE, Signal.PENDING)  # work that waits: a rise of these is answered at once
@@ -29,7 +30,12 @@ def forgetful(spec: PoolSpec, now: Instant) -> Memory:
 
 
 class Pool:
-    """One pool. Its spec may change under it; its memory, and what was read from sources that stay, does not."""
+    """One pool. Its spec may change under it; its memory, and what was read from sources that stay, does not.
+
+    Attributes:
+        hints: what callers have announced.
+        unguarded: why the guards before its pods are not known to hold, which who tries them says.
+    """
 
     def __init__(self, spec: PoolSpec, now: Instant, recall: Recall = forgetful) -> None:
         self.memory = recall(spec, now)
@@ -39,6 +45,7 @@ class Pool:
         self._signals: dict[Signal, Sample] = dict.fromkeys(spec.signals, UNREAD)
         self._is_read = False
         self.hints = Hints()
+        self.unguarded: Unknown | None = UNTRIED if isinstance(spec.pods, WatchedPods) else None
 
     @property
     def spec(self) -> PoolSpec:
@@ -112,10 +119,21 @@ class Pool:
         replicas = self._standing(now)
         return Observation(
             replicas=replicas,
-            pods=NO_PODS if self._spec.pods is None else with_unlisted(self._pods, replicas),
+            pods=self._seen(replicas),
             signals=dict(self._signals),
             announced=(*windows(self._spec.schedule, now), *self._hinted(now)),
+            unguarded=self.unguarded if isinstance(self._spec.pods, WatchedPods) else None,
         )
+
+    def _seen(self, replicas: Sample) -> Pods | Unknown:
+        """The pods. The API server's list of them is complete, and of those that are asked by URL some may lack one."""
+        match self._spec.pods:
+            case None:
+                return NO_PODS
+            case WatchedPods():
+                return self._pods
+            case ActivityEndpoints():
+                return with_unlisted(self._pods, replicas)
 
     def _hinted(self, now: Instant) -> Iterator[Announcement]:
         """The hints that have not ended, by the slots that a pod has now."""
@@ -154,7 +172,7 @@ def _keeping(memory: Memory) -> Recall:
 
 def _counted(pods: Pods | Unknown, source: PodSource | None, now: Instant) -> Sample:
     """The pods not drained, once each has been heard: one that never was is listed under its URL, and may not be."""
-    if isinstance(pods, Unknown) or source is None:
+    if isinstance(pods, Unknown) or not isinstance(source, ActivityEndpoints):
         return Unknown("no source says how many replicas there are")
     if never := set(pods.uids).intersection(source.urls):
         silent = f"{len(never)} of {len(pods)} pods have never given an answer of their own, {min(never)} among them"

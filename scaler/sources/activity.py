@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -67,6 +67,10 @@ class Activities:
         pods, failed = self._roll.call(answers, now)
         self._note(answers, failed)
         return pods
+
+    async def ask(self, urls: Iterable[str]) -> Mapping[str, Answer]:
+        """What the agents at these URLs say of themselves, each of whose pods somebody else knows."""
+        return await self._round(tuple(dict.fromkeys(urls)))
 
     def unheard(self, endpoints: ActivityEndpoints) -> Mapping[str, Unknown]:
         """By URL, why the activity of some of these pods was unknown in the last round."""

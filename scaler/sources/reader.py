@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 from scaler.config import settings
-from scaler.config.pool import PodSource, PrometheusQuery, SignalSource
+from scaler.config.pool import ActivityEndpoints, PodSource, PrometheusQuery, SignalSource, WatchedPods
 from scaler.core.pods import Pods
-from scaler.core.types import Instant, Sample
+from scaler.core.types import Instant, Sample, Unknown
 from scaler.sources.activity import Activities, RoundLimits, open_activity
-from scaler.sources.health import Health
+from scaler.sources.activity_answer import Report
+from scaler.sources.health import Failed, Health
 from scaler.sources.http import LIMITS, Documents, open_documents
 from scaler.sources.prometheus import Prometheus
 from scaler.sources.prometheus_http import Limits
+
+Watching: TypeAlias = Callable[[WatchedPods, Instant], Awaitable[Pods | Unknown]]
+
+
+async def _nobody(source: WatchedPods, _: Instant) -> Unknown:
+    return Unknown(f"nobody watches the pods of {source.kind}/{source.name}: serve with --control")
 
 
 @asynccontextmanager
@@ -40,6 +48,7 @@ class Sources:
         self._prometheus = prometheus
         self._activities = activities
         self._documents = documents
+        self._watching: Watching = _nobody
 
     async def signals(self, sources: Sequence[SignalSource], now: Instant) -> list[Sample]:
         """The values of signals that one call answers, asked at ``now``: numbers of one page, or one query."""
@@ -49,9 +58,21 @@ class Sources:
         (query,) = {source for source in sources if isinstance(source, PrometheusQuery)}
         return [await self._prometheus.read(query, now)] * len(sources)
 
-    async def pods(self, source: PodSource, now: Instant) -> Pods:
+    async def pods(self, source: PodSource, now: Instant) -> Pods | Unknown:
         """The pool's pods, asked at ``now``."""
-        return await self._activities.read(source, now)
+        match source:
+            case ActivityEndpoints():
+                return await self._activities.read(source, now)
+            case WatchedPods():
+                return await self._watching(source, now)
+
+    async def ask(self, urls: Iterable[str]) -> Mapping[str, Report | Failed]:
+        """What the agents at these URLs say of themselves."""
+        return await self._activities.ask(urls)
+
+    def watch(self, watching: Watching) -> None:
+        """Let this one say from now on which pods a workload has."""
+        self._watching = watching
 
     def forget(self) -> None:
         """Answer who asks from now on with nothing that was asked for before."""

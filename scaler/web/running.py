@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from scaler.config.pool import PoolKey
@@ -12,6 +12,7 @@ from scaler.live.board import Board
 from scaler.live.calls import Calls
 from scaler.live.certificates import Standing
 from scaler.live.clock import Clock
+from scaler.live.deeds import Deeds
 from scaler.live.history import History
 from scaler.live.loop import Counts
 from scaler.live.office import ALONE, Office
@@ -77,6 +78,7 @@ class Running:
         hints: announcements of callers, by what became of them.
         certificates: how those of each door stand; none where both are plain.
         office: whether this is the replica that leads.
+        deeds: what was done in the cluster.
         version: of this program.
     """
 
@@ -94,6 +96,7 @@ class Running:
     hints: Callable[[], Mapping[str, int]]
     certificates: Callable[[], tuple[Standing, ...]] = tuple
     office: Office = ALONE
+    deeds: Deeds = field(default_factory=Deeds)
     version: str
 
 

@@ -1,0 +1,61 @@
+"""The controller put together: what it watches, what it looks after, and who carries out the orders of ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+from scaler.config.pool import WatchedPods
+from scaler.controller.api import Api
+from scaler.controller.drainer import Drainer
+from scaler.controller.estate import Estate
+from scaler.controller.events import Events
+from scaler.controller.facts import PodFacts
+from scaler.controller.gates import Gates
+from scaler.controller.live import Live
+from scaler.controller.pen import Pen
+from scaler.controller.steward import Steward
+from scaler.controller.watched import Ask, Watched
+from scaler.core.policy import Guarantee, Mode
+from scaler.core.types import Order
+from scaler.live.charge import Charge
+
+
+class Control:
+    """Belongs to one event loop.
+
+    Attributes:
+        drainer: carries out what ticks order.
+        watched: reads the pods of workloads.
+        pen: writes, and has counted what became of it.
+    """
+
+    def __init__(self, api: Api, gates: Gates, ask: Ask, charge: Charge) -> None:
+        self.pen = Pen(api, charge.office, charge.deeds)
+        self._estate = Estate(api)
+        events = Events(self.pen, charge.clock)
+        live = Live(self.pen, charge.registry, charge.board)
+        self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
+        self.watched = Watched(self._estate, ask, self)
+        self._steward = Steward(charge, self._estate, self.pen, events)
+        self._office, self._registry = charge.office, charge.registry
+
+    def work(self) -> tuple[Coroutine[None, None, None], ...]:
+        """What has to run for it."""
+        return (self._steward.run(),)
+
+    def reopen(self, source: WatchedPods, pods: list[PodFacts]) -> None:
+        """Open the gates of these, if we lead and the pool is not switched off."""
+        if self._acts(source):
+            for pod in pods:
+                self.drainer.reopen(pod)
+
+    def retire(self, source: WatchedPods, due: tuple[Order, ...]) -> None:
+        """Carry these out, if we lead and the pool is not switched off."""
+        if self._acts(source):
+            self.drainer.retire(source.pool, due)
+
+    def _acts(self, source: WatchedPods) -> bool:
+        pool = self._registry.get(source.pool)
+        if pool is None or self._office.term is None:
+            return False
+        return pool.spec.policy.mode is Mode.AUTO and pool.spec.policy.guarantee is Guarantee.PROTECTED
