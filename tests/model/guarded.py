@@ -1,17 +1,31 @@
 """A pool in memory: the API server with its guards, and the agents with their gates. No leader is in it.
 
-The server takes what leaders order through ``drain.carry``, holds every write against the label guard, and every deletion
-against the delete guard, as ``manifests/guards`` would.
+The server takes what leaders order through ``drain.carry``, holds every write against the label guard, and every
+deletion against the delete guard, as ``manifests/guards`` would. One safeguard of these can be missing.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from scaler.core.drain import IllegalOrderError, carry
 from scaler.core.pods import NO_ACK, Activity, Phase, Pod
 from scaler.core.types import Instant, Order, PodUid, Verb
+
+
+class Missing(enum.Enum):
+    """A safeguard that is not there."""
+
+    NOTHING = enum.auto()
+    DELETE_GUARD = enum.auto()
+    BUDGET = enum.auto()
+    GATE = enum.auto()
+    MEMORY_OF_THE_GATE = enum.auto()
+    EPOCH_AT_THE_AGENT = enum.auto()
+    EPOCH_AT_THE_COMMIT = enum.auto()
+    ONE_WAY = enum.auto()
 
 
 class RefusedError(Exception):
@@ -26,6 +40,7 @@ class Agent:
     heard: int = 0
     acked: int = NO_ACK
     running: int = 0
+    missing: Missing = Missing.NOTHING
 
     def start(self) -> bool:
         """Begin a task, unless the gate is closed. Says whether it has begun."""
@@ -39,12 +54,14 @@ class Agent:
     def restart(self) -> None:
         """The process ends and begins again: its tasks are lost by themselves, its file is not."""
         self.running = 0
+        self.open |= self.missing is Missing.MEMORY_OF_THE_GATE
 
     def told(self, verb: Verb, epoch: int) -> None:
         """Close the gate, or open it; nothing that is older than what was heard."""
-        if epoch >= self.heard:
-            self.heard, self.open = epoch, verb is Verb.CANCEL
-            self.acked = epoch if not self.open and not self.running else NO_ACK
+        if epoch >= self.heard or self.missing is Missing.EPOCH_AT_THE_AGENT:
+            closed = verb is not Verb.CANCEL
+            self.heard, self.open = epoch, not closed or self.missing is Missing.GATE
+            self.acked = epoch if closed and not self.running else NO_ACK
 
 
 @dataclass
@@ -67,13 +84,14 @@ class Guarded:
     ever: set[PodUid] = field(default_factory=set)
     refused: int = 0
     made: int = 0
+    missing: Missing = Missing.NOTHING
 
     def fill(self, now: Instant) -> None:
         """The ReplicaSet starts what is missing; every pod is born active."""
         while len(self.pods) < self.replicas:
             self.made += 1
             uid = f"pod-{self.made}"
-            self.agents[uid] = Agent()
+            self.agents[uid] = Agent(missing=self.missing)
             self.pods[uid] = Pod(uid=uid, created_at=now, since=now, activity=Activity(inflight=0, at=now))
 
     def seen(self, now: Instant) -> tuple[Pod, ...]:
@@ -92,6 +110,8 @@ class Guarded:
         live = self.pods.get(order.uid)
         if live is None:
             raise RefusedError("there is no such pod")
+        if self.missing is Missing.EPOCH_AT_THE_COMMIT and order.verb is Verb.COMMIT:
+            order, believed = replace(order, epoch=live.epoch), replace(believed, acked=live.epoch)
         try:  # the commit tests uid, phase and epoch of the pod as it is; the word of its agent is the leader's belief
             after = carry(replace(live, acked=believed.acked), order)
         except IllegalOrderError as error:
@@ -116,7 +136,7 @@ class Guarded:
         Raises:
             RefusedError: it is not drained.
         """
-        self._released(uid)
+        self._released(uid, Missing.DELETE_GUARD)
         self._go(uid)
 
     def check_eviction(self, uid: PodUid) -> None:
@@ -125,7 +145,7 @@ class Guarded:
         Raises:
             RefusedError: the budget selects the pod.
         """
-        self._released(uid)
+        self._released(uid, Missing.BUDGET)
         self.allowed.add(uid)
 
     def evict(self, uid: PodUid) -> None:
@@ -133,8 +153,20 @@ class Guarded:
         self.allowed.discard(uid)
         self._go(uid)
 
-    def _released(self, uid: PodUid) -> None:
-        if self.pods[uid].phase is not Phase.DRAINED:
+    def revert(self, uid: PodUid) -> None:
+        """Somebody calls a drained pod back, and opens its gate.
+
+        Raises:
+            RefusedError: drained never reverts.
+        """
+        if self.missing is not Missing.ONE_WAY:
+            raise RefusedError("drained never reverts")
+        self.pods[uid] = replace(self.pods[uid], phase=Phase.ACTIVE, epoch=self.pods[uid].epoch + 1)
+        self.agents[uid].told(Verb.CANCEL, self.pods[uid].epoch)
+        self.ever.discard(uid)
+
+    def _released(self, uid: PodUid, guard: Missing) -> None:
+        if self.pods[uid].phase is not Phase.DRAINED and self.missing is not guard:
             self.refused += 1
             raise RefusedError("the pod is not drained")
 
