@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from scaler.config.pool import PoolKey
+from scaler.controller.badge import LABEL as LEADER
 from scaler.controller.names import GATE_PORT, PHASE
 from scaler.controller.orders import Signer
 from scaler.core.idle import EDGES
@@ -209,15 +210,21 @@ class Story:
         """How the pool's agents stand."""
         return dict(self.fleet.pools().get(f"{self.namespace}/{pool.name}", {}))
 
-    def begin(self, *, pod: str = "scaler-a", server: str = "", teach: tuple[str, ...] = (POOL,)) -> Scaler:
-        """Start a replica of ours in the name of a pod, by way of a proxy where one is named."""
+    def begin(
+        self, *, pod: str = "scaler-a", server: str = "", teach: tuple[str, ...] = (POOL,), lease: bool = True
+    ) -> Scaler:
+        """Start a replica of ours in the name of a pod, by way of a proxy where one is named.
+
+        Without a lease it acts whoever else does; KEDA is led to it then.
+        """
         cluster, guards = self.cluster, self.guards
-        cluster.api.apply([_pod(pod)], namespace=HOME)
+        cluster.api.apply([_pod(pod, {} if lease else {LEADER: "true"})], namespace=HOME)
         host = until(lambda: pods(cluster.api, HOME).get(pod))
         file, kubeconfig = _files(self, pod, server)
         command = (
             *(sys.executable, "-m", "scaler", "serve", file, f"--keda={host}:{GRPC}", f"--http={host}:{HTTP}"),
-            *(f"--memory={_learnt(self, pod, teach)}", f"--lease={HOME}/{HOME}", f"--identity={pod}"),
+            *(f"--memory={_learnt(self, pod, teach)}", *((f"--lease={HOME}/{HOME}",) if lease else ())),
+            f"--identity={pod}",
             *(f"--control={guards.service.address}", f"--drain-key={guards.key}", f"--kubeconfig={kubeconfig}"),
             *("--log-format=json", f"--namespace={self.namespace}"),
         )
@@ -355,7 +362,7 @@ def _metadata(found: Document) -> Document:
     return metadata
 
 
-def _pod(name: str) -> Document:
+def _pod(name: str, more: Document) -> Document:
     """A pod that lends our process its name and address."""
     container: Document = {
         "name": "scaler",
@@ -369,6 +376,6 @@ def _pod(name: str) -> Document:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    marks: Document = {"app.kubernetes.io/name": HOME}
+    marks: Document = {"app.kubernetes.io/name": HOME, **more}
     spec: Document = {"containers": [container]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": marks}, "spec": spec}
