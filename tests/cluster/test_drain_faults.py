@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.draining import POOL, Guarded, Pool, Scaler, Story, guarded, story
+from tests.cluster.draining import LOOK, POOL, SLOW, Guarded, Pool, Scaler, Story, guarded, story
 from tests.cluster.faults import Faults, faulty
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
@@ -37,7 +37,7 @@ def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
 def filled(told: Story, replicas: int) -> Pool:
     """A pool with so many agents."""
     pool = told.pool(Scaled(name=POOL, replicas=replicas, cooldown=5))
-    until(lambda: pool.ready() == replicas or None, within=120)
+    pool.fills(replicas)
     return pool
 
 
@@ -52,20 +52,22 @@ def test_leaders_that_freeze_wake_and_die_lose_nothing(guards: Guarded) -> None:
     with story(guards, "leaders") as told:
         pool = filled(told, 24)
         first = told.begin(pod="scaler-a")
-        until(lambda: leads(told, first) or None, within=120)
+        until(lambda: leads(told, first) or None, within=SLOW, every=LOOK)
         second = told.begin(pod="scaler-b")
         told.work(pool, burst=24, seconds=45)
-        until(lambda: pool.phases().get("draining", 0) + pool.phases().get("drained", 0) or None, within=300, every=0.1)
+        until(
+            lambda: pool.phases().get("draining", 0) + pool.phases().get("drained", 0) or None, within=SLOW, every=0.3
+        )
         first.part.freeze()
-        until(lambda: leads(told, second) or None, within=120)
+        until(lambda: leads(told, second) or None, within=SLOW, every=LOOK)
         told.work(pool, burst=8, seconds=30)
-        until(lambda: pool.replicas() < 16 or None, within=400)
+        pool.falls(15)
         first.part.thaw()
         told.work(pool, burst=6, seconds=30)
-        until(lambda: pool.replicas() < 10 or None, within=400)
+        pool.falls(9)
         second.part.kill()
-        until(lambda: leads(told, first) or None, within=120)
-        pool.settles(0, within=500)
+        until(lambda: leads(told, first) or None, within=SLOW, every=LOOK)
+        pool.settles(0)
         assert told.losses() == []
 
 
@@ -77,9 +79,9 @@ def test_two_controllers_at_once_lose_nothing(guards: Guarded) -> None:
             told.begin(pod=pod, lease=False)
         told.work(pool, rate=1.0, shorten=10)
         told.work(pool, burst=20, seconds=20)
-        until(lambda: told.removals()[0] >= 10 or None, within=400)
+        until(lambda: told.removals()[0] >= 10 or None, within=SLOW, every=LOOK)
         told.work(pool, rate=0)
-        pool.settles(0, within=500)
+        pool.settles(0)
         assert told.losses() == []
 
 
@@ -91,11 +93,11 @@ def test_a_crash_after_any_write_loses_nothing(guards: Guarded) -> None:
         faults.kill = lambda: os.kill(scaler.part.pid, signal.SIGKILL)
         for crash in range(1, CRASHES + 1):
             faults.made, faults.fatal = 0, crash
-            until(lambda: _killed(told, pool, scaler), within=400, every=1.0)
+            until(lambda: _killed(told, pool, scaler), within=SLOW, every=LOOK)
             scaler.part.start()
             scaler.part.await_ready()
         faults.calm()
-        pool.settles(0, within=500)
+        pool.settles(0)
         assert told.losses() == []
 
 
@@ -125,13 +127,13 @@ def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
                     _refusing(faults)
                 return told.removals()[0] >= already + 6 or None
 
-            until(some, within=400, every=0.5)
+            until(some, within=SLOW, every=LOOK)
             faults.calm()
         told.work(pool, rate=0)
         faults.forgetful = 1.0  # what was missed is listed again
-        until(lambda: pool.replicas() < 4 or None, within=400)
+        pool.falls(3)
         faults.calm()
-        pool.settles(0, within=500)
+        pool.settles(0)
         assert told.losses() == []
 
 
