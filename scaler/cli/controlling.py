@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +29,14 @@ class Controlling:
     """Who carries out orders, None where nobody does, and what has to run for it."""
 
     orders: Orders | None
-    work: tuple[Coroutine[None, None, None], ...]
+    work: Callable[[], tuple[Coroutine[None, None, None], ...]]
 
 
 @asynccontextmanager
 async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Keeper) -> AsyncIterator[Controlling]:
     """The controller at work, with its connections, which are closed at the end; nobody, where none is asked for."""
     if asked.address is None:
-        yield Controlling(None, ())
+        yield Controlling(None, tuple)
         return
     from scaler.controller.api import ConnectError, open_api
     from scaler.controller.control import Control
@@ -58,4 +58,4 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        yield Controlling(control.drainer, (*control.work(), discovery.run()))
+        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run()))
