@@ -179,6 +179,7 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
             born=memory.born,
             leads=s.leads,
             claims=s.claims,
+            late=s.late,
             size=size,
             moved_at=None if size is None else memory.moved_at if size == s.base else s.now,
             surplus=Surplus() if fell or size is None else s.surplus,

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from scaler.core.pods import Floats
-from scaler.core.warmpool_model import Offered, misses
+from scaler.core.warmpool_model import Offered, shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,9 @@ class Stake:
 def share(budget: int, stakes: Mapping[str, Stake]) -> dict[str, int]:
     """How many of these sandboxes each pool gets, so that the priced misses of all together are fewest.
 
-    Each pool has its least whatever the budget. Beyond that the next sandbox goes to the pool whose misses it lowers
-    most, which is exact because a pool gains less from each further one. Ties go by name; what gains nothing stays.
+    Each pool has its least whatever the budget. Beyond that the next sandbox goes to the pool whose cold starts it
+    lowers most, which is exact because a pool gains less from each further one. Ties go by name; what gains nothing
+    stays. Adoptions of sandboxes on their way are left out: their waits are short, and would break that exactness.
     """
     given = {name: min(stake.least, stake.most) for name, stake in stakes.items()}
     left = budget - sum(given.values())
@@ -53,6 +54,6 @@ def share(budget: int, stakes: Mapping[str, Stake]) -> dict[str, int]:
 
 
 def _gains(stake: Stake) -> Floats:
-    """Priced misses per second that the first, second, ... sandbox prevents, shape (most,)."""
-    shares = np.array(list(islice(misses(stake.offered), stake.most + 1)))
-    return -np.diff(shares) * stake.rate * stake.price
+    """Priced cold starts per second that the first, second, ... sandbox prevents, shape (most,)."""
+    cold = np.array([each.cold for each in islice(shares(stake.offered), stake.most + 1)])
+    return -np.diff(cold) * stake.rate * stake.price

@@ -20,16 +20,18 @@ from scaler.core.numbers import pinball
 from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace
 from scaler.core.types import Instant, Seconds
-from scaler.core.warmpool_memory import BUCKETS, CONSTANTS, KEPT, Claims, Leads, Record, Trial
+from scaler.core.warmpool_memory import BUCKETS, CONSTANTS, KEPT, Claims, Late, Leads, Record, Trial, WarmMemory
 from scaler.core.warmpool_model import Offered, size_for_fractile, size_for_misses
 from scaler.core.warmpool_types import WarmPolicy
 
 BUCKET: Seconds = 300.0
 GRID: Seconds = 5.0  # no trial is shorter than the slowest tick
+BURN_IN = 3.0  # lead times before the first trial: what is not known yet is no dispersion
 PARTS = 4  # trials begun within a lead time
 HALF_LIFE: Seconds = 4 * 3600.0  # of what the records hold
 LEADS_MEANT = 500  # lead times that the mean stands on
 PLAIN = 2  # the average that candidates are held against
+FADE = 0.995  # what a late claim weighs after the next one: the last few hundred decide
 ROUGHLY = 50.0  # steps of a figure for each power of e
 DOUBT = 2.0  # standard errors by which a dispersion must exceed 1 to be believed
 
@@ -84,7 +86,7 @@ def learn(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -
         seen=claims.seen + stretch.came,
         unread=0.0,
         last=last,
-        rates=_averaged(claims, stretch),
+        rates=_averaged(claims, stretch, lead),
         profile=profile,
         stamps=stamps,
     )
@@ -101,13 +103,20 @@ def unwatched(claims: Claims) -> Claims:
     return replace(claims, trials=())
 
 
-def believe(claims: Claims, policy: WarmPolicy, lead: Seconds, now: Instant) -> Belief:
+def late(known: Late, *, cold: int, unready: int) -> Late:
+    """How claims fared that found none ready, with these."""
+    fade = FADE ** (cold + unready)
+    return Late(known.cold * fade + cold, known.unready * fade + unready)
+
+
+def believe(memory: WarmMemory, policy: WarmPolicy, now: Instant) -> Belief:
     """The candidate that has lost the least, and what it offers to the pool."""
+    claims, lead = memory.claims, memory.leads.mean
     rates = _said(claims, lead + policy.delay, now)
     best = _best(claims.records, rates, policy.pace)
     record, rate = claims.records[best], rates[best] or 0.0
     skill = record.own / record.beside if record.beside > 0 else None
-    return Belief(best, rate, Offered(rate * lead, dispersion(record)), skill)
+    return Belief(best, rate, Offered(rate * lead, dispersion(record), memory.late.adopted), skill)
 
 
 def size(policy: WarmPolicy, offered: Offered) -> int:
@@ -131,15 +140,18 @@ def _rounded(figure: float) -> float:
 
 def dispersion(record: Record) -> float:
     """Variance over mean of the claims in a lead time, 1 where it cannot be told from that."""
-    found = record.squares / record.claims
+    found = record.squares / max(record.claims, record.came)
     doubt = DOUBT * math.sqrt(2.0 / record.windows) if record.windows > 0 else 0.0
     return found if found > 1.0 + doubt else 1.0
 
 
-def _averaged(claims: Claims, stretch: Stretch) -> tuple[float, ...]:
-    """Averages that forget by time, not by tick; plain means while less time has passed than they remember."""
+def _averaged(claims: Claims, stretch: Stretch, lead: Seconds) -> tuple[float, ...]:
+    """Averages that forget by time, not by tick; plain means while less time has passed than they remember.
+
+    Those begin with one lead time in which nothing came: a burst at the very first is no rate yet.
+    """
     step, since = stretch.seconds, stretch.since if claims.since is None else claims.since
-    age = max(step, stretch.now - since)
+    age = stretch.now - since + lead
     return tuple(
         rate + max(-math.expm1(-step / constant), step / age) * (stretch.came / step - rate)
         for rate, constant in zip(claims.rates, CONSTANTS, strict=True)
@@ -185,6 +197,8 @@ def _remembered(claims: Claims, stretch: Stretch) -> tuple[Floats, Ints]:
 def _tried(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -> Claims:
     """With a new trial, where it is time for one."""
     now, length = stretch.now, max(lead, GRID, stretch.seconds)
+    if claims.since is None or now - claims.since < BURN_IN * lead:
+        return claims
     if claims.trials and now - claims.trial_at < length / PARTS:
         return claims
     rates = _said(claims, lead + policy.delay, now)
@@ -218,6 +232,7 @@ def _marked(record: Record, trial: Trial, i: int, passed: Stretch, q: float) -> 
     return Record(
         squares=fade * record.squares + (passed.came - expected) ** 2,
         claims=fade * record.claims + expected,
+        came=fade * record.came + passed.came,
         windows=fade * record.windows + 1.0 / PARTS,
         own=fade * record.own + pinball(q, came, said),
         beside=fade * record.beside + pinball(q, came, plain),

@@ -43,7 +43,9 @@ class Record:
     """One candidate's past, faded.
 
     Attributes:
-        squares, claims: of the errors of its expectations, and the expectations; their ratio is the dispersion.
+        squares: of the errors of its expectations.
+        claims, came: the expectations, and the claims that came; the squares over the larger of both is the dispersion,
+            so that who expected too few does not take that for batches.
         windows: lead times that this stands on.
         own, beside: pinball losses, its own and those of the plain average on the same trials.
         trials: how many there were.
@@ -51,6 +53,7 @@ class Record:
 
     squares: float = DISPERSION_PRIOR * PRIOR_WEIGHT
     claims: float = PRIOR_WEIGHT
+    came: float = PRIOR_WEIGHT
     windows: float = 0.0
     own: float = 0.0
     beside: float = 0.0
@@ -108,6 +111,22 @@ class Leads:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """Claims that found none ready, older ones faded: those that started cold, and those that took one on its way.
+
+    It begins with a few cold ones: until something else was seen, a miss is a lost sale.
+    """
+
+    cold: float = 5.0
+    unready: float = 0.0
+
+    @property
+    def adopted(self) -> float:
+        """Share of them that took one on its way."""
+        return self.unready / (self.cold + self.unready)
+
+
+@dataclass(frozen=True, slots=True)
 class Surplus:
     """Since when fewer sandboxes would do, in how many ticks running, and the most that was wanted in any of them."""
 
@@ -131,6 +150,7 @@ class WarmMemory:
     born: Instant
     leads: Leads
     claims: Claims
+    late: Late = Late()
     size: int | None = None
     moved_at: Instant | None = None
     surplus: Surplus = Surplus()

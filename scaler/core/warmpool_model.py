@@ -5,6 +5,10 @@ With claims like Poisson's, the share that misses is Erlang's B, whatever the di
 come in batches have counts with a variance of ``dispersion`` times their mean: negative binomial ones, which are
 Poisson's with a rate that is itself drawn from a gamma distribution. The share that misses is then Erlang's B averaged
 over the rates that claims meet. Those are higher than the ones a clock meets, since most claims come when many do.
+
+Some claims that find none ready take one that is about to be, and the pool makes another for it: no lost sale, but a
+back order. Where the share ``adopted`` of them does so, sandboxes on their way are distributed as Poisson's up to the
+size, and thinned by that share beyond it. A share of 0 is Erlang's B, a share of 1 the tail of Poisson's distribution.
 """
 
 from __future__ import annotations
@@ -12,15 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
+from itertools import islice, repeat
 
 import numpy as np
 
 from scaler.core.numbers import ROUNDING
 from scaler.core.pods import Floats
-
-Load = TypeVar("Load", float, Floats)
 
 RATES = 64  # points of the distribution of rates
 FAR = 10.0  # standard deviations above the mean beyond which no rate is looked at
@@ -29,38 +30,90 @@ NEAR = 6.0  # and below
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What a pool is asked for: ``claims`` expected within one lead time, and the dispersion of their number, >= 1."""
+    """What a pool is asked for.
+
+    Attributes:
+        claims: expected within one lead time.
+        dispersion: variance over mean of their number, at least 1.
+        adopted: share of the claims that find none ready which take one that is on its way, 0 to 1.
+    """
 
     claims: float
     dispersion: float = 1.0
+    adopted: float = 0.0
 
 
-def misses(offered: Offered) -> Iterator[float]:
-    """The share of claims that find a pool of 0, 1, 2, ... sandboxes empty, without an end."""
-    if offered.dispersion <= 1.0:
-        return _erlang(offered.claims)
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What finds none ready in a pool of ``size``.
+
+    ``lost`` is Erlang's B of each load, ``orders`` the loads of back orders, None where there are none, and ``back``
+    Erlang's B of those. All have shape (n,).
+    """
+
+    size: int
+    weights: Floats
+    lost: Floats
+    orders: Floats | None
+    back: Floats
+
+    @property
+    def cold(self) -> float:
+        """The share of claims that would miss if none could be adopted on its way: no more than ``late``."""
+        return float(self.weights @ self.lost)
+
+    @property
+    def late(self) -> float:
+        """The share of claims that find none ready."""
+        if self.orders is None:
+            return self.cold
+        return float(self.weights @ _waited(self.lost, _orders(self.orders, self.size, self.back)))
+
+
+def shares(offered: Offered) -> Iterator[Shares]:
+    """For pools of 0, 1, 2, ... sandboxes, without an end."""
     loads, weights = _met(offered)
-    return (float(weights @ lost) for lost in _erlang(loads))
-
-
-def _erlang(load: Load) -> Iterator[Load]:
-    """Erlang's B of one load or of many, for 0, 1, 2, ... sandboxes."""
-    lost, size = load * 0.0 + 1.0, 0
+    orders = np.maximum(offered.adopted * loads, ROUNDING) if offered.adopted > 0 else None
+    lost, back, size = _erlang(loads), repeat(weights) if orders is None else _erlang(orders), 0
     while True:
-        yield lost
+        yield Shares(size, weights, next(lost), orders, next(back))
         size += 1
-        pressed = load * lost
-        lost = pressed / (size + pressed)
 
 
 def miss(offered: Offered, size: int) -> float:
-    """The share of claims that find a pool of this size empty."""
-    return next(islice(misses(offered), size, None))
+    """The share of claims that find none ready in a pool of this size."""
+    return next(islice(shares(offered), size, None)).late
 
 
 def size_for_misses(offered: Offered, target: float, most: int) -> int:
     """The smallest size, up to ``most``, at which no more than this share misses; ``most`` where none is enough."""
-    return next((size for size, share in enumerate(islice(misses(offered), most)) if share <= target), most)
+    near = (each for each in islice(shares(offered), most) if each.cold <= target)
+    return next((each.size for each in near if each.late <= target), most)
+
+
+def _erlang(loads: Floats) -> Iterator[Floats]:
+    """Erlang's B of each load, for 0, 1, 2, ... sandboxes."""
+    lost, size = np.ones_like(loads), 0
+    while True:
+        yield lost
+        size += 1
+        pressed = loads * lost
+        lost = pressed / (size + pressed)
+
+
+def _waited(lost: Floats, orders: Floats) -> Floats:
+    """The share of claims that find none ready, from Erlang's B and what back orders add to it."""
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(1.0 / (1.0 + (1.0 / lost - 1.0) / orders))
+
+
+def _orders(load: Floats, size: int, lost: Floats) -> Floats:
+    """How probable this many or more of these are on their way, over exactly as many: at least 1."""
+    exactly = np.exp(size * np.log(load) - load - math.lgamma(size + 1.0))
+    with np.errstate(all="ignore"):
+        near = 1.0 + np.maximum(0.0, 1.0 - exactly / lost) / exactly
+        far = np.where(load < size, 1.0 / (1.0 - load / (size + 1.0)), np.inf)  # where that is too small for a number
+    return np.where(exactly > ROUNDING, near, far)
 
 
 def size_for_fractile(offered: Offered, fractile: float, most: int) -> int:
@@ -87,6 +140,8 @@ def _met(offered: Offered) -> tuple[Floats, Floats]:
     """Loads in claims per lead time, and the share of claims that meets each: gamma's, weighted by themselves."""
     scale = offered.dispersion - 1.0
     mean, spread = _moments(offered)
+    if spread <= 0:
+        return np.array([max(offered.claims, ROUNDING)]), np.ones(1)
     low, high = max(0.0, mean - NEAR * spread), mean + FAR * spread
     loads = low + (np.arange(RATES) + 0.5) * (high - low) / RATES
     logs = offered.claims / scale * np.log(loads / mean) - (loads - mean) / scale

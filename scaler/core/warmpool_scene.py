@@ -11,10 +11,11 @@ from scaler.core import warmpool_learn as learnt
 from scaler.core.numbers import whole
 from scaler.core.types import Announcement, Instant, Seconds, Unknown
 from scaler.core.warmpool_learn import Belief, Stretch
-from scaler.core.warmpool_memory import Claims, Leads, Surplus, WarmMemory
+from scaler.core.warmpool_memory import Claims, Late, Leads, Surplus, WarmMemory
 from scaler.core.warmpool_types import WarmObservation, WarmPolicy
 
 TIMER_LEAST: Seconds = 60.0  # a size that falls oftener than that is noise to whoever watches it
+KNOWN_AFTER = 30.0  # lead times in which claims were counted, until they say something of their batches
 CHANCE = 2.0  # standard deviations by which claims exceed the usual ones before a hint is thought to have come
 
 Hints: TypeAlias = tuple[tuple[str, float], ...]
@@ -26,13 +27,13 @@ class Scene:
 
     Attributes:
         base: the last size.
-        belief: what claims are expected; ``leads`` and ``claims`` are for the next tick.
+        belief: what claims are expected; ``leads``, ``claims`` and ``late`` are for the next tick.
         wanted: the smallest size that keeps the target for them; 0 where the pool is ``dormant``: nobody has claimed
             for so long that a miss costs less than an idle sandbox has.
         hints: claims that hints have announced and that have not come, by name; ``planned`` the sandboxes that the
             schedule asks for in all.
         surplus: since when less would do, this tick included; ``timer`` for how many seconds that is only watched.
-        newcomer: this process is younger than the timer.
+        newcomer: this process is younger than the timer, or claims were counted for too short to say how they come.
     """
 
     policy: WarmPolicy
@@ -42,6 +43,7 @@ class Scene:
     belief: Belief
     leads: Leads
     claims: Claims
+    late: Late
     wanted: int
     dormant: bool
     hints: Hints
@@ -71,7 +73,8 @@ def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: In
     leads = learnt.leads(memory.leads, seen.leads, policy.pace)
     running = _running(policy, seen, leads, now)
     claims, hints = _counted(policy, replace(memory, leads=leads), seen, running, now)
-    belief = learnt.believe(replace(claims, records=memory.claims.records), policy, leads.mean, now)
+    known = replace(memory, leads=leads, claims=replace(claims, records=memory.claims.records))
+    belief = learnt.believe(known, policy, now)
     timer = max(TIMER_LEAST, policy.pace.timer_prior * leads.last.p90)
     dormant = now - claims.last > max(timer, policy.price * leads.mean)
     s = Scene(
@@ -82,13 +85,14 @@ def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: In
         belief=belief,
         leads=leads,
         claims=claims,
+        late=learnt.late(memory.late, cold=seen.cold, unready=seen.unready),
         wanted=0 if dormant else learnt.size(policy, belief.offered),
         dormant=dormant,
         hints=hints,
         planned=max((a.pods for a in running if not a.added), default=0.0),
         surplus=memory.surplus,
         timer=timer,
-        newcomer=now - memory.born < timer,
+        newcomer=now - memory.born < timer or now - (claims.since or now) < KNOWN_AFTER * leads.mean,
     )
     return replace(s, surplus=_surplus(s))
 

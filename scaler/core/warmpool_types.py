@@ -73,6 +73,8 @@ class WarmObservation:
         leads: seconds from creation to ready, of each sandbox of the pool that became ready since then.
         unschedulable: sandboxes of the pool that no node takes.
         settled: whether the pool's status speaks of its present spec, so that nothing more is about to be deleted.
+        cold, unready: claims since then that found none ready: those that started a sandbox of their own, and those
+            that took one that was on its way.
         announced: hints that have not ended; their ``pods`` are claims.
         allowance: sandboxes that a budget shared with other pools leaves to this one.
     """
@@ -82,6 +84,8 @@ class WarmObservation:
     unschedulable: Sample
     settled: bool | Unknown
     leads: tuple[Seconds, ...] = ()
+    cold: int = 0
+    unready: int = 0
     announced: tuple[Announcement, ...] = ()
     allowance: int | None = None
 

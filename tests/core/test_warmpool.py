@@ -215,12 +215,16 @@ def test_nothing_is_taken_away_while_it_may_not_be(policy: WarmPolicy, change: d
     assert pool.size == kept
 
 
-def test_a_new_process_takes_nothing_away_before_it_has_watched_for_a_timer() -> None:
-    """It knows nothing of the claims before it."""
+def test_nothing_is_taken_away_before_it_is_known_how_claims_come() -> None:
+    """A new process watches for a timer, and for thirty lead times: how large a batch can be shows in no less."""
     pool = Watched(size=50)
-    said = [pool.tick(0).trail[-1].reason for _ in range(20)]
-    assert said[:18] == [Reason.NEWCOMER] * 18
-    assert Reason.NEWCOMER not in said[18:]
+    said = [pool.tick(0, leads=SAME_LEADS).trail[-1].reason for _ in range(122)]
+    assert said[:120] == [Reason.NEWCOMER] * 120
+    assert said[120] is Reason.SURPLUS
+    restarted = busy()
+    assert restarted.memory is not None
+    restarted.memory, restarted.size = replace(restarted.memory, born=restarted.now), restarted.size + 20
+    assert restarted.tick(10).trail[-1].reason is Reason.NEWCOMER
 
 
 def test_the_maximum_holds_at_once_and_the_minimum_always() -> None:

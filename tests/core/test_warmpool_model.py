@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import math
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from scaler.core.warmpool_model import Offered, idle, miss, misses, size_for_fractile, size_for_misses
+from scaler.core.warmpool_model import Offered, idle, miss, shares, size_for_fractile, size_for_misses
 
 TABLE = [  # claims in a lead time; Poisson P99, Erlang B <= 1 %, negative binomial P99 with dispersion 3 and 10
     (5.0, 11, 11, 17, 33),
@@ -39,7 +40,7 @@ def test_without_batches_it_is_erlangs_b(claims: float, size: int, share: float)
 @pytest.mark.parametrize("claims", [0.3, 5.0, 60.0])
 def test_a_dispersion_next_to_one_is_erlangs_b_too(claims: float) -> None:
     """Nothing jumps where batches begin."""
-    near, plain = (list(islice(misses(Offered(claims, d)), 100)) for d in (1.0 + 1e-6, 1.0))
+    near, plain = ([s.late for s in islice(shares(Offered(claims, d)), 100)] for d in (1.0 + 1e-6, 1.0))
     assert near == pytest.approx(plain, abs=1e-5)
 
 
@@ -60,6 +61,26 @@ def test_in_batches_it_is_what_a_pool_of_sandboxes_does(claims: float, dispersio
                 missed += 1
         came += len(at)
     assert missed / came == pytest.approx(miss(Offered(claims, dispersion), size), rel=0.2)
+
+
+def tail(claims: float, size: int) -> float:
+    """Probability that so many claims or more come where ``claims`` are expected, by Poisson."""
+    return 1.0 - math.fsum(math.exp(n * math.log(claims) - claims - math.lgamma(n + 1)) for n in range(size))
+
+
+@pytest.mark.parametrize(("claims", "size"), [(0.5, 2), (5.0, 12), (26.0, 30), (50.0, 40), (3.0, 60), (900.0, 20)])
+def test_where_every_claim_adopts_it_is_the_tail_of_poisson(claims: float, size: int) -> None:
+    """Back orders: each claim makes the pool start another, so as many are on their way as came in a lead time."""
+    assert miss(Offered(claims, adopted=1.0), size) == pytest.approx(tail(claims, size), abs=1e-8)
+
+
+@pytest.mark.parametrize(("claims", "size", "adopted"), [(5.0, 8, 0.5), (26.0, 34, 0.9), (12.0, 12, 0.2)])
+def test_in_between_it_is_a_queue_that_some_turn_away_from(claims: float, size: int, adopted: float) -> None:
+    """A chain whose arrivals are thinned once none is ready, summed up."""
+    weights = [1.0]
+    for n in range(1, 400):
+        weights.append(weights[-1] * claims * (adopted if n > size else 1.0) / n)
+    assert miss(Offered(claims, adopted=adopted), size) == pytest.approx(sum(weights[size:]) / sum(weights))
 
 
 def test_a_claim_meets_more_of_its_kind_than_the_clock_does() -> None:

@@ -13,12 +13,17 @@ from scaler.core.reasons import Reason
 from scaler.core.types import ScaleTo
 from scaler.core.warmpool import tick_pool
 from scaler.core.warmpool_budget import Stake, share
-from scaler.core.warmpool_model import Offered, idle, miss, misses, size_for_fractile, size_for_misses
+from scaler.core.warmpool_model import Offered, idle, miss, shares, size_for_fractile, size_for_misses
 from scaler.core.warmpool_types import WarmPolicy
 from tests.properties.effort import tries
 from tests.properties.warm import LOOKS, POLICIES, STORIES, Look, keeps_every_law, played
 
-OFFERED = st.builds(Offered, claims=st.floats(0.0, 60.0), dispersion=st.one_of(st.just(1.0), st.floats(1.0, 40.0)))
+OFFERED = st.builds(
+    Offered,
+    claims=st.floats(0.0, 60.0),
+    dispersion=st.one_of(st.just(1.0), st.floats(1.0, 40.0)),
+    adopted=st.one_of(st.just(0.0), st.floats(0.0, 1.0)),
+)
 TARGETS = st.floats(0.0005, 0.5)
 STAKES = st.builds(
     Stake,
@@ -33,10 +38,12 @@ STAKES = st.builds(
 @given(OFFERED)
 @tries(100)
 def test_one_sandbox_more_never_misses_more_and_gains_less_than_the_one_before(offered: Offered) -> None:
-    """The share that misses falls, ever more slowly, from one on; that is what makes the shared budget exact."""
-    shares = list(islice(misses(offered), 80))
-    assert shares[0] == pytest.approx(1.0)
-    gains = [a - b for a, b in pairwise(shares)]
+    """The share that starts cold falls, ever more slowly, from one on; that is what makes the shared budget exact."""
+    first = list(islice(shares(offered), 80))
+    assert (first[0].cold, first[0].late) == pytest.approx((1.0, 1.0))
+    assert all(each.late >= each.cold - 1e-9 for each in first)
+    assert all(more.late <= less.late + 1e-9 for less, more in pairwise(first))
+    gains = [less.cold - more.cold for less, more in pairwise(first)]
     assert min(gains) >= 0.0
     assert all(later <= earlier + 1e-12 for earlier, later in pairwise(gains))
 
@@ -123,7 +130,7 @@ def test_a_shared_budget_is_kept_and_no_exchange_betters_it(budget: int, stakes:
 
     def cost(name: str, n: int) -> float:
         stake = stakes[name]
-        return stake.rate * stake.price * miss(stake.offered, n)
+        return stake.rate * stake.price * miss(replace(stake.offered, adopted=0.0), n)
 
     for one in given_:
         for other in given_:

@@ -30,6 +30,8 @@ class Look:
     foreign: int | None = None
     seen: bool = True
     leads: tuple[Seconds, ...] = ()
+    cold: int = 0
+    unready: int = 0
     fanout: int = 0
     allowance: int | None = None
     step: Seconds = 5.0
@@ -43,6 +45,8 @@ LOOKS = st.builds(
     foreign=st.sampled_from((None, None, None, None, 0, 7, 30)),
     seen=st.sampled_from((True, True, True, True, False)),
     leads=st.lists(st.floats(0.5, 120.0), max_size=6).map(tuple),
+    cold=st.sampled_from((0, 0, 1, 9)),
+    unready=st.sampled_from((0, 0, 1, 9)),
     fanout=st.sampled_from((0, 0, 0, 15)),
     allowance=st.sampled_from((None, None, None, 0, 10)),
     step=st.sampled_from((5.0, 5.0, 5.0, 0.0, 1.0, 30.0, 400.0, -60.0)),
@@ -80,6 +84,8 @@ def observe(look: Look, live: int, now: Instant) -> WarmObservation:
         unschedulable=BLIND if look.stuck is None else Known(float(look.stuck), now),
         settled=BLIND if look.settled is None else look.settled,
         leads=look.leads,
+        cold=look.cold,
+        unready=look.unready,
         announced=hints,
         allowance=look.allowance,
     )
@@ -130,14 +136,14 @@ def _looks(*looks: Look, policy: WarmPolicy | None = None, live: int = 3) -> War
 
 
 _BUSY = Look(claims=9)
-_LULL = (*(Look(claims=2),) * 3, *(Look(claims=0),) * 60)
+_HOUR = (Look(claims=9, step=60.0),) * 60
 STORIES: Mapping[Reason, WarmOutcome] = MappingProxyType(
     {
         Reason.LEAD_TIME: _looks(_BUSY, _BUSY),
-        Reason.SURPLUS: _looks(*(Look(claims=0),) * 19, live=50),
-        Reason.SURPLUS_TIMER: _looks(*(Look(claims=1),) * 25, live=90),
+        Reason.SURPLUS: _looks(*(Look(step=60.0),) * 16, live=50),
+        Reason.SURPLUS_TIMER: _looks(*_HOUR, Look(claims=9, foreign=90)),
         Reason.UNCLAIMED: _looks(*(Look(claims=0, step=400.0),) * 11, live=1),
         Reason.UNSCHEDULABLE: _looks(_BUSY, replace(_BUSY, stuck=1)),
-        Reason.UNSETTLED: _looks(*_LULL, Look(settled=False), live=90),
+        Reason.UNSETTLED: _looks(*_HOUR, Look(claims=9, foreign=90, settled=False)),
     }
 )
