@@ -14,7 +14,7 @@ COPY constraints.txt ./
 RUN /opt/scaler/bin/pip install --constraint constraints.txt setuptools
 COPY pyproject.toml README.md LICENSE ./
 COPY scaler ./scaler
-RUN /opt/scaler/bin/pip install --constraint constraints.txt --no-build-isolation '.[scaler]' \
+RUN /opt/scaler/bin/pip install --constraint constraints.txt --no-build-isolation '.[scaler,gate]' \
     && /opt/scaler/bin/pip uninstall --yes setuptools pip
 
 FROM python:${PYTHON}

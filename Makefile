@@ -73,5 +73,5 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable '.[scaler,sim,sweep,dev]'
+		--no-build-isolation --editable '.[scaler,gate,sim,sweep,dev]'
 	@touch $@

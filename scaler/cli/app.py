@@ -13,6 +13,7 @@ from scaler.cli.config import commands as config_commands
 from scaler.cli.demo import demo
 from scaler.cli.extras import needing
 from scaler.cli.forms import LogFormat, LogLevel
+from scaler.cli.gate import commands as gate_commands
 from scaler.cli.simulate import commands as simulate_commands
 from scaler.cli.version import own_version
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command(epilog="Example: scaler demo --seed 3 --seconds 3600 --json figures.json")(demo)
 app.add_typer(config_commands, name="config")
 app.add_typer(simulate_commands, name="simulate")
+app.add_typer(gate_commands, name="gate")
 
 
 def _print_version(asked: bool) -> None:
@@ -59,6 +61,7 @@ def serve(  # noqa: PLR0913 (as many as there are options)
     kubeconfig: options.Kubeconfig = None,
     control: options.Control = None,
     drain_key: options.DrainKey = None,
+    namespace: options.Namespace = None,
     log_format: options.Format = LogFormat.AUTO,
     log_level: options.Level = LogLevel.INFO,
 ) -> None:
@@ -81,7 +84,7 @@ def serve(  # noqa: PLR0913 (as many as there are options)
         Places(keda=keda, http=http),
         Folders(memory, journal),
         Candidacy(lease, identity, kubeconfig),
-        controlling.Asked(control, drain_key, kubeconfig),
+        controlling.Asked(control, drain_key, tuple(namespace or ()), kubeconfig),
     )
     run(config, asked, log_format, log_level)
 

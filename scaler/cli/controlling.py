@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaler.cli.keeper import Keeper
 from scaler.cli.output import refuse
 from scaler.live.charge import Charge
 from scaler.live.ticker import Orders
@@ -19,6 +20,7 @@ class Asked:
 
     address: str | None = None
     key: Path | None = None
+    namespaces: tuple[str, ...] = ()
     kubeconfig: Path | None = None
 
 
@@ -31,26 +33,29 @@ class Controlling:
 
 
 @asynccontextmanager
-async def controlling(asked: Asked, sources: Sources, charge: Charge) -> AsyncIterator[Controlling]:
+async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Keeper) -> AsyncIterator[Controlling]:
     """The controller at work, with its connections, which are closed at the end; nobody, where none is asked for."""
     if asked.address is None:
         yield Controlling(None, ())
         return
     from scaler.controller.api import ConnectError, open_api
     from scaler.controller.control import Control
+    from scaler.controller.discovery import Discovery, Whence
     from scaler.controller.gates import open_gates
-    from scaler.controller.orders import KeyFileError, read_signer
+    from scaler.controller.orders import KeyFileError, Signer
 
     if asked.key is None:
         refuse("--control needs --drain-key: the private key that orders to agents are signed with")
     async with AsyncExitStack() as stack:
         try:
             api = await stack.enter_async_context(open_api(asked.kubeconfig))
-            gates = await stack.enter_async_context(open_gates(read_signer(asked.key), charge.clock))
+            gates = await stack.enter_async_context(open_gates(Signer.read(asked.key), charge.clock))
         except ConnectError as error:
             refuse(f"--control needs the API server: {error}; name a --kubeconfig outside a pod")
         except KeyFileError as error:
             refuse(f"--drain-key: {error}")
         control = Control(api, gates, sources.ask, charge)
         sources.watch(control.watched.pods)
-        yield Controlling(control.drainer, control.work())
+        whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
+        discovery = Discovery(api, whence, keeper, charge.clock)
+        yield Controlling(control.drainer, (*control.work(), discovery.run()))

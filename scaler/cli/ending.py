@@ -50,6 +50,12 @@ class Ending:
         self.asked.set()
 
 
+def stop(code: int) -> NoReturn:
+    """End in order: everything is closed and written."""
+    LOG.info("stopped")
+    leave(code)
+
+
 def leave(code: int) -> NoReturn:
     """End the process now, with what was logged on its way."""
     logging.shutdown()

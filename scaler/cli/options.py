@@ -38,6 +38,10 @@ Control: TypeAlias = Annotated[
 DrainKey: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With --control: the Ed25519 key, as PEM, that signs drain orders.")
 ]
+Namespace: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="With --control: where ScaledObjects are looked for; may be given again. Without it everywhere."),
+]
 Format: TypeAlias = Annotated[
     LogFormat, typer.Option(help="How log lines look; auto is console on a terminal and JSON elsewhere.")
 ]

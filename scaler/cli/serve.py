@@ -17,7 +17,7 @@ from scaler.cli import controlling
 from scaler.cli.config import read
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.doors import Doors, Places
-from scaler.cli.ending import Ending, leave
+from scaler.cli.ending import Ending, stop
 from scaler.cli.follower import Follower
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.interpreter import serve_well
@@ -101,7 +101,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
         board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
         charge = Charge(registry, board, seat.office, clock)
-        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge))
+        control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
@@ -123,18 +123,18 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             certificates=doors.standings,
             warm=warm.standings,
             office=seat.office,
+            deeds=charge.deeds,
             version=own_version(),
         )
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
-        pages = _pages(running, doors, desk)
-        http = served(pages, *_split("--http", asked.places.http), certificates=doors.http)
+        http = served(_pages(running, doors, desk), *_split("--http", asked.places.http), certificates=doors.http)
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
-        begin = partial(_begin_anew, registry, ticker, sources, clock)
-        work = [loop.run(), reception.follow(), reception.heed(clock), *seat.work(begin)]
-        work += [*control.work, follower.follow(keeper, clock), *doors.following(clock), *disk.work(registry, clock)]
-        code = await _until(ending.asked, *work, warm.run(), Watcher(sources.health, sparing).watch(clock))
-    LOG.info("stopped")
-    leave(code)
+        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
+        work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
+        code = await _until(
+            ending.asked, *work, *disk.work(registry, clock), warm.run(), _watch(sources, sparing, clock)
+        )
+    stop(code)
 
 
 def _pages(running: Running, doors: Doors, desk: HintDesk) -> web.Application:
@@ -149,6 +149,10 @@ def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clo
     for pool in registry:
         ticker.forget(pool.spec.key)
     registry.begin_anew(clock.now())
+
+
+def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, None, None]:
+    return Watcher(sources.health, sparing).watch(clock)
 
 
 def _desk(keeper: Keeper) -> Desk:

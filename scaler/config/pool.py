@@ -134,13 +134,19 @@ class Guard(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the cluster says of a pool: the bounds in its ScaledObject, and the workload that this scales."""
+    """What the cluster says of a pool: the bounds in its ScaledObject or ScaledJob, and what this scales.
+
+    Attributes:
+        workload: plural and name of a workload of ``apps/v1``; None for Jobs, and for kinds whose pods nobody watches.
+        ordinals_start: the first ordinal of a StatefulSet.
+        strategy: of a ScaledJob.
+    """
 
     least: int
     most: int
-    kind: str
-    name: str
+    workload: tuple[str, str] | None = None
     ordinals_start: int = 0
+    strategy: JobStrategy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

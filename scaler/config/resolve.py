@@ -131,17 +131,25 @@ def _layers(
 def _all_layers(
     settings: Settings, key: PoolKey, class_name: str | None, metadata: TriggerMetadata, found: Found | None
 ) -> Iterator[tuple[str, Knobs]]:
-    """The layers, with what the cluster says around them."""
-    if found is not None:
-        place = f"{found.kind}/{found.name}"
+    """The layers, with what the cluster says below and above them."""
+    if found is not None and found.workload is not None:
+        place = "/".join(found.workload)
         yield "ScaledObject", PoolLayer(pods=PodsSection(workload=place), replicas=Scale(scale=place))
     yield from _layers(settings, key, class_name, metadata)
     if found is not None:
-        kind = Workload.STATEFUL_SET if found.kind == "statefulsets" else Workload.REPLICA_SET
-        yield (
-            "ScaledObject",
-            PoolLayer(min=found.least, max=found.most, workload=kind, ordinals_start=found.ordinals_start),
-        )
+        yield "ScaledObject", _said(found)
+
+
+def _said(found: Found) -> PoolLayer:
+    """What a ScaledObject or a ScaledJob has the last word on."""
+    said: dict[str, object] = {"min": found.least, "max": max(1, found.most)}
+    if found.strategy is not None:
+        said["scaled_job_strategy"] = found.strategy
+    if found.workload is not None:
+        ordered = found.workload[0] == "statefulsets"
+        said["workload"] = Workload.STATEFUL_SET if ordered else Workload.REPLICA_SET
+        said["ordinals_start"] = found.ordinals_start
+    return PoolLayer.model_validate(said)
 
 
 def _replicas(layer: Layer) -> Source | None:

@@ -191,6 +191,38 @@ async def open_api(kubeconfig: Path | None) -> AsyncIterator[Api]:
             await api.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The API server, and who we are to it, for those who connect by themselves. Empty is for what there is none of."""
+
+    server: str
+    ca_file: str
+    certificate_file: str
+    key_file: str
+    token: str
+
+
+async def credentials(kubeconfig: Path | None, folder: str) -> Credentials:
+    """As they are now.
+
+    Raises:
+        ConnectError: they cannot be used.
+    """
+    client = await _made(kubeconfig, folder)
+    try:
+        found = client.configuration
+        token = (await found.get_api_key_with_prefix("BearerToken")) or ""
+        return Credentials(
+            server=found.host,
+            ca_file=found.ssl_ca_cert or "",
+            certificate_file=found.cert_file or "",
+            key_file=found.key_file or "",
+            token=token.removeprefix("Bearer "),
+        )
+    finally:
+        await client.close()
+
+
 async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
     source = "the ServiceAccount of this pod" if kubeconfig is None else str(kubeconfig)
     found = Configuration()

@@ -15,6 +15,8 @@ from scaler.controller.live import Live
 from scaler.controller.pen import Pen
 from scaler.controller.steward import Steward
 from scaler.controller.watched import Ask, Watched
+from scaler.core.policy import Guarantee, Mode
+from scaler.core.types import Order
 from scaler.live.charge import Charge
 
 
@@ -28,20 +30,32 @@ class Control:
     """
 
     def __init__(self, api: Api, gates: Gates, ask: Ask, charge: Charge) -> None:
-        self.pen = Pen(api, charge.office)
+        self.pen = Pen(api, charge.office, charge.deeds)
         self._estate = Estate(api)
         events = Events(self.pen, charge.clock)
         live = Live(self.pen, charge.registry, charge.board)
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
-        self.watched = Watched(self._estate, ask, self._reopen)
-        self._steward = Steward(charge.registry, self._estate, self.pen, events, charge.clock)
-        self._office = charge.office
+        self.watched = Watched(self._estate, ask, self)
+        self._steward = Steward(charge, self._estate, self.pen, events)
+        self._office, self._registry = charge.office, charge.registry
 
     def work(self) -> tuple[Coroutine[None, None, None], ...]:
         """What has to run for it."""
         return (self._steward.run(),)
 
-    def _reopen(self, _: WatchedPods, pods: list[PodFacts]) -> None:
-        if self._office.term is not None:
+    def reopen(self, source: WatchedPods, pods: list[PodFacts]) -> None:
+        """Open the gates of these, if we lead and the pool is not switched off."""
+        if self._acts(source):
             for pod in pods:
                 self.drainer.reopen(pod)
+
+    def retire(self, source: WatchedPods, due: tuple[Order, ...]) -> None:
+        """Carry these out, if we lead and the pool is not switched off."""
+        if self._acts(source):
+            self.drainer.retire(source.pool, due)
+
+    def _acts(self, source: WatchedPods) -> bool:
+        pool = self._registry.get(source.pool)
+        if pool is None or self._office.term is None:
+            return False
+        return pool.spec.policy.mode is Mode.AUTO and pool.spec.policy.guarantee is Guarantee.PROTECTED

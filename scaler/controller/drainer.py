@@ -7,7 +7,6 @@ has not come about; so a process may end after any write, and the one after it g
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import Final, TypeAlias
@@ -29,8 +28,7 @@ from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
 AT_ONCE: Final = 64  # pods that something is done to at one time
 PATIENCE: Final[Seconds] = 5.0
 CHANGED: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}  # the pod is not what we took it for
-TOLD: Final = {  # what people are told of the pod once it is done
-    Verb.MARK: ("DrainStarted", "the pod is idle and spare: its gate is asked to close (epoch {epoch})"),
+TOLD: Final = {  # what people are told of the pod; a mark shows on the pod itself, and every Event is a write
     Verb.COMMIT: ("Drained", "the gate is closed and the pod is idle: it may go (epoch {epoch})"),
     Verb.CANCEL: ("DrainCancelled", "the pod is wanted again: its gate opens (epoch {epoch})"),
 }
@@ -43,18 +41,13 @@ class Drainer:
 
     ``room`` says of a pool whether its workload asks for no more pods than the target, read live: only then may a
     drained pod be deleted, for otherwise another would be started in its place.
-
-    Attributes:
-        carried: orders that took effect, by verb.
-        refused: writes that a guard, or another policy, said no to, by verb.
     """
 
     def __init__(self, estate: Estate, pen: Pen, gates: Gates, events: Events, room: Room) -> None:
         self._estate, self._pen, self._gates, self._events, self._room = estate, pen, gates, events, room
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: dict[PodUid, asyncio.Task[None]] = {}
-        self.carried: Counter[Verb] = Counter()
-        self.refused: Counter[Verb] = Counter()
+        self._deeds = pen.deeds
 
     def carry_out(self, key: PoolKey, orders: tuple[Order, ...]) -> None:
         """Begin with these; one whose pod is still being dealt with comes again with the next tick."""
@@ -66,6 +59,12 @@ class Drainer:
                 room = room or asyncio.ensure_future(self._room(key))
                 self._begin(order.uid, self._delete_once(key, order, room))
             else:
+                self._begin(order.uid, self._carry(key, order))
+
+    def retire(self, key: PoolKey, orders: tuple[Order, ...]) -> None:
+        """Begin with these, which are for pods that nobody would start again, or that others are started for."""
+        for order in orders:
+            if order.uid not in self._tasks:
                 self._begin(order.uid, self._carry(key, order))
 
     def reopen(self, pod: PodFacts) -> None:
@@ -98,6 +97,9 @@ class Drainer:
         if order.verb is Verb.CLOSE:
             await self._close(pod, order.epoch)
             return
+        if order.verb is Verb.DELETE:
+            await self._delete(pod)
+            return
         changed = await self._patch(pod, order)
         if changed is None:
             return
@@ -118,29 +120,30 @@ class Drainer:
             return None
         place = self._estate.place(pod.namespace)
         changed = None if place is None else place.pods.put(parsed(answer.body))
-        reason, message = TOLD[order.verb]
-        self._events.tell(_told(pod), reason, message.format(epoch=order.epoch))
+        if order.verb in TOLD:
+            reason, message = TOLD[order.verb]
+            self._events.tell(_told(pod), reason, message.format(epoch=order.epoch))
         return changed
 
     async def _close(self, pod: PodFacts, epoch: int) -> None:
         """Ask the agent to close its gate. What it acknowledges is read with its activity, by whoever leads then."""
         reply = await self._gates.close(pod, epoch)
+        self._deeds.gates["close", "failed" if isinstance(reply, Unknown) else "done"] += 1
         if isinstance(reply, Unknown):
             LOG.warning("a gate was not closed", pod=f"{pod.namespace}/{pod.name}", why=reply.why)
-        else:
-            self.carried[Verb.CLOSE] += 1
 
     async def _open(self, pod: PodFacts) -> None:
         reply = await self._gates.open(pod, pod.epoch or 0)
+        self._deeds.gates["open", "failed" if isinstance(reply, Unknown) else "done"] += 1
         if isinstance(reply, Unknown):
             LOG.warning("a gate was not opened", pod=f"{pod.namespace}/{pod.name}", why=reply.why)
 
     async def _delete_once(self, key: PoolKey, order: Order, room: asyncio.Task[bool | Unknown]) -> None:
         pod = self._estate.pod(key.namespace, order.uid)
         if pod is not None and await asyncio.shield(room) is True:
-            await self.delete(pod)
+            await self._delete(pod)
 
-    async def delete(self, pod: PodFacts) -> None:
+    async def _delete(self, pod: PodFacts) -> None:
         """Delete a drained pod, this very one.
 
         Raises:
@@ -163,7 +166,7 @@ class Drainer:
     def _took(self, pod: PodFacts, verb: Verb, answer: Answer) -> bool:
         """Whether it was done. A pod that is gone is forgotten; a guard's no is counted and told."""
         if answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            self.carried[verb] += 1
+            self._deeds.orders[verb.value, "done"] += 1
             return True
         if answer.status == HTTPStatus.NOT_FOUND:
             place = self._estate.place(pod.namespace)
@@ -172,7 +175,7 @@ class Drainer:
             return False
         if answer.status != HTTPStatus.FORBIDDEN:
             raise ApiError(f"{verb} of pod {pod.namespace}/{pod.name}: HTTP {answer.status}: {answer.message}")
-        self.refused[verb] += 1
+        self._deeds.orders[verb.value, "refused"] += 1
         self._events.tell(_told(pod), "DrainRefused", f"{verb} was refused: {answer.message}", warning=True)
         return False
 

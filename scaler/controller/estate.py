@@ -12,7 +12,8 @@ from scaler.config.pool import WatchedPods
 from scaler.controller.api import Api
 from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
 from scaler.controller.mirror import Mirror
-from scaler.core.types import PodUid, Unknown
+from scaler.controller.retire import Owners, surplus
+from scaler.core.types import Instant, PodUid, Unknown
 
 SETS: Final = "replicasets"
 
@@ -37,13 +38,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A pool's workload, None where there is none, and its pods: those that count, and those that must go anyway.
-
-    ``surplus`` pods are the workload's no more: their owner is gone or asks for fewer, whatever the pool wants.
-    """
+    """A pool's workload, None where there is none, and its pods: those that count, and those that must go anyway."""
 
     workload: WorkloadFacts | None
     pods: tuple[PodFacts, ...]
+    surplus: tuple[PodFacts, ...]
+
+    @property
+    def all(self) -> tuple[PodFacts, ...]:
+        """Every pod that wears the pool's label or is selected by its workload."""
+        return (*self.pods, *self.surplus)
 
 
 class Estate:
@@ -74,16 +78,19 @@ class Estate:
         place = self._places.get(namespace)
         return None if place is None else place.pods.get(uid)
 
-    def holding(self, source: WatchedPods) -> Holding | Unknown:
-        """What the pool has, or why that is not known."""
+    def holding(self, source: WatchedPods, now: Instant) -> Holding | Unknown:
+        """What the pool has at ``now``, or why that is not known."""
         place = self._places.get(source.pool.namespace)
         if place is None:
             return Unknown(f"namespace {source.pool.namespace} is not watched yet")
         if (why := place.why_not) is not None:
             return why
         owner = place.workload(source.kind, source.name)
-        pods = (found for found in place.pods if _belongs(found, owner, source))
-        return Holding(workload=owner, pods=tuple(pods))
+        pods = tuple(found for found in place.pods if _belongs(found, owner, source))
+        sets = {each.uid: each for each in place.workloads[SETS]}
+        going = surplus(pods, Owners(workload=owner, sets=sets, now=now))
+        uids = {pod.uid for pod in going}
+        return Holding(workload=owner, pods=tuple(pod for pod in pods if pod.uid not in uids), surplus=going)
 
     def _made(self, namespace: str) -> Place:
         apps = f"/apis/apps/v1/namespaces/{namespace}"

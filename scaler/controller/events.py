@@ -44,17 +44,12 @@ class _Known:
 
 
 class Events:
-    """Writes Events. Belongs to one event loop.
-
-    Attributes:
-        left_out: Events that were not written, for too many were on their way or the API server refused.
-    """
+    """Writes Events. Belongs to one event loop."""
 
     def __init__(self, pen: Pen, clock: Clock) -> None:
         self._pen, self._clock = pen, clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.left_out = 0
 
     def tell(self, about: Told, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell this of the object, unless it was told lately; returns at once."""
@@ -64,7 +59,7 @@ class Events:
             known.count += 1
             return
         if len(self._tasks) >= WAITING:
-            self.left_out += 1
+            self._pen.deeds.untold += 1
             return
         count = 1 if known is None else known.count + 1
         self._known[name] = _Known(count, now)
@@ -93,7 +88,7 @@ class Events:
                     return
         except (ApiError, NotLeadingError):
             pass
-        self.left_out += 1
+        self._pen.deeds.untold += 1
 
 
 def _event(about: Told, name: str, reason: str, message: str) -> dict[str, Json]:

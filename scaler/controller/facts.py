@@ -30,6 +30,8 @@ _PHASES: Final = {word: phase for phase, word in PHASES.items()}
 _ORDINAL: Final = re.compile(r"-(\d+)$")
 _ENDED: Final = ("Succeeded", "Failed")
 PORTS: Final = 65_535
+REVISION: Final = "deployment.kubernetes.io/revision"
+POD_REVISION: Final = "controller-revision-hash"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,11 @@ class PodFacts:
         return NO_ORDINAL if found is None else int(found[1])
 
     @property
+    def revision(self) -> str:
+        """The revision of its StatefulSet that it was made from, empty where none made it."""
+        return self.labels.get(POD_REVISION, "")
+
+    @property
     def path(self) -> str:
         """Where the API server has it."""
         return f"/api/v1/namespaces/{self.namespace}/pods/{self.name}"
@@ -131,6 +138,9 @@ class WorkloadFacts:
         selector: labels that its pods have; empty where it selects by expressions, which nobody here reads.
         replicas: how many pods it asks for.
         start: the first ordinal of a StatefulSet.
+        revision: of a ReplicaSet; its Deployment's newest has the highest.
+        revision_hash: of a StatefulSet that replaces its pods by itself: what the newest pods are labelled with.
+        partition: of such a StatefulSet, the lowest ordinal that it replaces.
         owner: uid of the object that controls it, empty where none does.
         holds: whether it is marked as having pods that are not drained.
     """
@@ -141,6 +151,9 @@ class WorkloadFacts:
     selector: Mapping[str, str]
     replicas: int
     start: int
+    revision: int
+    revision_hash: str
+    partition: int
     owner: str
     holds: bool
     leaving: bool
@@ -160,6 +173,9 @@ def workload(found: Json) -> WorkloadFacts:
         selector={} if by_expression else strings(found, "spec", "selector", "matchLabels"),
         replicas=whole(found, "spec", "replicas", otherwise=1),
         start=whole(found, "spec", "ordinals", "start", otherwise=0),
+        revision=_number(strings(found, "metadata", "annotations").get(REVISION, "")) or 0,
+        revision_hash=text(found, "status", "updateRevision") if _rolls(found) else "",
+        partition=whole(found, "spec", "updateStrategy", "rollingUpdate", "partition", otherwise=0),
         owner=text(_controller(found), "uid"),
         holds=HOLDS in strings(found, "metadata", "labels"),
         leaving=at(found, "metadata", "deletionTimestamp") is not None,
@@ -175,6 +191,10 @@ def version(found: Json) -> float:
 def _controller(found: Json) -> Json:
     owners = objects(found, "metadata", "ownerReferences")
     return next((owner for owner in owners if owner.get("controller") is True), None)
+
+
+def _rolls(found: Json) -> bool:
+    return text(found, "spec", "updateStrategy", "type") == "RollingUpdate"
 
 
 def _number(word: str) -> int | None:

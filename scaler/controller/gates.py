@@ -48,7 +48,7 @@ class Gates:
     async def _tell(self, pod: PodFacts, act: str, epoch: int) -> Reply | Unknown:
         if not pod.gate:
             return Unknown("the pod has no address")
-        order = self._signer.sign(act, pod.uid, epoch, self._clock.now())
+        order = self._signer.order(act, pod.uid, epoch, self._clock.now())
         try:
             async with self._session.post(
                 f"{pod.gate}/{act}", json={"order": order}, allow_redirects=False

@@ -14,7 +14,8 @@ POOL: Final = f"{DOMAIN}/pool"  # label of pods: whose it is
 PHASE: Final = f"{DOMAIN}/phase"  # label of pods: where it stands in the drain protocol; absent is active
 GUARD: Final = f"{DOMAIN}/guard"  # label of pods: deny or audit; absent is deny
 HOLDS: Final = f"{DOMAIN}/holds"  # label of owners and namespaces: pods of theirs are not drained
-PARAMS: Final = f"{DOMAIN}/params"  # label of the ConfigMaps that say what is injected into which pods
+POOLS: Final = f"{DOMAIN}/pools"  # label of namespaces: annotations say what pods are given there
+WORD: Final = f"pool.{DOMAIN}/"  # annotation of namespaces, with the pool's name: what its pods are given
 
 EPOCH: Final = f"{DOMAIN}/drain-epoch"  # annotation of pods: rises with each mark and each call back
 FORCE: Final = f"{DOMAIN}/force-delete"  # annotation of pods and owners: the uid, set by a person who may
@@ -35,8 +36,3 @@ PHASES: Final = {Phase.ACTIVE: "active", Phase.DRAINING: "draining", Phase.DRAIN
 def budget_name(pool: str) -> str:
     """The name of a pool's sentinel PodDisruptionBudget."""
     return f"{MANAGER}-{pool}"
-
-
-def params_name(pool: str) -> str:
-    """The name of the ConfigMap that says what is injected into the pool's pods."""
-    return f"{MANAGER}-pool-{pool}"

@@ -1,57 +1,76 @@
-"""What a pool owns in its namespace: its params, its sentinel budget, and the mark on its workload; as documents."""
+"""What a pool owns in the cluster, as documents to be applied: a word on its namespace, a budget, and marks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from scaler.config.pool import PoolSpec, WatchedPods
+from scaler.config.pool import Guard, WatchedPods
 from scaler.controller.api import Json
 from scaler.controller.facts import WorkloadFacts
 from scaler.controller.names import (
+    GUARD,
     HOLDS,
     MANAGED,
-    PARAMS,
     PHASE,
     PHASES,
     POOL,
+    POOLS,
     SENTINEL,
     TRUE,
+    WORD,
     budget_name,
-    params_name,
 )
 from scaler.core.pods import Phase
 
-KINDS = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
+KINDS: Final = {"deployments": "Deployment", "statefulsets": "StatefulSet"}
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An object to be applied: where, and what. Applied empty it gives up what it had."""
+    """An object to be applied: where, and what. What we applied before and is not in it any more goes."""
 
     path: str
     body: Mapping[str, Json]
 
 
-def params(spec: PoolSpec, source: WatchedPods, workload: WorkloadFacts) -> Owned:
-    """What the admission policies inject into the pool's pods when they are created."""
-    namespace, pool = source.pool
-    name = params_name(pool)
-    data: dict[str, Json] = {
-        "pool": pool,
-        "selector": ",".join(f"{key}={value}" for key, value in sorted(workload.selector.items())),
-        "guard": spec.guard.value,
-        "grace": "",
-        "tolerate": "NoExecute",
-        "spread": "",
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ward:
+    """A pool that is looked after, as the admission policies must know it.
+
+    Attributes:
+        selector: labels that its pods have when they are created.
+        holds: whether any of its pods is not drained.
+    """
+
+    source: WatchedPods
+    selector: Mapping[str, str]
+    guard: Guard
+    holds: bool
+
+
+def word(ward: Ward) -> str:
+    """What the pool's pods are given when they are created; the admission policy reads it."""
+    selector = ",".join(f"{key}={value}" for key, value in sorted(ward.selector.items()))
+    return f"selector:{selector};guard:{ward.guard.value};tolerate:NoExecute"
+
+
+def words(namespace: str, wards: Iterable[Ward]) -> Owned:
+    """What stands on a namespace: a word for each pool, and whether it may be deleted."""
+    there = list(wards)
+    labels: dict[str, Json] = {POOLS: TRUE} if there else {}
+    if any(ward.holds for ward in there):
+        labels[HOLDS] = TRUE
+    if there and all(ward.guard is Guard.AUDIT for ward in there):
+        labels[GUARD] = Guard.AUDIT.value
+    annotations: dict[str, Json] = {f"{WORD}{ward.source.pool.name}": word(ward) for ward in there if ward.selector}
     body: dict[str, Json] = {
         "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace, "labels": {PARAMS: TRUE, POOL: pool}},
-        "data": data,
+        "kind": "Namespace",
+        "metadata": {"name": namespace, "labels": labels, "annotations": annotations},
     }
-    return Owned(f"/api/v1/namespaces/{namespace}/configmaps/{name}", body)
+    return Owned(f"/api/v1/namespaces/{namespace}", body)
 
 
 def budget(source: WatchedPods) -> Owned:
@@ -75,10 +94,13 @@ def budget(source: WatchedPods) -> Owned:
     return Owned(f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{name}", body)
 
 
-def mark(source: WatchedPods, workload: WorkloadFacts, *, holds: bool) -> Owned:
+def mark(ward: Ward, workload: WorkloadFacts) -> Owned:
     """The label by which a policy knows that pods of the workload are not drained. Its uid keeps us from making one."""
+    source = ward.source
     metadata: dict[str, Json] = {"name": source.name, "namespace": source.pool.namespace, "uid": workload.uid}
-    labels: dict[str, Json] = {HOLDS: TRUE} if holds else {}
+    labels: dict[str, Json] = {HOLDS: TRUE} if ward.holds else {}
+    if ward.holds and ward.guard is Guard.AUDIT:
+        labels[GUARD] = Guard.AUDIT.value
     body: dict[str, Json] = {
         "apiVersion": "apps/v1",
         "kind": KINDS[source.kind],

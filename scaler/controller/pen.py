@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from http import HTTPStatus
 
 from scaler.controller.api import Answer, Api, ApiError, Request
+from scaler.live.deeds import Deeds
 from scaler.live.office import Office
 
 
@@ -17,12 +17,11 @@ class Pen:
     """Writes, and counts what became of it; reads what no watch may be trusted for.
 
     Attributes:
-        writes: by what was written and what became of it: ``done``, ``stale``, ``refused``, ``unanswered``.
+        deeds: where it counts.
     """
 
-    def __init__(self, api: Api, office: Office) -> None:
-        self._api, self._office = api, office
-        self.writes: Counter[tuple[str, str]] = Counter()
+    def __init__(self, api: Api, office: Office, deeds: Deeds) -> None:
+        self._api, self._office, self.deeds = api, office, deeds
 
     async def read(self, request: Request) -> Answer:
         """Read what stands at this very moment, whoever leads.
@@ -44,9 +43,9 @@ class Pen:
         try:
             answer = await self._api.ask(request)
         except ApiError:
-            self.writes[what, "unanswered"] += 1
+            self.deeds.writes[what, "unanswered"] += 1
             raise
-        self.writes[what, _became(answer.status)] += 1
+        self.deeds.writes[what, _became(answer.status)] += 1
         return answer
 
 

@@ -3,110 +3,130 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 
-from scaler.config.pool import PoolKey, PoolSpec, WatchedPods
-from scaler.controller.api import APPLY, MERGE, ApiError, Request
+from scaler.config.pool import Guard, PoolKey, WatchedPods
+from scaler.controller.api import MERGE, ApiError, Request
+from scaler.controller.applier import Applier
 from scaler.controller.dig import parsed
 from scaler.controller.estate import Estate, Holding
 from scaler.controller.events import Events, Told
 from scaler.controller.facts import PodFacts, WorkloadFacts
-from scaler.controller.names import MANAGER
-from scaler.controller.owners import KINDS, Owned, budget, mark, params
+from scaler.controller.owners import KINDS, Ward, budget, mark, words
 from scaler.controller.patches import adopted
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.controller.trial import tried
 from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee
 from scaler.core.types import Instant, Seconds, Unknown
-from scaler.live.clock import Clock
-from scaler.live.registry import Pool, Registry
+from scaler.live.charge import Charge
+from scaler.live.registry import Pool
 
 LOOK: Final[Seconds] = 1.0
-ANEW: Final[Seconds] = 60.0  # what is owned is applied again, and the guards are tried again, after so long
+ANEW: Final[Seconds] = 60.0  # guards that held are tried again after so long
+GONE: Final[Seconds] = 600.0  # a pool that nobody asks for any more is given up: its object may be coming back
 PATIENCE: Final[Seconds] = 5.0
-AT_ONCE: Final = 16  # pods adopted at one time
-FORCED: Final = {"fieldManager": MANAGER, "force": "true"}
+AT_ONCE: Final = 16  # pods labelled at one time
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Tended:
-    """What was done for a pool last.
-
-    Attributes:
-        owned: what was applied, by its path.
-        applied_at, tried_at: when; None before the first time.
-    """
-
-    owned: dict[str, Owned]
-    applied_at: Instant | None = None
-    tried_at: Instant | None = None
 
 
 class Steward:
     """Looks after the watched pools of a registry. Belongs to one event loop."""
 
-    def __init__(self, registry: Registry, estate: Estate, pen: Pen, events: Events, clock: Clock) -> None:
-        self._registry, self._estate, self._pen, self._events, self._clock = registry, estate, pen, events, clock
-        self._tended: dict[PoolKey, _Tended] = {}
-        self._adopting = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, charge: Charge, estate: Estate, pen: Pen, events: Events) -> None:
+        self._registry, self._office, self._clock = charge.registry, charge.office, charge.clock
+        self._estate, self._pen, self._events = estate, pen, events
+        self._applier = Applier(pen, charge.clock)
+        self._wards: dict[PoolKey, Ward] = {}
+        self._tried: dict[PoolKey, Instant] = {}
+        self._gone: dict[PoolKey, Instant] = {}
+        self._labelling = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Look after them, until cancelled."""
         while True:
-            pools = list(_watched(self._registry))
-            self._estate.keep({pool.spec.key.namespace for pool, _ in pools})
-            for pool, source in pools:
-                try:
-                    await self._tend(pool, source)
-                except NotLeadingError:
-                    self._tended.clear()
-                except ApiError as error:
-                    LOG.warning("a pool cannot be looked after", pool=str(pool.spec.key), why=str(error))
+            pools = list(self._watched())
+            self._estate.keep({pool.spec.key.namespace for pool, _ in pools} | {key.namespace for key in self._gone})
+            if self._office.term is None:
+                self._forget()
+            else:
+                await self._look(pools)
             await self._clock.sleep_until(self._clock.now() + LOOK)
 
-    async def _tend(self, pool: Pool, source: WatchedPods) -> None:
-        holding = self._estate.holding(source)
-        if isinstance(holding, Unknown) or holding.workload is None or not _is_protected(pool.spec):
-            return
-        tended = self._tended.setdefault(pool.spec.key, _Tended({}))
-        await self._apply(tended, _owned(pool.spec, source, holding.workload, holding))
-        await self._adopt(pool.spec, holding)
-        await self._try(pool, tended, holding)
+    def _forget(self) -> None:
+        """Another leads: what was done is its affair, and is looked at afresh by who leads next."""
+        self._wards.clear()
+        self._tried.clear()
+        self._gone.clear()
+        self._applier.forget()
 
-    async def _apply(self, tended: _Tended, owned: list[Owned]) -> None:
-        """Apply what is not as it was applied last, and after a while everything."""
-        now = self._clock.now()
-        anew = tended.applied_at is None or abs(now - tended.applied_at) >= ANEW
-        for each in owned:
-            if anew or tended.owned.get(each.path) != each:
-                request = Request(
-                    method="PATCH", path=each.path, query=FORCED, body=each.body, content=APPLY, within=PATIENCE
-                )
-                answer = await self._pen.write("apply", request)
-                if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    raise ApiError(f"{each.path} cannot be applied: HTTP {answer.status} {answer.message}")
-                tended.owned[each.path] = each
-        if anew:
-            tended.applied_at = now
+    async def _look(self, pools: list[tuple[Pool, WatchedPods]]) -> None:
+        """Look after each, and let none of them suffer for another."""
+        known = [(pool, holding) for pool, source in pools if (holding := self._take_in(pool, source)) is not None]
+        self._note_gone({pool.spec.key for pool, _ in pools})
+        for namespace in sorted({key.namespace for key in self._wards}):
+            wards = [ward for key, ward in self._wards.items() if key.namespace == namespace]
+            await self._guarded(namespace, self._applier.apply(words(namespace, wards)))
+        for pool, holding in known:
+            await self._guarded(str(pool.spec.key), self._tend(pool, holding))
+        for key, since in tuple(self._gone.items()):
+            if abs(self._clock.now() - since) >= GONE:
+                await self._guarded(str(key), self._give_up(key))
 
-    async def _adopt(self, spec: PoolSpec, holding: Holding) -> None:
+    async def _guarded(self, pool: str, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except NotLeadingError:
+            pass
+        except ApiError as error:
+            LOG.warning("a pool cannot be looked after", pool=pool, why=str(error))
+
+    def _take_in(self, pool: Pool, source: WatchedPods) -> Holding | None:
+        """What the pool has now, None where that is not known; its ward is as it was then."""
+        holding = self._estate.holding(source, self._clock.now())
+        if isinstance(holding, Unknown):
+            return None
+        key, was = pool.spec.key, self._wards.get(pool.spec.key)
+        self._wards[key] = Ward(
+            source=source,
+            selector=holding.workload.selector if holding.workload else (was.selector if was else {}),
+            guard=pool.spec.guard,
+            holds=any(pod.phase is not Phase.DRAINED for pod in holding.all),
+        )
+        return holding
+
+    def _note_gone(self, there: set[PoolKey]) -> None:
+        """Note since when nobody asks for a pool any more."""
+        self._gone = {key: self._gone.get(key, self._clock.now()) for key in self._wards.keys() - there}
+
+    async def _tend(self, pool: Pool, holding: Holding) -> None:
+        ward = self._wards[pool.spec.key]
+        if ward.guard is Guard.DENY:  # a budget cannot audit
+            await self._applier.apply(budget(ward.source))
+        else:
+            await self._applier.delete(budget(ward.source))
+        if holding.workload is not None:
+            await self._applier.apply(mark(ward, holding.workload))
+        await self._adopt(ward, holding.all)
+        await self._try(pool, holding)
+
+    async def _adopt(self, ward: Ward, pods: Iterable[PodFacts]) -> None:
         """Label the pods that were there before, or that nothing labels when they are created."""
-        strangers = [pod for pod in holding.pods if adopted(pod, spec.key.name, spec.guard.value) is not None]
+        pool, guard = ward.source.pool.name, ward.guard.value
         async with asyncio.TaskGroup() as group:
-            for pod in strangers:
-                group.create_task(self._label(spec, pod))
+            for pod in pods:
+                if adopted(pod, pool, guard) is not None:
+                    group.create_task(self._label(pod, pool, guard))
 
-    async def _label(self, spec: PoolSpec, pod: PodFacts) -> None:
-        body, place = adopted(pod, spec.key.name, spec.guard.value), self._estate.place(pod.namespace)
+    async def _label(self, pod: PodFacts, pool: str, guard: str) -> None:
+        body, place = adopted(pod, pool, guard), self._estate.place(pod.namespace)
         request = Request(method="PATCH", path=pod.path, body=body, content=MERGE, within=PATIENCE)
-        async with self._adopting:
+        async with self._labelling:
             try:
                 answer = await self._pen.write("adopt", request)
             except (ApiError, NotLeadingError):
@@ -117,16 +137,17 @@ class Steward:
             why = f"HTTP {answer.status} {answer.message}"
             LOG.warning("a pod cannot be labelled", pod=f"{pod.namespace}/{pod.name}", why=why)
 
-    async def _try(self, pool: Pool, tended: _Tended, holding: Holding) -> None:
+    async def _try(self, pool: Pool, holding: Holding) -> None:
         """Try the guards on a pod that they should protect; until they hold, again with each look."""
-        now = self._clock.now()
-        if pool.unguarded is None and tended.tried_at is not None and abs(now - tended.tried_at) < ANEW:
+        now, key = self._clock.now(), pool.spec.key
+        tried_at = self._tried.get(key)
+        if pool.unguarded is None and tried_at is not None and abs(now - tried_at) < ANEW:
             return
-        candidates = [pod for pod in holding.pods if pod.managed and pod.pool and pod.phase is not Phase.DRAINED]
+        candidates = [pod for pod in holding.all if pod.managed and pod.node and pod.phase is not Phase.DRAINED]
         if not candidates:
             return  # nobody is there to be protected, and it is tried before anybody is drained
         was, pool.unguarded = pool.unguarded, await tried(self._pen, candidates[-1])
-        tended.tried_at = now
+        self._tried[key] = now
         if was != pool.unguarded:
             self._tell(pool, holding.workload)
 
@@ -142,17 +163,23 @@ class Steward:
             told = Told(version="apps/v1", kind=kind, namespace=key.namespace, name=workload.name, uid=workload.uid)
             self._events.tell(told, "GuardsDoNotHold", why.why, warning=True)
 
+    async def _give_up(self, key: PoolKey) -> None:
+        """Take away what a pool owned that nobody asks for any more; its pods are anybody's again."""
+        ward = self._wards[key]
+        holding = self._estate.holding(ward.source, self._clock.now())
+        if isinstance(holding, Unknown):
+            return
+        await self._applier.delete(budget(ward.source))
+        free = replace(ward, guard=Guard.AUDIT, holds=False)
+        if holding.workload is not None:
+            await self._applier.apply(mark(free, holding.workload))
+        await self._adopt(free, holding.all)
+        others = [other for one, other in self._wards.items() if one.namespace == key.namespace and one != key]
+        await self._applier.apply(words(key.namespace, others))
+        del self._wards[key], self._gone[key]
+        LOG.info("a pool that nobody asks for was given up", pool=str(key))
 
-def _watched(registry: Registry) -> Iterator[tuple[Pool, WatchedPods]]:
-    for pool in registry:
-        if isinstance(pool.spec.pods, WatchedPods):
-            yield pool, pool.spec.pods
-
-
-def _is_protected(spec: PoolSpec) -> bool:
-    return spec.policy.guarantee is Guarantee.PROTECTED
-
-
-def _owned(spec: PoolSpec, source: WatchedPods, workload: WorkloadFacts, holding: Holding) -> list[Owned]:
-    holds = any(pod.phase is not Phase.DRAINED for pod in holding.pods)
-    return [params(spec, source, workload), budget(source), mark(source, workload, holds=holds)]
+    def _watched(self) -> Iterator[tuple[Pool, WatchedPods]]:
+        for pool in self._registry:
+            if isinstance(pool.spec.pods, WatchedPods) and pool.spec.policy.guarantee is Guarantee.PROTECTED:
+                yield pool, pool.spec.pods

@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from scaler.config.pool import WatchedPods
 from scaler.controller.estate import Estate
 from scaler.controller.facts import PodFacts
+from scaler.controller.retire import orders
 from scaler.controller.view import columns
 from scaler.core.pods import Phase, Pods
-from scaler.core.types import Instant, PodUid, Unknown
+from scaler.core.types import Instant, Order, PodUid, Unknown
 from scaler.sources.activity_answer import Report
 from scaler.sources.health import Failed
 
 Ask: TypeAlias = Callable[[Iterable[str]], Awaitable[Mapping[str, Report | Failed]]]
-Reopen: TypeAlias = Callable[[WatchedPods, list[PodFacts]], None]
 SHUT: Final = (Phase.DRAINING, Phase.DRAINED)
 
 
-class Watched:
-    """Reads the pods of workloads. ``reopen`` is told of active pods whose gates are shut all the same."""
+class Hands(Protocol):
+    """Who does what the look at the pods shows to be due, beside what ticks order. Returns at once."""
 
-    def __init__(self, estate: Estate, ask: Ask, reopen: Reopen) -> None:
-        self._estate, self._ask, self._reopen = estate, ask, reopen
+    def reopen(self, source: WatchedPods, pods: list[PodFacts]) -> None:
+        """Open the gates of these: they are active, and their agents have not heard of it."""
+        ...
+
+    def retire(self, source: WatchedPods, due: tuple[Order, ...]) -> None:
+        """Carry these out: they are for pods that must go whatever the pool wants."""
+        ...
+
+
+class Watched:
+    """Reads the pods of workloads."""
+
+    def __init__(self, estate: Estate, ask: Ask, hands: Hands) -> None:
+        self._estate, self._ask, self._hands = estate, ask, hands
         self._ready: dict[WatchedPods, frozenset[PodUid]] = {}
 
     async def pods(self, source: WatchedPods, now: Instant) -> Pods | Unknown:
         """The pool's pods, asked at ``now``."""
-        found = self._estate.holding(source)
+        found = self._estate.holding(source, now)
         if isinstance(found, Unknown):
             return found
-        answers = await self._ask(pod.gate for pod in found.pods if pod.gate)
-        heard = dict(_heard(found.pods, answers))
-        latest = self._estate.holding(source)  # labels may have changed while the agents were asked
-        pods = found.pods if isinstance(latest, Unknown) else latest.pods
+        answers = await self._ask(pod.gate for pod in found.all if pod.gate)
+        latest = self._estate.holding(source, now)  # labels may have changed while the agents were asked
+        found = found if isinstance(latest, Unknown) else latest
+        pods, heard = found.pods, dict(_heard(found.all, answers))
         once = self._ready.get(source, frozenset())
         self._ready[source] = frozenset(p.uid for p in pods if p.ready is not None or p.uid in once)
         if shut := [p for p in pods if p.uid in heard and _is_shut(p, heard[p.uid])]:
-            self._reopen(source, shut)
+            self._hands.reopen(source, shut)
+        if found.surplus:
+            self._hands.retire(source, orders(found.surplus, heard))
         return columns(pods, heard, once, now)
 
 

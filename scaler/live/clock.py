@@ -1,4 +1,4 @@
-"""Time, as an argument: what the live world asks instead of the wall. This is the only file that reads it.
+"""Time, as an argument: what the live world asks instead of the wall. Only this file reads it, and the agent's own.
 
 ``steady`` is for lengths of time that no step of the wall may shorten or stretch.
 

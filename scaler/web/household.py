@@ -41,6 +41,7 @@ class _Household(Collector):
         yield from self._writes()
         yield self._hints()
         yield from self._certificates()
+        yield from self._deeds()
         yield _count("log_lines_left_out", "Log lines left out: too many of their kind came.", self._running.left_out())
 
     def _build(self) -> Metric:
@@ -117,6 +118,19 @@ class _Household(Collector):
         for result, count in self._running.hints().items():
             hints.add_metric((result,), count)
         return hints
+
+    def _deeds(self) -> Iterator[Metric]:
+        deeds = self._running.deeds
+        orders = _counts("orders", "Orders of the drain protocol that pods were given.", "verb", "result")
+        gates = _counts("gate_calls", "Calls to agents' gates.", "act", "result")
+        writes = _counts("cluster_writes", "Calls to the API server that write.", "what", "result")
+        for family, counts in ((orders, deeds.orders), (gates, deeds.gates), (writes, deeds.writes)):
+            for labels, count in tuple(counts.items()):
+                family.add_metric(labels, count)
+        yield orders
+        yield gates
+        yield writes
+        yield _count("events_untold", "Kubernetes Events that could not be written.", deeds.untold)
 
     def _certificates(self) -> Iterator[Metric]:
         help_ = "When the certificate in force expires, and the last authority of clients."

@@ -12,7 +12,9 @@ from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 
+from scaler.config.pool import WatchedPods
 from scaler.core.explain import labels
+from scaler.core.policy import Guarantee
 from scaler.core.types import Hold, Instant, Known, Outcome, Supply
 from scaler.live.board import Posted
 from scaler.live.history import Past
@@ -58,6 +60,7 @@ POOL_FAMILIES: Final = MappingProxyType(
         "moves_total": Family("Evaluations that moved the target.", ("direction",)),
         "holds_total": Family("Evaluations that ended in a hold."),
         "steps_total": Family("Steps of all trails, by reason.", ("reason",)),
+        "guards_hold": Family("1 while the guards before the pool's pods hold, 0 while they do not; of watched pods."),
         "missing_signals_total": Family("Evaluations at which nothing was known of a signal.", ("signal",)),
     }
 )
@@ -94,6 +97,8 @@ class Page:
         sheet.set("min_replicas", policy.min_replicas)
         sheet.set("max_replicas", policy.max_replicas)
         sheet.set("mode_info", 1, policy.mode.value)
+        if isinstance(pool.spec.pods, WatchedPods) and policy.guarantee is Guarantee.PROTECTED:
+            sheet.set("guards_hold", pool.unguarded is None)
         posted, past = self._running.board.get(key), self._running.history.get(key)
         if posted is not None:
             _post(sheet, posted, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from scaler.config.pool import PoolKey
@@ -12,6 +12,7 @@ from scaler.live.board import Board
 from scaler.live.calls import Calls
 from scaler.live.certificates import Standing
 from scaler.live.clock import Clock
+from scaler.live.deeds import Deeds
 from scaler.live.history import History
 from scaler.live.loop import Counts
 from scaler.live.office import ALONE, Office
@@ -79,6 +80,7 @@ class Running:
         certificates: how those of each door stand; none where both are plain.
         warm: how each warm pool stands; none where none is sized.
         office: whether this is the replica that leads.
+        deeds: what was done in the cluster.
         version: of this program.
     """
 
@@ -97,6 +99,7 @@ class Running:
     certificates: Callable[[], tuple[Standing, ...]] = tuple
     warm: Callable[[], Iterable[WarmStanding]] = tuple
     office: Office = ALONE
+    deeds: Deeds = field(default_factory=Deeds)
     version: str
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +22,13 @@ KEY: Final = "agent-scaler.io/"
 EPOCH: Final = f"{KEY}drain-epoch"
 FORCE: Final = f"{KEY}force-delete"
 BIRTH: Final = "agent-scaler-birth"
-JSON_PATCH: Final = "application/json-patch+json"
 KUBE: Final = "system:serviceaccount:kube-system:"
 CONTROLLER: Final = "system:serviceaccount:agent-scaler:agent-scaler"
 NODE: Final = "node-a"
+PROBES: Final = count()
 # Who is asked about, and with what role beyond what Kubernetes gives them itself.
 PEOPLE: Final[Mapping[str, str]] = {
-    CONTROLLER: "admin",
+    CONTROLLER: "cluster-admin",
     "admin-of-all": "cluster-admin",
     "editor": "edit",
     "breaker": "edit",
@@ -145,46 +146,61 @@ def objects(folder: Path = GUARDS) -> list[Document]:
 
 @contextmanager
 def installed(cluster: Cluster, documents: Sequence[Document]) -> Iterator[None]:
-    """These guards, in force until the end of the block; the policy on births must be among them."""
-    ordered = sorted(documents, key=_last_the_probed)
+    """These guards, in force until the end of the block."""
+    ordered = sorted(documents, key=lambda document: str(document["kind"]).endswith("Binding"))
     cluster.api.apply(ordered)
     try:
-        until(lambda: _in_force(cluster) or None)
+        settle(cluster)
         yield
     finally:
         for document in reversed(ordered):  # bindings come after what they bind
             cluster.api.delete(cluster.api.path(document))
 
 
-def _last_the_probed(document: Document) -> tuple[bool, bool]:
-    """Policies, then bindings, and of those the probed one: the API server learns of them in their order."""
-    return str(document["kind"]).endswith("Binding"), metadata(document)["name"] == BIRTH
+@contextmanager
+def missing(cluster: Cluster, guard: str) -> Iterator[None]:
+    """One of the installed guards is not in force until the end of the block: no binding of this name is there."""
+    bindings = [d for d in objects() if str(d["kind"]).endswith("Binding") and metadata(d)["name"] == guard]
+    for binding in bindings:
+        cluster.api.delete(cluster.api.path(binding))
+    try:
+        settle(cluster)
+        yield
+    finally:
+        cluster.api.apply(bindings)
 
 
-def _in_force(cluster: Cluster) -> bool:
-    """A pod that is born drained is refused."""
-    probe = pod("probe", PROTECTED | {f"{KEY}phase": "drained"})
-    return asked(cluster.api, "POST", "/api/v1/namespaces/default/pods?dryRun=All", probe).policy == BIRTH
+def settle(cluster: Cluster) -> None:
+    """Return once every policy and binding judges as it stands: the API server learns of them in their order."""
+    probe: Document = {"name": f"probe-{next(PROBES)}"}
+    rule: Document = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    asks: Document = {"objectSelector": {"matchLabels": probe}, "resourceRules": [rule]}
+    both = [
+        _policy("", probe, {"matchConstraints": asks, "validations": [{"expression": "false"}]}),
+        _policy("Binding", probe, {"policyName": probe["name"], "validationActions": ["Deny"]}),
+    ]
+    cluster.api.apply(both)
+    path, probed = "/api/v1/namespaces/default/pods?dryRun=All", pod("probe", probe)
+    until(lambda: asked(cluster.api, "POST", path, probed).policy == probe["name"] or None)
+    for document in reversed(both):
+        cluster.api.delete(cluster.api.path(document))
+
+
+def _policy(kind: str, named: Document, spec: Document) -> Document:
+    version, kind = "admissionregistration.k8s.io/v1", f"ValidatingAdmissionPolicy{kind}"
+    return {"apiVersion": version, "kind": kind, "metadata": named, "spec": spec}
 
 
 @contextmanager
 def ward(cluster: Cluster, story: str) -> Iterator[Ward]:
-    """A namespace with the people in it, emptied at the end whatever guards its pods."""
+    """A namespace with the people in it."""
     made = Ward(cluster, cluster.namespaces.make(story))
     bindings = [_binding(user, "ClusterRole", role) for user, role in PEOPLE.items()]
     cluster.api.apply([FORCEDRAIN, *bindings, _binding("breaker", "Role", "forcedrain")], namespace=made.name)
     try:
         yield made
     finally:
-        cleared(made)
         cluster.namespaces.drop(made.name)
-
-
-def cleared(made: Ward) -> None:
-    """Delete its workloads and pods, as the one whom no guard stops."""
-    undertaker = made.voice(f"{KUBE}namespace-controller")
-    for kind in ("apis/apps/v1/deployments", "apis/apps/v1/statefulsets", "apis/apps/v1/replicasets", "api/v1/pods"):
-        undertaker.delete(made.path(kind=kind), grace=0)
 
 
 def _binding(user: str, kind: str, role: str) -> Document:

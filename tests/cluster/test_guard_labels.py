@@ -11,7 +11,6 @@ from tests.cluster.guarding import (
     CONTROLLER,
     EPOCH,
     FORCE,
-    JSON_PATCH,
     KEY,
     KUBE,
     PROTECTED,
@@ -25,7 +24,7 @@ from tests.cluster.guarding import (
     ward,
 )
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
+from tests.cluster.harness.rest import APPLY, JSON_PATCH, MERGE, Document, Json
 
 LABELS = "agent-scaler-labels"
 OTHERS = (
@@ -88,7 +87,7 @@ def test_nobody_but_the_controller_may_write_our_labels(hall: Ward, user: str, h
     before = hall.get("agent")
     answer = hall.tell(user, "agent", TAMPERING[how])
     assert answer.status == 403, answer.message
-    if user not in {f"{KUBE}replicaset-controller"}:  # who may not even patch pods
+    if user != f"{KUBE}replicaset-controller":  # who may not even patch pods
         refused(answer)
     assert metadata(hall.get("agent"))["labels"] == metadata(before)["labels"]
 

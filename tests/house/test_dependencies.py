@@ -21,9 +21,12 @@ CONSTRAINTS = (ROOT / "constraints.txt").read_text().splitlines()
 GENERATORS = {"grpcio-tools"}  # what generates our modules runs where they are changed, not where they are used
 
 
-def declared(extra: str) -> set[str]:
-    """The distributions that an extra asks for."""
-    return {canonicalize_name(Requirement(line).name) for line in PROJECT["optional-dependencies"][extra]}
+ASKED = {"base": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+
+
+def declared(*parts: str) -> set[str]:
+    """The distributions that the base or an extra asks for."""
+    return {canonicalize_name(Requirement(line).name) for part in parts for line in ASKED[part]}
 
 
 def needed(names: Iterable[str]) -> set[str]:
@@ -49,14 +52,14 @@ def used() -> set[str]:
 
 def test_what_the_package_imports_is_what_it_declares() -> None:
     """Nothing is leant on through somebody else's dependency, and nothing is asked for in vain."""
-    assert used() - GENERATORS == declared("scaler") | declared("sim") | declared("sweep")
+    assert used() - GENERATORS == declared("base", "gate", "scaler", "sim", "sweep")
 
 
-@pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
-def test_every_dependency_is_pinned(extra: str) -> None:
+@pytest.mark.parametrize("part", ASKED)
+def test_every_dependency_is_pinned(part: str) -> None:
     """A fresh machine gets, down to the last dependency, the versions that these tests passed with."""
     pinned = {canonicalize_name(line.partition("==")[0]) for line in CONSTRAINTS}
-    assert needed(declared(extra)) - pinned == set()
+    assert needed(declared(part)) - pinned == set()
 
 
 def test_constraints_name_versions_and_no_place() -> None:

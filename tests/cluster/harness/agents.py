@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -168,23 +170,51 @@ class Fleet:
             if request.transport:
                 request.transport.abort()
             return web.Response(status=410)
-        if request.path != "/activity":
-            return web.json_response({"error": f"there is no {request.path}; there is /activity"}, status=404)
-        return web.json_response(activity(door.agent))
+        match request.method, request.path:
+            case "GET", "/activity":
+                return web.json_response(activity(door.agent))
+            case "POST", "/drain" | "/resume":
+                return _obeyed(door, request.path, _claims(await request.json()))
+            case _:
+                pass
+        return web.json_response({"error": f"there is no {request.path}; there is /activity"}, status=404)
+
+
+def _claims(body: dict[str, str]) -> dict[str, str | int]:
+    """What an order says; whose it is, is not asked."""
+    part = body["order"].split(".")[1]
+    claims: dict[str, str | int] = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return claims
+
+
+def _obeyed(door: _Door, path: str, claims: dict[str, str | int]) -> web.Response:
+    """The answer of a gate, which has closed or opened as it was ordered."""
+    agent, epoch = door.agent, int(claims["epoch"])
+    if claims["sub"] != agent.uid or epoch < agent.epoch:
+        return web.json_response({"uid": agent.uid, "epoch": agent.epoch}, status=409)
+    if path == "/resume":
+        door.pool.open(agent.uid, epoch)
+        return web.json_response({"state": "active", "epoch": epoch})
+    door.pool.close(agent.uid, epoch)
+    if agent.idle:
+        return web.json_response({"state": "drained", "epoch": epoch})
+    held = {"inflight": len(agent.running), "sessions": agent.sessions, "eta": None}
+    return web.json_response({"state": "busy", "epoch": epoch, **held})
 
 
 def activity(agent: Agent) -> dict[str, str | int | float | bool]:
-    """What an agent without a gate says of itself on ``GET /activity``."""
-    return {
+    """What an agent says of itself on ``GET /activity``."""
+    acked: dict[str, int] = {"acked": agent.epoch} if agent.closed and agent.idle else {}
+    return acked | {
         "uid": agent.uid,
         "inflight": len(agent.running),
         "sessions": agent.sessions,
         "slots": agent.slots,
         "ready": True,
-        "accepting": not agent.leaving,
+        "accepting": not (agent.leaving or agent.closed),
         "started_at": agent.started_at,
-        "phase": "active",
-        "epoch": 0,
+        "phase": ("drained" if agent.idle else "draining") if agent.closed else "active",
+        "epoch": agent.epoch,
     }
 
 

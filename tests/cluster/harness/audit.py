@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 LONGEST = 1 << 20  # bytes of one line
@@ -40,6 +41,7 @@ class Request:
         decision: the authorizer's word, ``allow`` or ``forbid``; empty where it was not asked.
         reason: why it said so: the binding and the role.
         agent: the program that asked.
+        at: when it was answered, in seconds since the epoch.
     """
 
     verb: str
@@ -54,6 +56,7 @@ class Request:
     decision: str
     reason: str
     agent: str
+    at: float
 
 
 class AuditLog:
@@ -96,4 +99,5 @@ def _request(event: dict[str, dict[str, str]]) -> Request:
         decision=annotations.get("authorization.k8s.io/decision", ""),
         reason=annotations.get("authorization.k8s.io/reason", ""),
         agent=str(event.get("userAgent", "")),
+        at=datetime.fromisoformat(str(event["stageTimestamp"])).timestamp(),
     )

@@ -10,6 +10,7 @@ from tests.cluster.harness.rest import Api, Json
 from tests.cluster.harness.wait import until
 
 LONGEST = 40
+UNDERTAKER = "system:serviceaccount:kube-system:namespace-controller"  # whom the guards on pods and owners let
 PATIENCE = 30.0  # seconds that the namespace controller may take for an empty namespace
 # In this order: first what would make pods again, then the pods. Without this the namespace controller waits for the
 # pods' grace periods, and looks again only every quarter of a minute.
@@ -59,14 +60,14 @@ class Namespaces:
         Raises:
             AssertionError: something stays; says what.
         """
-        paths = [path.format(name) for path in CONTENT]
+        paths, undertaker = [path.format(name) for path in CONTENT], self.api.acting(UNDERTAKER)
         for path in paths:
-            self.api.delete(path, grace=0)
-        self.api.delete(f"/api/v1/namespaces/{name}")
+            undertaker.delete(path, grace=0)
+        undertaker.delete(f"/api/v1/namespaces/{name}")
 
         def empty() -> bool | None:
             """Nothing that runs is left in the namespace."""
-            self.api.delete(paths[-1], grace=0)
+            undertaker.delete(paths[-1], grace=0)
             return not any(self.api.items(path) for path in paths) or None
 
         try:

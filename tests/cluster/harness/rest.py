@@ -28,6 +28,7 @@ Document: TypeAlias = "dict[str, Json]"
 MANAGER = "harness"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 COME_AGAIN, STORAGE = 429, b"storage is (re)initializing"
 
 

@@ -32,6 +32,8 @@ class Agent:
 
     Attributes:
         leaving: it was told to go: it finishes what it has and takes nothing more.
+        closed: its gate was closed: it finishes what it has and takes nothing more until the gate is opened again.
+        epoch: of the last order to its gate.
         running: what it works on, and the alarm that will end it.
         held: sessions between two tasks, and the alarm that ends the pause.
         due: tasks of its own sessions that wait for a free slot here.
@@ -43,6 +45,8 @@ class Agent:
     slots: int
     started_at: Instant
     leaving: bool = False
+    closed: bool = False
+    epoch: int = 0
     running: dict[Task, Alarm] = field(default_factory=dict)
     held: dict[Task, Alarm] = field(default_factory=dict)
     due: deque[Task] = field(default_factory=deque)
@@ -55,7 +59,12 @@ class Agent:
     @property
     def free(self) -> bool:
         """It takes another task."""
-        return not self.leaving and len(self.running) < self.slots
+        return not (self.leaving or self.closed) and len(self.running) < self.slots
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs here, and no session is held."""
+        return not self.running and not self.sessions
 
 
 @dataclass(slots=True)
@@ -132,6 +141,19 @@ class Pool:
             self._note(Event.LEAVING, agent=agent)
             self._put_back(self._sessions_of(agent))
 
+    def close(self, uid: str, epoch: int) -> None:
+        """An agent's gate is closed: what comes next of its sessions is anybody's."""
+        agent = self.agents[uid]
+        agent.closed, agent.epoch = True, epoch
+        self._free.pop(uid, None)
+        self._put_back(self._sessions_of(agent))
+
+    def open(self, uid: str, epoch: int) -> None:
+        """An agent's gate is opened again."""
+        agent = self.agents[uid]
+        agent.closed, agent.epoch = False, epoch
+        self._offer(agent)
+
     def lose(self, uid: str, why: str) -> None:
         """An agent is gone: what it worked on is cut and queued again."""
         agent = self.agents.pop(uid)
@@ -189,7 +211,7 @@ class Pool:
     def _hold(self, task: Task, pause: Seconds, agent: Agent) -> None:
         """A session pauses, unless its agent has to go: then its next task is anybody's."""
         self._note(Event.HELD, task, agent)
-        if agent.leaving:
+        if agent.leaving or agent.closed:
             self._put_back([task])
             return
         agent.held[task] = self._clock.alarm(self._clock.now() + pause, lambda: self._continue(task, agent))
