@@ -70,13 +70,6 @@ def wards(world: World) -> Iterator[Ward]:
             yield Ward(sandbox, pod, world.claims.get(sandbox.claim))
 
 
-def strangers(world: World) -> Iterator[PodFacts]:
-    """Pods that ask to be guarded and that the delete guard does not know yet, those that still wait in a pool too."""
-    for pod in world.pods.values():
-        if not pod.facts.managed and not pod.facts.leaving:
-            yield pod.facts
-
-
 def need(ward: Ward, heard: Report | None) -> Need:
     """What the ward needs next; ``heard`` is what its agent says, None where nobody hears it."""
     pod = ward.facts
