@@ -22,6 +22,7 @@ from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
 from scaler.controller.sandboxes.teller import Teller
+from scaler.controller.sandboxes.wards import STATES
 from scaler.controller.sandboxes.world import NEEDED, World
 from scaler.controller.sandboxes.writer import Result, Written
 from scaler.core.explain import sentence
@@ -252,6 +253,7 @@ class Steward:
             starting=None if known is None else known.starting,
             stuck=None if known is None else known.stuck,
             served={word.value: book.served[word] for word in Served},
+            guarded={state: self.world.wards[key, state] for state in STATES},
             waits=book.waits.times(),
             idle=kept.idle,
             idle_price=kept.spec.idle_price,

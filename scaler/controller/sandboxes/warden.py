@@ -23,7 +23,7 @@ from scaler.controller.patches import UnfitError, patch
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.controller.sandboxes.facts import Claim, Id
 from scaler.controller.sandboxes.kinds import WORKED, Kind
-from scaler.controller.sandboxes.wards import Need, Ward, extended, need, wards
+from scaler.controller.sandboxes.wards import BUSY, IDLE, UNHEARD, Need, Ward, extended, need, wards
 from scaler.controller.sandboxes.world import World
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Seconds, Unknown, Verb
@@ -48,17 +48,12 @@ class Hands:
 
 
 class Warden:
-    """Looks after every ward, now and then. Belongs to one event loop.
-
-    Attributes:
-        states: wards of each pool by ``busy``, ``idle``, ``unheard``, ``draining`` and ``drained``, in the last round.
-    """
+    """Looks after every ward, now and then. Belongs to one event loop."""
 
     def __init__(self, world: World, hands: Hands, ahead: Callable[[PoolKey], Seconds | None], clock: Clock) -> None:
         self._world, self._hands = world, hands
         self._ahead, self._clock = ahead, clock
         self._places = asyncio.Semaphore(AT_ONCE)
-        self.states: Counter[tuple[PoolKey, str]] = Counter()
 
     async def run(self) -> None:
         """Look after them until cancelled."""
@@ -166,8 +161,8 @@ def _state(ward: Ward, heard: Report | None) -> str:
     if ward.facts.phase is not Phase.ACTIVE:
         return PHASES[ward.facts.phase]
     if heard is None:
-        return "unheard"
-    return "busy" if heard.inflight or heard.sessions else "idle"
+        return UNHEARD
+    return BUSY if heard.inflight or heard.sessions else IDLE
 
 
 def _name(one: Id) -> str:
