@@ -41,7 +41,6 @@ from scaler.live.charge import Charge
 from scaler.live.clock import Clock, SystemClock
 from scaler.live.hinting import HintDesk
 from scaler.live.loop import Loop
-from scaler.live.office import Office
 from scaler.live.registry import Registry
 from scaler.live.ticker import Ticker
 from scaler.sources.reader import Sources, open_sources
@@ -104,7 +103,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop = Loop(registry, sources, ticker, clock)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
-        warm = _warming(asked, sources, keeper, clock, seat.office)
+        warm = _warming(asked, sources, keeper, charge)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -157,9 +156,9 @@ def _desk(keeper: Keeper) -> Desk:
     return Desk(keeper, share=lambda: keeper.settings.admission.pools_per_namespace)
 
 
-def _warming(asked: Asked, sources: Sources, keeper: Keeper, clock: Clock, office: Office) -> Warming:
+def _warming(asked: Asked, sources: Sources, keeper: Keeper, charge: Charge) -> Warming:
     means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
-    return Warming(means, lambda: keeper.settings, clock, office)
+    return Warming(means, lambda: keeper.settings, charge)
 
 
 def _doors(places: Places, keeper: Keeper, clock: Clock) -> Doors:

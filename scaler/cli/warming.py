@@ -13,8 +13,8 @@ import structlog
 
 from scaler.config.settings import Settings
 from scaler.core.types import Seconds
+from scaler.live.charge import Charge
 from scaler.live.clock import Clock
-from scaler.live.office import Office
 from scaler.live.warm import WarmStanding
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class Means:
 class Warming:
     """Sizes the warm pools of the settings in force, and looks after the sandboxes that were claimed from them."""
 
-    def __init__(self, means: Means, settings: Callable[[], Settings], clock: Clock, office: Office) -> None:
-        self._means, self._settings = means, settings
-        self._clock, self._office = clock, office
+    def __init__(self, means: Means, settings: Callable[[], Settings], charge: Charge) -> None:
+        self._means, self._settings, self._charge = means, settings, charge
+        self._clock, self._office = charge.clock, charge.office
         self._steward: Steward | None = None
 
     def standings(self) -> Iterable[WarmStanding]:
@@ -83,7 +83,7 @@ class Warming:
 
         async with AsyncExitStack() as stack:
             api = await stack.enter_async_context(open_api(self._means.kubeconfig))
-            pen = Pen(api, self._office)
+            pen = Pen(api, self._office, self._charge.deeds)
             ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
             self._steward = Steward(ways, self._config, self._clock, self._office)
             guarding = await self._guarding(stack, pen, self._steward)
@@ -96,11 +96,11 @@ class Warming:
         if self._means.key is None:
             return ()
         from scaler.controller.gates import open_gates
-        from scaler.controller.orders import read_signer
+        from scaler.controller.orders import Signer
         from scaler.controller.sandboxes.budgets import Budgets
         from scaler.controller.sandboxes.warden import Hands, Warden
 
-        gates = await stack.enter_async_context(open_gates(read_signer(self._means.key), self._clock))
+        gates = await stack.enter_async_context(open_gates(Signer.read(self._means.key), self._clock))
         warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.ahead, self._clock)
         return warden.run(), Budgets(steward.world, pen, self._clock).run()
 

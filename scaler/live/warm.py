@@ -40,6 +40,7 @@ class WarmStanding:
         size: its live size; None where it is not known, as are the next three.
         ready, starting, stuck: the sandboxes in it.
         served: claims by what became of them, by the words of ``Served``.
+        guarded: claimed sandboxes that ask to be guarded, by what their agents do.
         waits: from a claim's arrival until it was ready.
         idle: sandbox-seconds that stood in the pool so far.
         idle_price: of one idle sandbox for an hour; None where nobody said.
@@ -55,6 +56,7 @@ class WarmStanding:
     starting: int | None
     stuck: int | None
     served: Mapping[str, int]
+    guarded: Mapping[str, int]
     waits: Times
     idle: Seconds
     idle_price: float | None

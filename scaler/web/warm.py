@@ -76,6 +76,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "size": ("Idle sandboxes the pool is asked to keep: its live spec.replicas.", ()),
     "target": ("Idle sandboxes we would have it keep.", ()),
     "members": ("Sandboxes in the pool: ready, starting, or stuck where no node takes them.", ("stage",)),
+    "guarded": ("Claimed sandboxes that ask to be guarded, by what their agents do.", ("state",)),
     "blocked": ("1, with why the pool's size is left alone.", ("why",)),
     "decision_info": ("1, with the kind of decision and its reason.", ("decision", "reason")),
     "holding": ("1 while the last decision is to hold.", ()),
@@ -103,6 +104,8 @@ def _live(sheet: _Families, standing: WarmStanding) -> None:
     sheet.set("members", standing.ready, "ready")
     sheet.set("members", standing.starting, "starting")
     sheet.set("members", standing.stuck, "stuck")
+    for state, count in standing.guarded.items():
+        sheet.set("guarded", count, state)
     if standing.blocked is not None:
         sheet.set("blocked", 1, standing.blocked.block.value)
 

@@ -89,15 +89,23 @@ class Warmth:
 
 
 @contextmanager
-def warming(cluster: Cluster, pools: Pools) -> Iterator[Warmth]:
-    """The scaler with these warm pools, under the ServiceAccount and the rights that ship, until the end."""
+def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
+    """The scaler with these warm pools, under the ServiceAccount and the rights that ship, until the end.
+
+    ``options`` are further ones of ``scaler serve``.
+    """
     mark, rights = cluster.audit.mark(), list(yaml.safe_load_all(RIGHTS.read_text()))
     cluster.api.apply(HOUSE)
     cluster.api.apply(rights)
     config, keda, http = cluster.folder / "warm-pools.yaml", free(), free()
     page = f"http://127.0.0.1:{http}"
     command: list[str | Path] = [Path(sys.executable).with_name("scaler"), "serve", config, f"--keda=127.0.0.1:{keda}"]
-    command += [f"--http=127.0.0.1:{http}", f"--kubeconfig={cluster.service_account(HOME, HOME)}", "--log-format=json"]
+    command += [
+        f"--http=127.0.0.1:{http}",
+        f"--kubeconfig={cluster.service_account(HOME, HOME)}",
+        "--log-format=json",
+        *options,
+    ]
     config.write_text(yaml.safe_dump({"warm_pools": {"pools": {key: dict(told) for key, told in pools.items()}}}))
     part = cluster.run(SCALER, command, ready=lambda: answers(f"{page}/readyz"), ports=[keda, http])
     try:
@@ -125,9 +133,9 @@ def pool(cluster: Cluster, namespace: str, name: str = "python", *, pod: Documen
     )
 
 
-def claim(cluster: Cluster, namespace: str, name: str, *, pool: str = "python", **spec: Json) -> None:
-    """A claim on the pool."""
-    body = _object("SandboxClaim", name, {"warmPoolRef": {"name": pool}, **spec})
+def claim(cluster: Cluster, namespace: str, name: str, **spec: Json) -> None:
+    """A claim on the pool ``python``."""
+    body = _object("SandboxClaim", name, {"warmPoolRef": {"name": "python"}, **spec})
     cluster.api.request("POST", f"{BASE}/{namespace}/sandboxclaims", body)
 
 

@@ -12,7 +12,7 @@ from scaler.controller.sandboxes.facts import claim_of, pod_of, sandbox_of
 from scaler.controller.sandboxes.feed import Listed, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
-from scaler.controller.sandboxes.wards import Need, Ward, extended, need, strangers, wards
+from scaler.controller.sandboxes.wards import Need, Ward, extended, need, wards
 from scaler.controller.sandboxes.world import World
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase
 from scaler.sources.activity_answer import Report
@@ -130,15 +130,6 @@ def test_a_ward_is_a_sandbox_that_asks_that_was_claimed_and_whose_pod_is_its_own
     assert list(wards(world)) == []  # in its pool
     world.take(Kind.SANDBOX, Put(guarded("python-1", uid="another")), BORN)
     assert list(wards(world)) == []  # the pod is another sandbox's
-
-
-def test_pods_that_the_guard_does_not_know_are_labelled_before_they_are_claimed() -> None:
-    """At the moment of adoption there is no time for it."""
-    world = World(Ledger(BORN))
-    world.take(Kind.POD, Put(pod(managed=False, pooled=True)), BORN)
-    assert [found.uid for found in strangers(world)] == ["uid-pod"]
-    world.take(Kind.POD, Put(pod(pooled=True)), BORN)
-    assert list(strangers(world)) == []
 
 
 @pytest.mark.parametrize(

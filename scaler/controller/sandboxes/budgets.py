@@ -1,6 +1,6 @@
 """What stands before claimed sandboxes in each namespace that has any that ask for it.
 
-A budget against evictions, and the parameters by which the admission policies label their pods at birth.
+A budget against evictions, and a word on the namespace by which the admission policy labels their pods at birth.
 
 The budget's selector is by labels that agent-sandbox itself sets and takes away, so it holds from the very write by
 which a sandbox is adopted. A number is all that a budget may say of pods whose controller has no scale.
@@ -8,13 +8,12 @@ which a sandbox is adopted. A number is all that a budget may say of pods whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
-from scaler.controller.api import APPLY, ApiError, Json, Request
-from scaler.controller.names import MANAGER, PARAMS, PHASE, PHASES, SENTINEL, TRUE, budget_name, params_name
+from scaler.controller.api import APPLY, MERGE, ApiError, Json, Request
+from scaler.controller.names import MANAGER, PHASE, PHASES, POOLS, SENTINEL, TRUE, WORD, budget_name
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.controller.sandboxes.kinds import ASKS, GUARD, POOLED, Kind
 from scaler.controller.sandboxes.world import World
@@ -26,6 +25,8 @@ ROUND: Final[Seconds] = 2.0
 REFRESH: Final[Seconds] = 60.0  # somebody may have deleted what we applied
 PATIENCE: Final[Seconds] = 5.0
 NAME: Final = "sandboxes"  # in the place of a pool's name
+TOLD: Final = f"selector:{ASKS}={GUARD};guard:deny;tolerate:NoExecute"
+FORCE: Final = {"fieldManager": MANAGER, "force": "true"}
 
 
 class Budgets:
@@ -53,15 +54,29 @@ class Budgets:
         wanted, now = {pod.facts.namespace for pod in self._world.pods.values()}, self._clock.now()
         for namespace in sorted(wanted):
             if now - self._applied.get(namespace, -REFRESH) >= REFRESH:
-                for path, body in documents(namespace).items():
-                    await self._write(
-                        Request(method="PATCH", path=path, query=FORCE, body=body, content=APPLY, within=PATIENCE)
-                    )
+                await self._put(namespace)
                 self._applied[namespace] = now
         for namespace in self._applied.keys() - wanted:
-            for path in documents(namespace):
-                await self._write(Request(method="DELETE", path=path, within=PATIENCE))
+            await self._take_away(namespace)
             del self._applied[namespace]
+
+    async def _put(self, namespace: str) -> None:
+        one = Request(
+            method="PATCH", path=path(namespace), query=FORCE, body=budget(namespace), content=APPLY, within=PATIENCE
+        )
+        await self._write(one)
+        await self._say(namespace, {"labels": {POOLS: TRUE}, "annotations": {f"{WORD}{NAME}": TOLD}})
+
+    async def _take_away(self, namespace: str) -> None:
+        """The label stays: other pools of the namespace may need it."""
+        await self._write(Request(method="DELETE", path=path(namespace), within=PATIENCE))
+        await self._say(namespace, {"annotations": {f"{WORD}{NAME}": None}})
+
+    async def _say(self, namespace: str, metadata: Json) -> None:
+        """What pods of the namespace are given at birth; merged, for an apply would make a namespace that is gone."""
+        body: Json = {"metadata": metadata}
+        where = f"/api/v1/namespaces/{namespace}"
+        await self._write(Request(method="PATCH", path=where, body=body, content=MERGE, within=PATIENCE))
 
     async def _write(self, request: Request) -> None:
         answer = await self._pen.write("guard of sandboxes", request)
@@ -69,12 +84,14 @@ class Budgets:
             raise ApiError(f"{request.path}: HTTP {answer.status} {answer.message}")
 
 
-FORCE: Final = {"fieldManager": MANAGER, "force": "true"}
+def path(namespace: str) -> str:
+    """Where the budget of a namespace is."""
+    return f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{budget_name(NAME)}"
 
 
-def documents(namespace: str) -> Mapping[str, Json]:
-    """The budget and the parameters of a namespace, by where they are."""
-    budget: Json = {
+def budget(namespace: str) -> Json:
+    """The sentinel: it asks for more pods than anybody has, of those that a claim has and that are not drained."""
+    return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": {"name": budget_name(NAME), "namespace": namespace},
@@ -89,22 +106,4 @@ def documents(namespace: str) -> Mapping[str, Json]:
                 ],
             },
         },
-    }
-    data: Json = {
-        "pool": NAME,
-        "selector": f"{ASKS}={GUARD}",
-        "guard": "deny",
-        "grace": "",
-        "tolerate": "NoExecute",
-        "spread": "",
-    }
-    params: Json = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": params_name(NAME), "namespace": namespace, "labels": {PARAMS: TRUE}},
-        "data": data,
-    }
-    return {
-        f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{budget_name(NAME)}": budget,
-        f"/api/v1/namespaces/{namespace}/configmaps/{params_name(NAME)}": params,
     }

@@ -45,11 +45,14 @@ class Fresh:
         arrivals: claims that a warm sandbox could serve.
         leads: from a pooled sandbox's creation until it was ready.
         colds: the same of those that were made for a claim.
+        cold, unready: claims that found no sandbox in the pool, or only one that was not ready yet.
     """
 
     arrivals: int = 0
     leads: list[Seconds] = field(default_factory=list)
     colds: list[Seconds] = field(default_factory=list)
+    cold: int = 0
+    unready: int = 0
 
 
 @dataclass(slots=True)
@@ -178,7 +181,10 @@ class Ledger:
         known.served = Served.BYPASS if known.bypasses and served is Served.COLD else served
         self._waiting.get(known.key, {}).pop(uid, None)
         if known.live:
-            self.book(known.key).served[known.served] += 1
+            book = self.book(known.key)
+            book.served[known.served] += 1
+            book.fresh.cold += known.served is Served.COLD
+            book.fresh.unready += known.served is Served.STARTING
 
 
 def _opened(claim: Claim, now: Instant, *, live: bool) -> _Open:

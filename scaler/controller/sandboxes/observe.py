@@ -23,6 +23,8 @@ def observe(world: World, key: PoolKey, now: Instant) -> WarmObservation:
         unschedulable=_stuck(world, key, now),
         settled=_settled(world, key, now),
         leads=tuple(fresh.leads),
+        cold=fresh.cold,
+        unready=fresh.unready,
     )
 
 

@@ -22,6 +22,7 @@ from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
 from scaler.controller.sandboxes.teller import Teller
+from scaler.controller.sandboxes.wards import STATES
 from scaler.controller.sandboxes.world import NEEDED, World
 from scaler.controller.sandboxes.writer import Result, Written
 from scaler.core.explain import sentence
@@ -43,8 +44,8 @@ LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 class Sizes(Protocol):
     """Who writes a pool's size."""
 
-    async def write(self, pool: WarmPool, size: int) -> Result:
-        """Ask for this size, if the pool is still this one and nobody else has come to set it.
+    async def write(self, pool: WarmPool, seen: int, size: int) -> Result:
+        """Ask for this size, if the pool is still this one and its size is still the one that was seen.
 
         Raises:
             ApiError: nobody knows whether it was written.
@@ -196,23 +197,26 @@ class Steward:
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:
-            kept.writing = group.create_task(self._write(kept, pool, outcome, outcome.report))
+            kept.writing = group.create_task(self._write(kept, pool, seen, outcome))
 
-    async def _write(self, kept: _Kept, pool: WarmPool, outcome: WarmOutcome, size: int) -> None:
-        """Write the size once. A failure is told, and the next tick tries again."""
-        key, why = str(pool.key), sentence(outcome)
+    async def _write(self, kept: _Kept, pool: WarmPool, seen: int, outcome: WarmOutcome) -> None:
+        """Write the size once. A failure is told, and the next tick tries again by what stands then."""
+        key, why, size = str(pool.key), sentence(outcome), outcome.report
+        if isinstance(size, Unknown):
+            return
         try:
-            result = await self._ways.sizes.write(pool, size)
+            result = await self._ways.sizes.write(pool, seen, size)
         except ApiError as error:
             LOG.warning("the size of a warm pool cannot be written", pool=key, after=size, why=str(error))
         else:
             if isinstance(result, Written):
                 kept.writes += 1
                 kept.asked = (pool.id.uid, size, self._clock.now())
-                LOG.info("the size of a warm pool was written", pool=key, before=pool.size, after=size, why=why)
+                LOG.info("the size of a warm pool was written", pool=key, before=seen, after=size, why=why)
                 self._ways.teller.sized(pool, outcome)
             else:
-                LOG.warning("the size of a warm pool is not ours to write", pool=key, after=size, why=result.why)
+                kept.asked = ("", -1, 0.0)
+                LOG.info("the size of a warm pool was changed in the same moment", pool=key, after=size, why=result.why)
         finally:
             kept.writing = None
 
@@ -249,6 +253,7 @@ class Steward:
             starting=None if known is None else known.starting,
             stuck=None if known is None else known.stuck,
             served={word.value: book.served[word] for word in Served},
+            guarded={state: self.world.wards[key, state] for state in STATES},
             waits=book.waits.times(),
             idle=kept.idle,
             idle_price=kept.spec.idle_price,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeAlias
@@ -18,15 +17,13 @@ import structlog
 
 from scaler.config.pool import PoolKey
 from scaler.controller.api import MERGE, PATCH, ApiError, Json, Request
-from scaler.controller.facts import PodFacts
 from scaler.controller.gates import Gates
 from scaler.controller.names import PHASE, PHASES
-from scaler.controller.patches import UnfitError, adopted, patch
+from scaler.controller.patches import UnfitError, patch
 from scaler.controller.pen import NotLeadingError, Pen
-from scaler.controller.sandboxes.budgets import NAME
 from scaler.controller.sandboxes.facts import Claim, Id
 from scaler.controller.sandboxes.kinds import WORKED, Kind
-from scaler.controller.sandboxes.wards import Need, Ward, extended, need, strangers, wards
+from scaler.controller.sandboxes.wards import BUSY, IDLE, UNHEARD, Need, Ward, extended, need, wards
 from scaler.controller.sandboxes.world import World
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Seconds, Unknown, Verb
@@ -37,7 +34,6 @@ from scaler.sources.health import Failed
 ROUND: Final[Seconds] = 2.0
 PATIENCE: Final[Seconds] = 5.0
 AT_ONCE: Final = 16  # wards that are seen to at once
-DENY: Final = "deny"
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 Ask: TypeAlias = Callable[[Iterable[str]], Awaitable[Mapping[str, Report | Failed]]]
 
@@ -52,17 +48,12 @@ class Hands:
 
 
 class Warden:
-    """Looks after every ward, now and then. Belongs to one event loop.
-
-    Attributes:
-        states: wards of each pool by ``busy``, ``idle``, ``unheard``, ``draining`` and ``drained``, in the last round.
-    """
+    """Looks after every ward, now and then. Belongs to one event loop."""
 
     def __init__(self, world: World, hands: Hands, ahead: Callable[[PoolKey], Seconds | None], clock: Clock) -> None:
         self._world, self._hands = world, hands
         self._ahead, self._clock = ahead, clock
         self._places = asyncio.Semaphore(AT_ONCE)
-        self.states: Counter[tuple[PoolKey, str]] = Counter()
 
     async def run(self) -> None:
         """Look after them until cancelled."""
@@ -78,14 +69,7 @@ class Warden:
         self.states = Counter(
             (PoolKey(ward.sandbox.id.namespace, ward.pool), _state(ward, said)) for ward, said in heard
         )
-        new = [self._adopt(pod) for pod in strangers(self._world)]
-        await asyncio.gather(*new, *(self._see_to(ward, said) for ward, said in heard))
-
-    async def _adopt(self, pod: PodFacts) -> None:
-        """Label a pod as one that the delete guard knows. It lets go of those that still wait in a pool."""
-        async with self._places:
-            with suppress(ApiError, NotLeadingError):  # the next round tries again
-                await self._merge(pod.path, adopted(pod, NAME, DENY))
+        await asyncio.gather(*(self._see_to(ward, said) for ward, said in heard))
 
     async def _see_to(self, ward: Ward, heard: Report | None) -> None:
         """One step. What fails is tried again in the next round, by what stands then."""
@@ -177,8 +161,8 @@ def _state(ward: Ward, heard: Report | None) -> str:
     if ward.facts.phase is not Phase.ACTIVE:
         return PHASES[ward.facts.phase]
     if heard is None:
-        return "unheard"
-    return "busy" if heard.inflight or heard.sessions else "idle"
+        return UNHEARD
+    return BUSY if heard.inflight or heard.sessions else IDLE
 
 
 def _name(one: Id) -> str:

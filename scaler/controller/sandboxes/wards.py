@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from scaler.controller.facts import PodFacts
+from scaler.controller.names import PHASES
 from scaler.controller.sandboxes.facts import Claim, Pod, Sandbox
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.world import World
@@ -26,6 +27,8 @@ from scaler.core.types import Instant, Seconds
 from scaler.sources.activity_answer import Report
 
 SHUT: Final = (Phase.DRAINING, Phase.DRAINED)
+BUSY, IDLE, UNHEARD = "busy", "idle", "unheard"
+STATES: Final = (BUSY, IDLE, UNHEARD, PHASES[Phase.DRAINING], PHASES[Phase.DRAINED])
 EARLY: Final = 0.5  # an expiry is pushed forward when half of the distance is left
 
 
@@ -68,13 +71,6 @@ def wards(world: World) -> Iterator[Ward]:
         pod = pods.get((sandbox.id.namespace, sandbox.id.name))
         if pod is not None and sandbox.guarded and sandbox.claim and pod.facts.owner == sandbox.id.uid:
             yield Ward(sandbox, pod, world.claims.get(sandbox.claim))
-
-
-def strangers(world: World) -> Iterator[PodFacts]:
-    """Pods that ask to be guarded and that the delete guard does not know yet, those that still wait in a pool too."""
-    for pod in world.pods.values():
-        if not pod.facts.managed and not pod.facts.leaving:
-            yield pod.facts
 
 
 def need(ward: Ward, heard: Report | None) -> Need:

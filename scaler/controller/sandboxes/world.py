@@ -5,6 +5,7 @@ Feeds of several kinds are not ordered among each other, so nothing here relies 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -55,6 +56,7 @@ class World:
     Attributes:
         ledger: the books of what arrived and what it was served with.
         blind: the kinds of which nobody knows at present what there is, and why.
+        wards: claimed sandboxes that ask to be guarded, by pool and by what their agents do.
     """
 
     ledger: Ledger
@@ -64,6 +66,7 @@ class World:
     rivals: dict[str, Rival] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     blind: dict[Kind, str] = field(default_factory=lambda: dict.fromkeys(Kind, "not listed yet"))
+    wards: Counter[tuple[PoolKey, str]] = field(default_factory=Counter)
     _members: dict[str, set[str]] = field(default_factory=dict)  # sandboxes by the uid of their pool
     _origins: dict[str, PoolKey] = field(default_factory=dict)  # where sandboxes came from
     _keys: dict[str, PoolKey] = field(default_factory=dict)  # pools by uid

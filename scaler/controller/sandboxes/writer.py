@@ -54,15 +54,15 @@ class ScaleWriter:
     def __init__(self, pen: Pen) -> None:
         self._pen = pen
 
-    async def write(self, pool: WarmPool, size: int) -> Result:
-        """Ask for this size, if the pool is still this one and nobody else has come to set it.
+    async def write(self, pool: WarmPool, seen: int, size: int) -> Result:
+        """Ask for this size, if the pool is still this one and its size is still the one that was seen.
 
         Raises:
             ApiError: nobody knows whether it was written.
         """
         body: Json = [
             {"op": "test", "path": "/metadata/uid", "value": pool.id.uid},
-            {"op": "test", "path": "/spec/replicas", "value": pool.size or None},  # nought is left out of a scale
+            {"op": "test", "path": "/spec/replicas", "value": seen or None},  # nought is left out of a scale
             {"op": "add", "path": "/spec/replicas", "value": size},
         ]
         request = Request(
