@@ -36,7 +36,7 @@ class Scene:
         floor: the lowest target that takes nobody's work away.
         ahead: pods that hints and the schedule ask for.
         leaving: replicas given up this tick, with the reason: idle pods of a best-effort pool, or orders never seen.
-        chosen, called_back: pods that start to drain, and draining pods called back.
+        chosen, called_back: pods that start to drain, and draining pods called back; ``emptying`` of the former work.
         kept: why spare pods stay, None where none is spare.
     """
 
@@ -53,6 +53,7 @@ class Scene:
     leaving: int
     leaving_why: Reason
     chosen: int
+    emptying: int
     called_back: int
     kept: Veto | None
     veto: Veto | None
@@ -168,7 +169,10 @@ def tell_drains(s: Scene, n: int) -> Step | None:
     if s.called_back:
         return Step(Reason.UNDRAINED, n, n, f"{s.called_back} called back")
     if s.chosen:
-        return Step(Reason.DRAINING, n, n, f"{s.chosen} idle, named {s.policy.pace.namings} times")
+        idle = s.chosen - s.emptying
+        reason = Reason.DRAINING if idle else Reason.EMPTYING
+        note = f"{idle} idle, {s.emptying} with few tasks" if s.emptying else f"{idle} idle"
+        return Step(reason, n, n, f"{note}, named {s.policy.pace.namings} times")
     return None if s.kept is None else Step(s.kept.reason, n, n, s.kept.why)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from scaler.core.fleet import Fleet
-from scaler.core.pods import NO_ACK, NO_ORDINAL, Ints, Mask, Phase, Pod, Pods
-from scaler.core.policy import Policy, Workload
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Ints, Mask, Phase, Pod, Pods, Stage
+from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Verb
 
 # From a phase, what may be done to a pod and where that leads. What is not here is illegal.
@@ -80,13 +80,15 @@ class Choice:
 
     Attributes:
         named: shape (n,), consecutive ticks each pod has been named, this one included.
-        chosen: rows of pods named often enough, longest idle first.
+        chosen: rows of pods named often enough, longest idle first; then, fewest tasks first, ``emptying`` of them that
+            still work and take no more.
         ripe: idle pods past the timer; ``blocked`` says that a StatefulSet's top pod kept them.
     """
 
     named: Ints
     chosen: tuple[int, ...]
     ripe: int
+    emptying: int = 0
     blocked: bool = False
 
 
@@ -94,18 +96,24 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
 
     Only a pod that is known to be idle since before the instant ``idle_before`` can be named, and where ``oldest`` is
-    not 0 only one of so many that were created first.
+    not 0 only one of so many that were created first. Where pods take several tasks and more are spare than are idle,
+    those with the fewest tasks are named too: work that comes to any pod with room keeps each of them from ever falling
+    idle.
     """
     ripe = fleet.idle & (fleet.idle_since <= idle_before)
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
-    if surplus <= 0 or not count:
+    if surplus <= 0:
         return Choice(named=named, chosen=(), ripe=count)
     rows = np.flatnonzero(_reachable(fleet, ripe, policy) & _created_first(fleet, oldest))
     rows = rows[_order(fleet, rows, policy)][:surplus]
+    blocked = count > 0 and not len(rows)
+    if not oldest:
+        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(fleet.idle)))))
     named[rows] = fleet.named[rows] + 1
-    chosen = tuple(int(i) for i in rows if named[i] >= policy.pace.namings)
-    return Choice(named=named, chosen=chosen, ripe=count, blocked=not len(rows))
+    chosen = rows[named[rows] >= policy.pace.namings]
+    emptying = int(np.count_nonzero(fleet.pods.inflight[chosen]))
+    return Choice(named=named, chosen=tuple(chosen.tolist()), ripe=count, emptying=emptying, blocked=blocked)
 
 
 def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
@@ -117,6 +125,22 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
     if (ordinals[stays] == NO_ORDINAL).any():  # it may be the highest
         return np.zeros_like(ripe)
     return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
+
+
+def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
+    """Rows of the pods with the fewest tasks, at most so many, that could empty while others take the work.
+
+    Only a pod with a gate can be told to take no more, and one that holds a session takes that one's all the same. A
+    StatefulSet gives up its highest ordinal first, whatever runs there.
+    """
+    pods, sight = fleet.pods, fleet.sight
+    gated = policy.guarantee is Guarantee.PROTECTED and policy.workload is Workload.REPLICA_SET
+    if count <= 0 or policy.slots_per_pod == 1 or not gated:
+        return np.zeros(0, dtype=np.int64)
+    able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY) & pods.known(sight.now, sight.stale_after)
+    some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
+    rows = np.flatnonzero(able & some)
+    return rows[np.argsort(pods.inflight[rows], kind="stable")][:count]
 
 
 def _created_first(fleet: Fleet, count: int) -> Mask:
@@ -141,12 +165,15 @@ def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
 
 
 def call_back(fleet: Fleet, count: int) -> tuple[Order, ...]:
-    """Cancel up to ``count`` drains that are not committed, lowest ordinal first: a StatefulSet keeps no holes."""
+    """Cancel up to ``count`` drains that are not committed, lowest ordinal first: a StatefulSet keeps no holes.
+
+    Of a ReplicaSet's the one with the most tasks comes first: it would have been the last to go.
+    """
     if count <= 0 or not fleet.draining:
         return ()
     pods = fleet.pods
     rows = np.flatnonzero(pods.phase == Phase.DRAINING)
-    rows = rows[np.argsort(pods.ordinal[rows], kind="stable")][:count]
+    rows = rows[np.lexsort((-pods.inflight[rows], pods.ordinal[rows]))][:count]
     return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
 
 

@@ -78,7 +78,7 @@ class Fleet:
         released: drained, and not known to work all the same: a pod that says both is believed to work.
         settled: released pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
-        inflight, sessions: slots taken in pods that take work and can be believed.
+        inflight, sessions: slots taken in pods that take work and can be believed; ``closing`` in those that drain.
     """
 
     pods: Pods
@@ -90,6 +90,7 @@ class Fleet:
     startups: Floats
     inflight: int
     sessions: int
+    closing: int
     unknown: int
     blinking: int
     heard: Floats
@@ -150,6 +151,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
         sessions=int(pods.sessions[serving].sum()),
+        closing=int(load[known & (pods.phase == _DRAINING)].sum()) if draining else 0,
         unknown=unknown,
         heard=heard,
         released=released,

@@ -31,16 +31,20 @@ def learn(given: Given, lessons: Lessons) -> Lessons:
 
 
 def _price(given: Given, lessons: Lessons) -> tuple[float, Instant]:
-    """The slow outer loop: waiting costs more while the measured p95 misses its target, less while it is far below."""
+    """The slow outer loop: waiting costs more while the measured p95 misses its target, less while it is far below.
+
+    It costs no less than the constant: a second lost is lost under a lax target too. And a target that is shorter than
+    a startup raises nothing: whoever waits at all misses it, and so many spare pods that nobody waits are no price.
+    """
     pace, wait, price = given.policy.pace, given.senses.usable.get(Signal.WAIT_P95), lessons.wait_price
     if wait is None or given.now - lessons.priced_at < pace.wait_price_every:
         return price, lessons.priced_at
-    target = given.policy.target_wait_p95
-    if wait.value > target:
+    target, startup = given.policy.target_wait_p95, lessons.startups.p90
+    if wait.value > target >= startup:
         price *= pace.wait_price_step
-    elif wait.value < target / 2:
+    elif wait.value < target / 2 or target < startup:
         price /= pace.wait_price_step
-    return min(pace.wait_price_high, max(pace.wait_price_low, price)), given.now
+    return min(pace.wait_price_high, max(pace.wait_price, price)), given.now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -88,6 +88,7 @@ def scene(view: View, plan: Plan) -> Scene:
         leaving=plan.removal.leaving,
         leaving_why=plan.removal.why,
         chosen=len(plan.removal.chosen) if view.given.policy.guarantee is Guarantee.PROTECTED else 0,
+        emptying=plan.removal.choice.emptying if plan.removal.choice else 0,
         called_back=len(plan.calls),
         kept=plan.removal.kept,
         veto=plan.veto,

@@ -67,8 +67,7 @@ class Pace:
     timer_clamp: float = 4.0  # the learnt timer stays within a quarter and four times of the break-even
     gap_half_life: Seconds = 86_400.0
     wait_price: float = 10.0  # price of a second of waiting in pod-seconds; q = w / (w + 1)
-    wait_price_low: float = 2.0
-    wait_price_high: float = 50.0
+    wait_price_high: float = 20.0  # a missed target raises it so far: q = 0.95, all that a 95th percentile can ask
     wait_price_step: float = 1.25  # one step of the outer loop
     wait_price_every: Seconds = 1800.0
     forecast_gate: float = 0.95  # a forecast is used only at this part of persistence's loss
@@ -84,6 +83,8 @@ class Pace:
         _require(self.rise_pods >= 1, "rise_pods", self.rise_pods, ">= 1")
         _require(self.namings >= 1, "namings", self.namings, ">= 1")
         _require(self.timer_clamp >= 1, "timer_clamp", self.timer_clamp, ">= 1")
+        low, high = self.wait_price, self.wait_price_high
+        _require(0 < low <= high, "wait_price", low, f"> 0 and <= wait_price_high {high:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ class Reason(enum.StrEnum):
     TOLERANCE = "tolerance"
     ACTIVATION = "activation"
     DRAINING = "draining"
+    EMPTYING = "emptying"
     UNDRAINED = "undrained"
     WITHDRAWN = "withdrawn"
     IDLE = "idle"
@@ -66,11 +67,12 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.TOLERANCE: Rendering("WithinTolerance", "the rise is small and nobody has waited long"),
     Reason.ACTIVATION: Rendering("BelowActivation", "demand has not passed the activation threshold"),
     Reason.DRAINING: Rendering("DrainStarted", "idle pods start to drain"),
+    Reason.EMPTYING: Rendering("EmptyingStarted", "pods with few tasks take no more, for the others have room"),
     Reason.UNDRAINED: Rendering("DrainCancelled", "draining pods are called back before new ones start"),
     Reason.WITHDRAWN: Rendering("OrderWithdrawn", "pods asked for and never seen are no longer wanted"),
     Reason.IDLE: Rendering("IdlePodsLeft", "idle pods leave the target"),
     Reason.IDLE_TIMER: Rendering("IdleTimerRunning", "spare pods have not been idle for long enough"),
-    Reason.BUSY: Rendering("PodsBusy", "no spare pod is idle, and a busy or unknown pod is never chosen"),
+    Reason.BUSY: Rendering("PodsBusy", "no spare pod is idle, and no work is ever taken from a busy or unknown one"),
     Reason.ORDINAL: Rendering("BlockedByOrdinal", "a StatefulSet gives up its highest ordinal first, which stays"),
     Reason.RATE_LIMIT: Rendering("RateLimited", "the target rises by no more than its rate limit"),
     Reason.FLAP_BUDGET: Rendering("FlapBudgetSpent", "the target has turned back too often within the hour"),

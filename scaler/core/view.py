@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaler.core import announced
 from scaler.core import demand as demands
@@ -70,13 +70,21 @@ def measure(given: Given, memory: Memory) -> View:
 def _foresee(
     given: Given, past: forecasts.ForecastMemory, lessons: Lessons, work: Work
 ) -> tuple[forecasts.ForecastMemory, Forecast]:
-    """What is expected within one startup, at the newsvendor's quantile w / (w + c); and the memory for the next."""
+    """What is expected within one startup, at the newsvendor's quantile w / (w + c); and the memory for the next.
+
+    Tasks in pods that drain count while it is watched, and not in what it asks for: that a pod takes no more, or takes
+    some again, is neither a fall of demand nor a rise.
+    """
     horizon, q = lessons.startups.p90, lessons.wait_price / (lessons.wait_price + 1)
-    ask = forecasts.Question(demand=work.up, horizon=horizon, q=q, now=given.now, signals=given.senses.usable)
+    closing = 0.0 if isinstance(given.fleet, Unknown) else given.fleet.closing / given.policy.slots_per_pod
+    signals = given.senses.usable
+    ask = forecasts.Question(demand=work.up + closing, horizon=horizon, q=q, now=given.now, signals=signals)
     if isinstance(work.bound, Unknown):
         return past, forecasts.silent(ask, work.bound)
     said = forecasts.points(past, given.policy, ask)
     forecast = forecasts.forecast(past, given.policy, ask, said)
     if work.complete:  # a signal that blinks would teach a rise that never was
         past = forecasts.learn(past, given.policy, ask, said)
+    if closing and not isinstance(forecast.pods, Unknown):
+        forecast = replace(forecast, pods=forecast.pods - closing)
     return past, forecast

@@ -104,7 +104,7 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
         startups=startups,
         gaps=_gaps(kept, startups.p90 + pace.drain_overhead, pace=pace, at=at, now=now),
         capacity=tuple(Known(float(part) * kept.most, at - kept.measured) for part in parts),
-        wait_price=min(pace.wait_price_high, max(pace.wait_price_low, kept.price)),
+        wait_price=min(pace.wait_price_high, max(pace.wait_price, kept.price)),
         priced_at=at - kept.priced,
     )
     records = tuple(_record(skill) for skill in kept.skills)

@@ -49,8 +49,10 @@ class Drains:
         return bool(self._fleet.phase[row] == phase and self._fleet.epoch[row] == epoch)
 
     def _mark(self, row: int, epoch: int) -> None:
+        """The label, and at once the gate."""
         if self._stands(row, Phase.ACTIVE, epoch - 1):
             self._fleet.label(row, Phase.DRAINING, epoch)
+            self.carry((Order(Verb.CLOSE, self._fleet.uid(row), epoch),))
 
     def _close(self, row: int, epoch: int) -> None:
         if self._stands(row, Phase.DRAINING, epoch) and self._fleet.closed_for[row] != epoch:

@@ -32,5 +32,7 @@ class OurKnobs:
             target_wait_p95=self.target_wait,
             slots_per_pod=scenario.slots,
             workload=Workload.STATEFUL_SET if stateful else Workload.REPLICA_SET,
-            pace=replace(Pace(), wait_price=self.wait_price),
+            pace=replace(
+                Pace(), wait_price=self.wait_price, wait_price_high=max(self.wait_price, Pace().wait_price_high)
+            ),
         )

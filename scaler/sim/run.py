@@ -130,6 +130,8 @@ class Ours:
         self.outcome = tick(self._policy, self._memory, self._sight.observe(), now)
         self._memory = self.outcome.memory
         self._drains.carry(self.outcome.orders)
+        if not self._world.replicas and self.outcome.active is True:  # the stream tells KEDA at once, unasked
+            scale(self._world, self._scaled, Beat.POLL, self._answer())
 
     def _answer(self) -> Answer:
         if self.outcome is None:

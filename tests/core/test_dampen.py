@@ -47,6 +47,7 @@ CALM = Scene(
     leaving=0,
     leaving_why=Reason.WITHDRAWN,
     chosen=0,
+    emptying=0,
     called_back=0,
     kept=None,
     veto=None,
@@ -187,6 +188,8 @@ ROWS: tuple[Row, ...] = (
     # tell_drains: words without a move
     (dampen.tell_drains, CALM, 10, UNAFFECTED, "NothingToTell"),
     (dampen.tell_drains, replace(CALM, chosen=2), 10, (Reason.DRAINING, 10), "DrainsBegunAreTold"),
+    (dampen.tell_drains, replace(CALM, chosen=2, emptying=1), 10, (Reason.DRAINING, 10), "BesideIdlePodsOthersEmpty"),
+    (dampen.tell_drains, replace(CALM, chosen=2, emptying=2), 10, (Reason.EMPTYING, 10), "BusyPodsEmpty"),
     (dampen.tell_drains, replace(CALM, called_back=2), 10, (Reason.UNDRAINED, 10), "DrainsCalledBackAreTold"),
     (dampen.tell_drains, replace(CALM, kept=STALE), 10, (Reason.STALE, 10), "WhySparePodsStayIsTold"),
 )

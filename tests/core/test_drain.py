@@ -12,8 +12,8 @@ import pytest
 from scaler.core import drain
 from scaler.core.drain import TRANSITIONS, Choice, IllegalOrderError, acknowledge, carry
 from scaler.core.fleet import Fleet
-from scaler.core.pods import Phase, Pod
-from scaler.core.policy import Policy, Workload
+from scaler.core.pods import Activity, Phase, Pod
+from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Seconds, Verb
 from tests.core.pool import NOW, busy, drained, draining, given, idle, numbered, observe, starting, unheard
 
@@ -45,6 +45,13 @@ def fleet(*pods: Pod, idle_for: Sequence[Seconds] = (), named: Sequence[int] = (
         idle_since=np.where(seen.idle, since, np.nan),
         named=np.array(named or [0] * len(pods), dtype=np.int64),
     )
+
+
+def sitting(uid: str) -> Pod:
+    """A pod that runs one task and holds a session beside it."""
+    pod = busy(uid)
+    assert isinstance(pod.activity, Activity)
+    return replace(pod, activity=replace(pod.activity, sessions=1))
 
 
 def words(orders: Sequence[Order]) -> list[str]:
@@ -187,6 +194,48 @@ def test_who_is_named(
     assert chosen(policy, pods, surplus=surplus, idle_for=idle_for).named.tolist() == named
 
 
+ROOMY = Policy(slots_per_pod=4)
+LOADED = [busy("a", 3), busy("b", 1), busy("c", 4), busy("d", 2)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "pods", "surplus", "named"),
+    [
+        pytest.param(ROOMY, LOADED, 1, [0, 1, 0, 0], id="TheOneWithTheFewestTasks"),
+        pytest.param(ROOMY, LOADED, 2, [0, 1, 0, 1], id="AsManyAsAreSpare"),
+        pytest.param(ROOMY, LOADED, 9, [1, 1, 0, 1], id="NoneThatIsFullForItTakesNoMoreAnyway"),
+        pytest.param(ROOMY, [*LOADED, idle("e")], 2, [0, 1, 0, 0, 1], id="TheIdleFirst"),
+        pytest.param(
+            ROOMY, [busy("a"), sitting("b"), unheard("c"), draining(busy("d"))], 4, [1, 0, 0, 0], id="NoOther"
+        ),
+        pytest.param(replace(ROOMY, guarantee=Guarantee.BEST_EFFORT), LOADED, 2, [0, 0, 0, 0], id="NoneWithoutAGate"),
+        pytest.param(replace(ROOMY, workload=Workload.STATEFUL_SET), numbered(LOADED), 2, [0] * 4, id="NoOrdinals"),
+        pytest.param(REPLICA_SET, [busy("a"), busy("b")], 1, [0, 0], id="OneSlotIsFullOrFree"),
+    ],
+)
+def test_who_takes_no_more_so_that_it_can_empty(
+    policy: Policy, pods: list[Pod], surplus: int, named: list[int]
+) -> None:
+    """Each row: busy pods with room, how many pods are spare, and how often each has been named after."""
+    assert chosen(policy, pods, surplus=surplus).named.tolist() == named
+
+
+def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:
+    """One pod is spare and one has fallen idle just now: it will leave, so nobody else need empty."""
+    assert chosen(ROOMY, [busy("a"), busy("b"), idle("c")], idle_for=(0, 0, 5)).named.tolist() == [0, 0, 0]
+
+
+def test_nobody_empties_in_a_rollout() -> None:
+    """Which pods are old is not known of busy ones, and a new one that emptied would be started again."""
+    assert drain.choose(fleet(*LOADED), ROOMY, surplus=2, idle_before=NOW, oldest=2).named.tolist() == [0, 0, 0, 0]
+
+
+def test_a_choice_tells_how_many_still_work() -> None:
+    """The idle one and the emptiest leave together."""
+    choice = chosen(ROOMY, [*LOADED, idle("e")], surplus=2, named=(0, 2, 0, 0, 2))
+    assert (choice.chosen, choice.emptying) == ((4, 1), 1)
+
+
 def test_where_only_the_oldest_may_leave_the_drained_do_not_count() -> None:
     """The first was created first and is gone already; of the others the one that was created next is the oldest."""
     pods = [
@@ -248,8 +297,14 @@ def test_who_is_called_back_is_not_asked_to_close() -> None:
     """One tick never gives a pod two orders."""
     seen = fleet(*DRAINS)
     calls = drain.call_back(seen, 2)
-    assert words(calls) == ["cancel b 5", "cancel c 3"]
+    assert words(calls) == ["cancel c 3", "cancel b 5"]
     assert words(drain.go_on(seen, calls, commit=True)) == ["close d 3"]
+
+
+def test_the_fullest_is_called_back_first() -> None:
+    """It would have been the last to empty."""
+    seen = fleet(draining(busy("a", 1)), draining(busy("b", 3)), draining(idle("c")))
+    assert words(drain.call_back(seen, 2)) == ["cancel b 2", "cancel a 2"]
 
 
 def test_a_stateful_set_calls_its_lowest_back() -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from scaler.core import forecast as forecasts
-from scaler.core.forecast import BUCKET, FADE, ForecastMemory, Question
+from scaler.core.forecast import BUCKET, FADE, ForecastMemory, Question, Record
+from scaler.core.memory import Memory
 from scaler.core.policy import Pace, Policy
+from scaler.core.tick import tick
 from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
-from tests.core.pool import DAY, HOUR, NOW, TICK
+from tests.core.pool import DAY, HOUR, NOW, TICK, busy, draining, heard, observe
 
 POLICY = Policy()
 HORIZON: Seconds = 60.0
@@ -288,3 +290,24 @@ def test_the_profile_keeps_the_highest_of_each_five_minutes() -> None:
     watch.now = NOW + DAY
     watch.see([1.0, 1.0])
     assert math.isclose(watch.memory.profile[start], 1.0)
+
+
+def test_a_pod_that_empties_is_no_fall_of_demand_and_its_return_no_rise() -> None:
+    """Half the tasks run in a pod whose gate closes and opens again every minute: nothing rose, so nothing is ahead."""
+    full, draining_one = (busy("a", 2), busy("b", 2)), (busy("a", 2), draining(busy("b", 2)))
+    policy, memory = Policy(slots_per_pod=2), Memory.fresh(NOW)
+    for i in range(300):
+        pods = (full, draining_one)[i // 12 % 2]
+        seen = observe([heard(pod, NOW + i * TICK) for pod in pods], replicas=2, at=NOW + i * TICK)
+        outcome = tick(policy, memory, seen, NOW + i * TICK)
+        memory = outcome.memory
+    assert set(memory.forecast.records[0].residuals) == {0.0}
+
+
+def test_what_runs_in_a_pod_that_empties_is_not_asked_for_again() -> None:
+    """Its tasks are watched with the others, and taken off what is foreseen: they have their pod."""
+    policy, known = Policy(slots_per_pod=2), Record(np.full(60, 3.0), margin=3.0, own=1.0, persistence=2.0, skill=0.5)
+    fresh = Memory.fresh(NOW)
+    memory = replace(fresh, forecast=replace(fresh.forecast, records=(known, *fresh.forecast.records[1:])))
+    seen = observe([busy("a", 2), draining(busy("b", 1))], replicas=2)
+    assert tick(policy, memory, seen, NOW).evidence.forecast.pods == 1.0 + 3.0

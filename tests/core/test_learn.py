@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Known, Seconds, Signal, Unknown
 from tests.core.pool import HOUR, NOW, Level, Story, busy, idle
 
-POLICY = Policy(target_wait_p95=30.0)
+POLICY = Policy(target_wait_p95=180.0)
 PACE = Pace()
 HALF_HOUR: Seconds = 1_800.0
 
@@ -29,22 +31,25 @@ def price(story: Story, after: Seconds = 5.0) -> float:
 @pytest.mark.parametrize(
     ("wait", "expected"),
     [
-        pytest.param(31.0, 12.5, id="AMissedTargetMakesWaitingDearer"),
-        pytest.param(30.0, 10.0, id="AMetTargetLeavesIt"),
-        pytest.param(15.0, 10.0, id="HalfTheTargetIsStillMeetingIt"),
-        pytest.param(14.9, 8.0, id="FarBelowTheTargetMakesItCheaper"),
-        pytest.param(Unknown("timeout"), 10.0, id="AnUnknownWaitTeachesNothing"),
-        pytest.param(Known(60.0, NOW - 400.0), 10.0, id="NorDoesOneOfLongAgo"),
+        pytest.param(181.0, 15.625, id="AMissedTargetMakesWaitingDearer"),
+        pytest.param(180.0, 12.5, id="AMetTargetLeavesIt"),
+        pytest.param(90.0, 12.5, id="HalfTheTargetIsStillMeetingIt"),
+        pytest.param(89.9, 10.0, id="FarBelowTheTargetMakesItCheaper"),
+        pytest.param(Unknown("timeout"), 12.5, id="AnUnknownWaitTeachesNothing"),
+        pytest.param(Known(200.0, NOW - 400.0), 12.5, id="NorDoesOneOfLongAgo"),
     ],
 )
 def test_one_step_of_the_price(wait: Level, expected: float) -> None:
-    """Each row: the measured wait against a target of thirty seconds, and the price after one step from ten."""
-    assert price(pool(wait)) == expected
+    """Each row: the measured wait against a target of three minutes, and the price after one step from 12.5."""
+    story = pool(200.0)
+    assert price(story) == 12.5
+    story.signals[Signal.WAIT_P95] = wait
+    assert price(story, HALF_HOUR) == expected
 
 
 def test_the_price_moves_once_in_half_an_hour() -> None:
     """A loop around a loop must be much slower than the inner one, or the two chase each other."""
-    story = pool(60.0)
+    story = pool(200.0)
     first = price(story)
     waited = [price(story) for _ in range(int(HALF_HOUR / 5) - 1)]
     assert set(waited) == {first} == {12.5}
@@ -52,16 +57,24 @@ def test_the_price_moves_once_in_half_an_hour() -> None:
 
 
 def test_the_price_stays_within_its_bounds() -> None:
-    """Days of missing the target, then days of idling: it never leaves two to fifty pod-seconds a second."""
-    story = pool(60.0)
+    """Days of missing the target, then days of idling: from what a second is worth to what a p95 can ask for."""
+    story = pool(200.0)
     assert max(price(story, HALF_HOUR) for _ in range(48)) == PACE.wait_price_high
     story.signals[Signal.WAIT_P95] = 0.0
-    assert min(price(story, HALF_HOUR) for _ in range(48)) == PACE.wait_price_low
+    assert min(price(story, HALF_HOUR) for _ in range(48)) == PACE.wait_price
+
+
+def test_a_target_shorter_than_a_startup_is_not_chased() -> None:
+    """Whoever has to wait for a pod misses it, so the price falls back to what a second is worth, and stays there."""
+    story = pool(200.0)
+    assert [price(story, HALF_HOUR) for _ in range(2)] == [12.5, 15.625]
+    story.policy = replace(story.policy, target_wait_p95=story.memory.lessons.startups.p90 - 1.0)
+    assert [price(story, HALF_HOUR) for _ in range(3)] == [12.5, 10.0, 10.0]
 
 
 def test_the_price_sets_the_quantile_that_is_foreseen() -> None:
     """The newsvendor's q = w / (w + 1): who must not wait gets more pods ahead."""
-    story = pool(60.0)
+    story = pool(200.0)
     assert story.tick().evidence.forecast.quantile == pytest.approx(10 / 11)
     assert story.tick().evidence.forecast.quantile == pytest.approx(12.5 / 13.5)
 

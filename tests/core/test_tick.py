@@ -210,6 +210,7 @@ SCENARIOS: dict[Reason, Scenario] = {
         policy=replace(AUTO, guarantee=Guarantee.BEST_EFFORT), pods=(idle("a"),), idle_ticks=RIPE - 1
     ),
     Reason.IDLE_TIMER: Scenario(pods=(idle("a"),)),
+    Reason.EMPTYING: Scenario(policy=replace(AUTO, slots_per_pod=2), pods=(busy("a"), busy("b")), idle_ticks=3),
     Reason.BUSY: Scenario(policy=replace(AUTO, slots_per_pod=2), pods=(busy("a"), busy("b"))),
     Reason.ORDINAL: Scenario(
         policy=replace(AUTO, workload=Workload.STATEFUL_SET),

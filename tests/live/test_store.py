@@ -58,7 +58,7 @@ def taught(seed: int = 1, *, size: float = 1.0) -> Memory:
             left=chance.uniform(0.0, 1e3 * size, len(gaps.EDGES)),
         ),
         capacity=tuple(Known(float(chance.uniform(1e-9, 1e-8) * (size or 1.0)), NOW - 9_999.9 + i) for i in range(10)),
-        wait_price=10 * 1.25**-3.3,
+        wait_price=10 * 1.25**2.3,
         priced_at=NOW - 1_799.4,
     )
     records = tuple(
@@ -92,7 +92,7 @@ def learnt(draw: st.DrawFn) -> Memory:
         startups=startup.learn(fresh.lessons.startups, np.array(draw(st.lists(SIZES, max_size=64))), PACE),
         gaps=replace(fresh.lessons.gaps, ended=counts[: len(gaps.EDGES)], left=counts[len(gaps.EDGES) :]),
         capacity=tuple(Known(value, NOW - draw(AGES)) for value in capacity),
-        wait_price=draw(st.floats(PACE.wait_price_low, PACE.wait_price_high)),
+        wait_price=draw(st.floats(PACE.wait_price, PACE.wait_price_high)),
         priced_at=NOW - draw(AGES),
     )
     return replace(fresh, at=NOW, lessons=lessons, forecast=replace(fresh.forecast, records=draw(RECORDS)))

@@ -82,13 +82,33 @@ def holds_on_ignorance(t: Ticked) -> None:
         assert t.target <= max(t.stays, min(t.cap, max(t.given.policy.min_replicas, math.ceil(announced))))
 
 
-def marks_only_idle(t: Ticked) -> None:
-    """Who is busy, holds a session, is not heard, not ready or not active is never marked."""
+def marks_only_who_can_go(t: Ticked) -> None:
+    """Who holds a session or is not heard, ready or active is never marked; a busy pod only as the next law says.
+
+    And what is marked leaves enough for the work that there is.
+    """
     marked = t.ordered(Verb.MARK)
-    assert all(t.idle(pod) for pod in t.pods if pod.uid in marked)
+    assert all(t.idle(pod) or t.sparse(pod) for pod in t.pods if pod.uid in marked)
+    evidence = t.outcome.evidence
+    assert not marked or evidence.supply.wanted - len(marked) >= min(evidence.demand.need_up, t.cap)
     if t.given.policy.workload is Workload.STATEFUL_SET and marked:
         lowest = min(pod.ordinal for pod in t.pods if pod.uid in marked)
         assert {p.uid for p in t.pods if p.ordinal >= lowest and p.phase is Phase.ACTIVE} == marked
+
+
+def empties_the_emptiest(t: Ticked) -> None:
+    """A busy pod takes no more only in a pool of gates whose pods take several tasks, and none with fewer is left."""
+    marked = t.ordered(Verb.MARK)
+    busy = [t.tasks(pod) for pod in t.pods if pod.uid in marked and not t.idle(pod)]
+    if not busy:
+        return
+    policy = t.given.policy
+    assert policy.slots_per_pod > 1
+    assert (policy.guarantee, policy.workload) == (Guarantee.PROTECTED, Workload.REPLICA_SET)
+    named = t.outcome.memory.pods
+    fresh = {uid for uid, count in zip(named.uids, named.named, strict=True) if 0 < count < policy.pace.namings}
+    left = [t.tasks(pod) for pod in t.pods if t.sparse(pod) and pod.uid not in marked | fresh]
+    assert max(busy) <= min(left, default=policy.slots_per_pod)
 
 
 def gives_legal_orders(t: Ticked) -> None:
@@ -165,7 +185,8 @@ LAWS = (
     takes_back_nothing_unknown,
     obeys_pauses,
     holds_on_ignorance,
-    marks_only_idle,
+    marks_only_who_can_go,
+    empties_the_emptiest,
     gives_legal_orders,
     deletes_nothing_that_returns,
     calls_back_first,

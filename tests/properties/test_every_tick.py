@@ -70,7 +70,7 @@ def test_ignorance_holds(story: Story) -> None:
 @given(PROTECTED)
 def test_only_idle_pods_are_marked(story: Story) -> None:
     """Never one that works, holds a session, is unknown, stale, not ready or not active; of a StatefulSet the top."""
-    laws.marks_only_idle(story.moment.tick())
+    laws.marks_only_who_can_go(story.moment.tick())
 
 
 @tries(120)

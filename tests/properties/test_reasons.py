@@ -53,7 +53,8 @@ STORIES: dict[Reason, Story] = {
     Reason.WITHDRAWN: story(QUICK, pool(queue=1.0), *[pool()] * 3),
     Reason.IDLE: story(replace(QUICK, guarantee=Guarantee.BEST_EFFORT), *[pool(IDLE)] * 3),
     Reason.IDLE_TIMER: story(OPEN, pool(BUSY), *[pool(BUSY)] * 4, pool(IDLE), pool(IDLE), every=100.0),
-    Reason.BUSY: story(replace(QUICK, slots_per_pod=2), *[pool(BUSY, BUSY)] * 3),
+    Reason.EMPTYING: story(replace(QUICK, slots_per_pod=2), *[pool(BUSY, BUSY)] * 3),
+    Reason.BUSY: story(replace(QUICK, slots_per_pod=2, workload=Workload.STATEFUL_SET), *[pool(BUSY, BUSY)] * 3),
     Reason.ORDINAL: story(replace(QUICK, workload=Workload.STATEFUL_SET), *[pool(IDLE, BUSY)] * 3),
     Reason.RATE_LIMIT: story(OPEN, pool(queue=9.0)),
     Reason.FLAP_BUDGET: story(

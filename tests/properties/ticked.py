@@ -199,6 +199,17 @@ class Ticked:
         quiet = isinstance(act, Activity) and act.inflight == 0 and act.sessions == 0
         return heard and quiet and pod.phase is Phase.ACTIVE and pod.stage is Stage.READY
 
+    def tasks(self, pod: Pod) -> int:
+        """What an active, ready pod without sessions is known to run; 0 where it is none, or not known."""
+        act = pod.activity
+        if not isinstance(act, Activity) or self.age(act.at) > self.given.policy.stale_after or act.sessions:
+            return 0
+        return act.inflight if pod.phase is Phase.ACTIVE and pod.stage is Stage.READY else 0
+
+    def sparse(self, pod: Pod) -> bool:
+        """Whether such a pod runs something and has room for more."""
+        return 0 < self.tasks(pod) < self.given.policy.slots_per_pod
+
     @property
     def informed(self) -> bool:
         """Whether every signal of the pool is known and fresh."""

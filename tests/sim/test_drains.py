@@ -39,10 +39,10 @@ class Pool:
 
 
 def test_an_idle_pod_drains_and_goes(make_world: MakeWorld) -> None:
-    """Marked, closed and acknowledged, committed, deleted: each step can be seen."""
+    """Marked, and its gate closed with that; committed, deleted: each step can be seen, and asking twice is nothing."""
     pool = Pool(make_world, tasks())
     pool.tell(Verb.MARK, 1)
-    assert pool.said() == (Phase.DRAINING, 1, NO_ACK, NO_ACK)
+    assert pool.said() == (Phase.DRAINING, 1, 1, 1)
     pool.tell(Verb.CLOSE, 1)
     assert pool.said() == (Phase.DRAINING, 1, 1, 1)
     pool.tell(Verb.COMMIT, 1)
@@ -54,7 +54,7 @@ def test_an_idle_pod_drains_and_goes(make_world: MakeWorld) -> None:
 
 def test_a_pod_that_takes_work_before_its_gate_closes_acknowledges_when_that_is_done(make_world: MakeWorld) -> None:
     """Choosing it was wrong, which costs time and no work."""
-    pool = Pool(make_world, tasks((60.5, 30.0), (70.0, 5.0)))
+    pool = Pool(make_world, tasks((60.1, 30.0), (70.0, 5.0)))
     pool.tell(Verb.MARK, 1)
     pool.tell(Verb.CLOSE, 1)
     assert (pool.said()[3], pool.world.work.running) == (NO_ACK, 1)
@@ -108,7 +108,7 @@ def test_an_order_for_a_pod_that_is_gone_does_nothing(make_world: MakeWorld) -> 
 
 def test_deleting_a_pod_that_is_not_drained_is_denied(make_world: MakeWorld) -> None:
     """The guard does not care who asks."""
-    pool = Pool(make_world, tasks((61.0, 100.0)))
+    pool = Pool(make_world, tasks((60.1, 100.0)))
     pool.tell(Verb.MARK, 1)
     pool.tell(Verb.DELETE, 1)
     assert (pool.world.pool.removals, pool.world.pool.denied, pool.world.work.running) == (0, 1, 1)
