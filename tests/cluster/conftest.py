@@ -25,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[SUITE])
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups at the same occasion
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the stories of a file, which may share what they stand on, be told in one process: `--dist loadgroup`."""
     for item in items:

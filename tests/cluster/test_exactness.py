@@ -36,13 +36,13 @@ pools:
 """
 
 
-def walk(seed: int, steps: int, most: int) -> Iterator[int]:
-    """So many targets from 0 to ``most``, no two in a row the same: mostly small steps, some leaps, some zeros."""
+def walk(seed: int, steps: int, most: int, *, least: int = 0) -> Iterator[int]:
+    """So many targets from ``least`` to ``most``, no two in a row the same: small steps, and some leaps."""
     drawn, at = random.Random(seed), most // 2
     for _ in range(steps):
         step = drawn.choice((-1, 1, -1, 1, -drawn.randint(2, 20), drawn.randint(2, 20), None))
         to = drawn.choice((0, drawn.randint(0, most))) if step is None else at + step
-        to = min(most, max(0, to))
+        to = min(most, max(least, to))
         at = to if to != at else (at + 1 if at < most else at - 1)
         yield at
 
@@ -108,9 +108,13 @@ async def led(cluster: Cluster, namespace: str) -> AsyncIterator[Shipped]:
 
 
 async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets: list[int]) -> Walk:
-    """Scale one workload through the targets, with a leader for every eight: one is told to end, the next killed."""
+    """Scale one workload through the targets, with a leader for every eight: one is told to end, the next killed.
+
+    None of them is zero, and the cooldown is as long as in what ships: KEDA 2.21 takes for inactive what it asked of a
+    connection that was closed meanwhile, and after the cooldown that means zero.
+    """
     scaler.tell("replicas", 0)
-    scaled = Scaled(name="led", address=scaler.service.address)
+    scaled = Scaled(name="led", address=scaler.service.address, cooldown=3600)
     await asyncio.to_thread(scaler.cluster.api.apply, scaled.documents(), namespace=namespace)
     async with followed(scaler.cluster.admin, "deployments", namespace, "led") as replicas:
         await replicas.reaches(0)
@@ -120,7 +124,7 @@ async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets
             before, begun = replicas.seen[-1], len(replicas.seen)
             scaler.tell("replicas", target)
             await replicas.reaches(target, within=90.0)
-            assert set(replicas.seen[begun:]) <= {before, target} | ({1} if 0 in {before, target} else set())
+            assert set(replicas.seen[begun:]) <= {before, target} | ({1} if before == 0 else set())
     return Walk(PoolKey(namespace, "led"), len(targets), [])
 
 
@@ -146,7 +150,7 @@ async def test_every_target_lands_exactly(keda: Cluster, namespace: str) -> None
             Scaled(name="ordered", address=door.address, kind="StatefulSet"): [*walk(seed=3, steps=40, most=60)],
         }
         walks = [walked(keda, namespace, door, scaled, targets) for scaled, targets in stories.items()]
-        walks.append(walked_under_changing_leaders(scaler, namespace, [*walk(seed=4, steps=40, most=60)]))
+        walks.append(walked_under_changing_leaders(scaler, namespace, [*walk(seed=4, steps=40, most=60, least=1)]))
         ended = await asyncio.gather(*walks)
     assert [walk.targets for walk in ended] == [200, 40, 40, 40]
     scaled = [r for r in keda.audit.since(mark) if (r.verb, r.subresource) == ("update", "scale")]

@@ -81,6 +81,7 @@ class Namespaces:
     def await_gone(self, name: str) -> None:
         """Return once there is no namespace of this name: an earlier story may have had it, and it goes slowly."""
         until(lambda: self._left(name) is None or None, within=PATIENCE)
+        self._dropped.pop(name, None)
 
     def stuck(self) -> list[str]:
         """Namespaces that should be gone by now, and what the server says of them."""
