@@ -134,21 +134,22 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(who=st.integers(min_value=0, max_value=LEADERS - 1), which=ANY, verb=st.sampled_from(Verb))
     def err(self, who: int, which: int, verb: Verb) -> None:
-        """It orders what it has no reason for, of a pod that it knows."""
+        """It sees, and orders what it has no reason for."""
+        self.see(who)
         if pods := self.leaders[who].pods:
             pod = pods[which % len(pods)]
             self._carried(self.leaders[who], Order(verb, pod.uid, pod.epoch + (verb in {Verb.MARK, Verb.CANCEL})))
 
-    @rule(who=st.integers(min_value=0, max_value=LEADERS - 1), idle_only=st.booleans())
-    def turn(self, who: int, *, idle_only: bool) -> None:
-        """A whole tick: it sees, goes on with every drain or begins one, and carries all of it out at once."""
+    @rule(who=st.integers(min_value=0, max_value=LEADERS - 1), wanted=st.integers(min_value=-1, max_value=1))
+    def turn(self, who: int, wanted: int) -> None:
+        """A whole tick: it sees, calls a drain back, goes on with all or begins one, and carries it out at once."""
         self.see(who)
         leader = self.leaders[who]
         if leader.pods:
             fleet = leader.fleet
-            free = (fleet.pods.inflight == 0) | (not idle_only)
-            rows = np.flatnonzero((fleet.pods.phase == Phase.ACTIVE) & free)[:1]
-            orders = drain.go_on(fleet, (), commit=True) or drain.mark(fleet.pods, tuple(int(i) for i in rows))
+            rows = np.flatnonzero(fleet.pods.phase == Phase.ACTIVE)[: max(0, -wanted)]
+            back = drain.call_back(fleet, wanted)
+            orders = back + drain.go_on(fleet, back, commit=True) + drain.mark(fleet.pods, tuple(map(int, rows)))
             leader.orders += orders
             for order in orders:
                 self._carried(leader, order)
