@@ -26,7 +26,6 @@ from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
 from scaler.live.lasting import pack
 from scaler.live.store import Directory
-from tests.cluster.guarding import GUARDS
 from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.crew import Crew, crew
@@ -36,16 +35,27 @@ from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import MERGE, Api, Document, condition
 from tests.cluster.harness.scaled import Scaled
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import pods
+from tests.house.source import ROOT
 
 POOL: Final = "agents"
 LOOK: Final = 1.0  # seconds between two looks at many pods: each costs the API server more than anything we do
 SLOW: Final = 900.0  # seconds that a step of a story may take on a machine with other things to do
 STARTS, GAPS = 20, 100
 LONG: Final = 40  # the bin of gaps that a pool has learnt: hours, so that it pays to leave at once
-MINE: Final = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Service")
+PROTECTED: Final = ROOT / "manifests" / "overlays" / "protected"
+MINE: Final = (
+    "Namespace",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "AdmissionPolicy",
+    "AdmissionPolicyBinding",
+)
+EVERYWHERE: Final = ("ClusterRole", "Validating", "Mutating")  # what belongs to no namespace
 CONFIGURATION: Final = """\
 sources:
   activity: {{timeout: 2s}}
@@ -75,27 +85,23 @@ class Guarded:
 @contextmanager
 def guarded(cluster: Cluster) -> Iterator[Guarded]:
     """Our guards, our ServiceAccount with its rights, and our Service, until the end of the block."""
-    made = [d for d in _documents(BASE) if d["kind"] in MINE]
-    guards = _documents(GUARDS)
+    made = [d for d in yaml.safe_load_all(rendered(PROTECTED)) if d and str(d["kind"]).endswith(MINE)]
     folder = cluster.folder / "controller"
     folder.mkdir(exist_ok=True)
     key = folder / "drain.pem"
     signer = Signer.new()
     key.write_text(signer.pem())
     (folder / "keys.json").write_text(key_set([signer.jwk()]))
-    cluster.api.apply([*made, *guards])
+    cluster.api.apply(made)
     try:
         cluster.mount(HOME, HOME, folder)
         with standing_in(cluster.admin, HOME, HOME) as service:
             yield Guarded(cluster, folder, key, service)
     finally:
-        for document in (*guards, *(d for d in made if str(d["kind"]).startswith("ClusterRole"))):
-            cluster.api.delete(cluster.api.path(document))
+        for document in reversed(made):
+            if str(document["kind"]).startswith(EVERYWHERE):
+                cluster.api.delete(cluster.api.path(document))
         cluster.namespaces.drop(HOME)
-
-
-def _documents(folder: Path) -> list[Document]:
-    return [d for d in yaml.safe_load_all(rendered(folder)) if d]
 
 
 @dataclass(frozen=True, slots=True)
