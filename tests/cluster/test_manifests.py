@@ -49,8 +49,8 @@ SHOWN = dict(shown())
 
 
 @pytest.fixture(scope="session")
-def homes(keda: Cluster) -> Iterator[Cluster]:
-    """The namespaces that the examples name."""
+def homes(keda: Cluster, sandboxes: Cluster) -> Iterator[Cluster]:
+    """The namespaces that the examples name, and every kind that they are of."""
     for namespace in ("agents", HOME):
         keda.api.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
     yield keda
