@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import structlog
-from aiohttp import web
 
 from scaler.cli import controlling
 from scaler.cli.config import read
@@ -101,9 +100,8 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         charge = Charge(registry, board, seat.office, clock)
         control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
-        loop = Loop(registry, sources, ticker, clock)
+        loop, warm = Loop(registry, sources, ticker, clock), _warming(asked, sources, keeper, charge)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
-        warm = _warming(asked, sources, keeper, charge)
         desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -125,22 +123,20 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
             version=own_version(),
         )
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
-        http = served(_pages(running, doors, desk), *_split("--http", asked.places.http), certificates=doors.http)
-        await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
-        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work()]
+        await _open(stack, running, seat, _http(asked, running, doors, desk), receiving(reception, asked.places.keda))
+        work = [*seat.work(partial(_begin, registry, ticker, sources, clock)), loop.run(), *control.work(), warm.run()]
         work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
-        work += [warm.run(), *disk.work(registry, clock), _watch(sources, sparing, clock)]
-        code = await _until(ending.asked, *work)
+        code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
     stop(code)
 
 
-def _pages(running: Running, doors: Doors, desk: HintDesk) -> web.Application:
+def _http(asked: Asked, running: Running, doors: Doors, desk: HintDesk) -> Listening:
     pages = application(running, doors.readers())
     pages.add_routes(hint_pages(desk, running.clock).routes())
-    return pages
+    return served(pages, *_split("--http", asked.places.http), certificates=doors.http)
 
 
-def _begin_anew(registry: Registry, ticker: Ticker, sources: Sources, clock: Clock) -> None:
+def _begin(registry: Registry, ticker: Ticker, sources: Sources, clock: Clock) -> None:
     """Before a term: what was decided until now was decided without the right to, so nobody is answered from it."""
     sources.forget()
     for pool in registry:

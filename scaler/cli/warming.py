@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 AGAIN: Final[Seconds] = 5.0  # between two looks whether there is something to do, or a way to do it
 Work: TypeAlias = Coroutine[None, None, None]
+LOOK: Final[Seconds] = 15.0
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
@@ -88,8 +89,18 @@ class Warming:
             self._steward = Steward(ways, self._config, self._clock, self._office)
             guarding = await self._guarding(stack, pen, self._steward)
             async with asyncio.TaskGroup() as group:
-                for work in (self._steward.run(), *guarding):
+                for work in (self._steward.run(), self._look(api, self._steward), *guarding):
                     group.create_task(work)
+
+    async def _look(self, api: Api, steward: Steward) -> None:
+        """Look now and then which versions the cluster serves, for agent-sandbox may be installed or renewed."""
+        from scaler.controller.api import ApiError
+        from scaler.controller.sandboxes.feed import versions
+
+        while True:
+            with suppress(ApiError):  # what was seen last holds
+                steward.served = await versions(api)
+            await self._clock.sleep_until(self._clock.now() + LOOK)
 
     async def _guarding(self, stack: AsyncExitStack, pen: Pen, steward: Steward) -> tuple[Work, ...]:
         """What runs for the sandboxes that were claimed."""

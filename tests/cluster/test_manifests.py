@@ -61,8 +61,8 @@ def found(place: str) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def homes(keda: Cluster) -> Iterator[Cluster]:
-    """The namespaces that the examples name."""
+def homes(keda: Cluster, sandboxes: Cluster) -> Iterator[Cluster]:
+    """The namespaces that the examples name, and every kind that they are of."""
     for namespace in ("agents", HOME):
         keda.namespaces.await_gone(namespace)
         keda.api.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])

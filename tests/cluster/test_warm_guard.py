@@ -104,8 +104,11 @@ def agent(mine: Mine, guarded: Guarded) -> Iterator[Gate]:
     pod = until(lambda: _running(mine))
     place = Place(text(pod, "metadata", "uid"), guarded.folder / "state", guarded.folder / "keys.json")
     gate = Gate(place)
-    with serve(gate, host=text(pod, "status", "podIP")):
-        yield gate
+    try:
+        with serve(gate, host=text(pod, "status", "podIP")):
+            yield gate
+    finally:
+        gate.close()
 
 
 def _running(mine: Mine) -> Document | None:

@@ -295,6 +295,17 @@ async def test_the_size_is_not_raised_while_a_sandbox_finds_no_node() -> None:
         assert stage.standing.stuck == 1
 
 
+async def test_pools_that_share_a_budget_have_no_more_than_it_together() -> None:
+    """Each has its minimum, and the rest goes where it prevents the most misses."""
+    section = bounded(3, 50)
+    async with running(Stage(section=section.model_copy(update={"most": 5}))) as stage:
+        await settled(stage)
+        for round_ in range(20):
+            stage.feeds.put(Kind.CLAIM, *(claim(f"c{round_}-{i}", stage.clock.now()) for i in range(4)))
+            await stage.pass_by(2)
+        assert stage.sizes.written[-1] == 5
+
+
 async def test_a_pool_that_leaves_the_file_is_let_go() -> None:
     """Its size stays as it is."""
     async with running(Stage()) as stage:

@@ -7,7 +7,7 @@ takes the live size for what it is, so that it can go on from it the moment it m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -29,7 +29,9 @@ from scaler.core.explain import sentence
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.core.warmpool import tick_pool
+from scaler.core.warmpool_budget import Stake, share
 from scaler.core.warmpool_memory import WarmMemory
+from scaler.core.warmpool_model import Offered
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import Clock
 from scaler.live.office import Office
@@ -105,6 +107,7 @@ class Steward:
         self._ways, self._config = ways, config
         self._clock, self._office = clock, office
         self._kept: dict[PoolKey, _Kept] = {}
+        self._allowances: dict[PoolKey, int] = {}
         self._due: set[PoolKey] = set()
         self._wake = asyncio.Event()
 
@@ -170,6 +173,7 @@ class Steward:
         for key in self._kept.keys() - set(keys):
             del self._kept[key]
         self.world.ledger.keep(keys)
+        self._allowances = _shared(config.section.most, self._kept)
 
     def _tick(self, key: PoolKey, now: Instant, group: asyncio.TaskGroup) -> None:
         """Decide, remember, tell, write."""
@@ -180,7 +184,10 @@ class Steward:
         policy = kept.spec.policy
         if (block is not None or not leads) and policy.mode is Mode.AUTO:
             policy = replace(policy, mode=Mode.RECOMMEND)
-        before, outcome = kept.outcome, tick_pool(policy, kept.memory, observe(self.world, key, now), now)
+        before, outcome = (
+            kept.outcome,
+            tick_pool(policy, kept.memory, observe(self.world, key, self._allowances.get(key), now), now),
+        )
         kept.memory, kept.outcome = outcome.memory, outcome
         self._tell(kept, block, before)
         kept.blocked = block
@@ -259,3 +266,21 @@ class Steward:
             idle_price=kept.spec.idle_price,
             writes=kept.writes,
         )
+
+
+def _shared(most: int | None, kept: Mapping[PoolKey, _Kept]) -> dict[PoolKey, int]:
+    """What each pool may have of the sandboxes that all may have together, by what each was last offered."""
+    if most is None:
+        return {}
+    stakes = {
+        str(key): Stake(
+            rate=each.outcome.evidence.rate if each.outcome else 0.0,
+            offered=each.outcome.evidence.offered if each.outcome else Offered(0.0),
+            price=each.spec.policy.price,
+            least=each.spec.policy.min_size,
+            most=each.spec.policy.max_size,
+        )
+        for key, each in kept.items()
+    }
+    given = share(most, stakes)
+    return {key: given[str(key)] for key in kept}

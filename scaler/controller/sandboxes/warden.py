@@ -11,16 +11,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import structlog
 
 from scaler.config.pool import PoolKey
-from scaler.controller.api import MERGE, PATCH, ApiError, Json, Request
-from scaler.controller.gates import Gates
+from scaler.controller.api import MERGE, PATCH, Answer, ApiError, Json, Request
+from scaler.controller.facts import PodFacts
+from scaler.controller.gates import Reply
 from scaler.controller.names import PHASE, PHASES
 from scaler.controller.patches import UnfitError, patch
-from scaler.controller.pen import NotLeadingError, Pen
+from scaler.controller.pen import NotLeadingError
 from scaler.controller.sandboxes.facts import Claim, Id
 from scaler.controller.sandboxes.kinds import WORKED, Kind
 from scaler.controller.sandboxes.wards import BUSY, IDLE, UNHEARD, Need, Ward, extended, need, wards
@@ -38,12 +39,37 @@ LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 Ask: TypeAlias = Callable[[Iterable[str]], Awaitable[Mapping[str, Report | Failed]]]
 
 
+class Writes(Protocol):
+    """Who writes, while this process leads."""
+
+    async def write(self, what: str, request: Request) -> Answer:
+        """Make a write, which the metrics call ``what``; a refusal is an answer.
+
+        Raises:
+            NotLeadingError: the term is over.
+            ApiError: nobody knows whether it was made.
+        """
+        ...
+
+
+class Tells(Protocol):
+    """Who speaks to gates."""
+
+    async def close(self, pod: PodFacts, epoch: int) -> Reply | Unknown:
+        """Ask the pod to take nothing more, in this epoch."""
+        ...
+
+    async def open(self, pod: PodFacts, epoch: int) -> Reply | Unknown:
+        """Let the pod take work again, in this epoch."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hands:
     """How agents are asked and told, and the cluster is written."""
 
-    pen: Pen
-    gates: Gates
+    pen: Writes
+    gates: Tells
     ask: Ask
 
 
@@ -66,9 +92,8 @@ class Warden:
         found = list(wards(self._world))
         answers = await self._hands.ask(ward.facts.gate for ward in found if ward.facts.gate)
         heard = [(ward, _believed(ward, answers.get(ward.facts.gate))) for ward in found]
-        self.states = Counter(
-            (PoolKey(ward.sandbox.id.namespace, ward.pool), _state(ward, said)) for ward, said in heard
-        )
+        states = ((PoolKey(ward.sandbox.id.namespace, ward.pool), _state(ward, said)) for ward, said in heard)
+        self._world.wards = Counter(states)
         await asyncio.gather(*(self._see_to(ward, said) for ward, said in heard))
 
     async def _see_to(self, ward: Ward, heard: Report | None) -> None:

@@ -1,0 +1,155 @@
+"""Feeds from an API server that ends, breaks and forgets: nothing is missed, and not knowing is said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from scaler.controller.api import open_api
+from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put, Watches, versions
+from scaler.controller.sandboxes.kinds import Kind
+from tests.controller.sandboxed import Object, claim
+from tests.support.api_server import TOKEN, kubeconfig_for
+from tests.support.http import serving
+
+
+@dataclass
+class Server:
+    """Answers lists with pages, and watches with what the test has prepared for each in turn.
+
+    Attributes:
+        pages: of the list.
+        watches: events of each watch; one that is None breaks the connection in its middle.
+        asked: queries of watches.
+    """
+
+    pages: list[list[Object]] = field(default_factory=list)
+    watches: list[list[Object] | None] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    served: tuple[str, ...] = ("v1beta1",)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One call."""
+        if request.path.count("/") == 2:
+            return web.json_response({"versions": [{"version": each} for each in self.served]})
+        if "watch" in request.query:
+            return await self._watch(request)
+        if not self.pages:
+            return web.json_response({"kind": "Status", "message": "no such kind"}, status=404)
+        page = int(request.query.get("continue", "0"))
+        more = str(page + 1) if page + 1 < len(self.pages) else ""
+        metadata = {"resourceVersion": "100", "continue": more}
+        return web.json_response({"kind": "SandboxClaimList", "metadata": metadata, "items": self.pages[page]})
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(dict(request.query))
+        events = self.watches.pop(0) if self.watches else []
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for event in events or ():
+            await answer.write(json.dumps(event).encode() + b"\n")
+        if events is None and request.transport is not None:
+            request.transport.abort()
+        elif not events:
+            self.idle.set()
+            await asyncio.Event().wait()
+        return answer
+
+
+@asynccontextmanager
+async def watching(server: Server, folder: Path) -> AsyncIterator[Watches]:
+    """Feeds from it."""
+    app, kubeconfig = web.Application(), folder / "kubeconfig"
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    async with serving(app) as url:
+        kubeconfig.write_text(kubeconfig_for(url, TOKEN))
+        async with open_api(kubeconfig) as api:
+            yield Watches(api)
+
+
+def event(kind: str, found: Object, version: str) -> Object:
+    """A watch's event."""
+    return {"type": kind, "object": found | {"metadata": found["metadata"] | {"resourceVersion": version}}}
+
+
+async def changes(watches: Watches, count: int) -> list[Change]:
+    """The first so many changes of the claims."""
+    found: list[Change] = []
+    async with aclosing(watches.follow(Kind.CLAIM)) as feed:
+        async for change in feed:
+            found.append(change)
+            if len(found) == count:
+                break
+    return found
+
+
+def names(found: list[Change]) -> list[str]:
+    """What happened, to which claim."""
+    return [
+        f"{type(each).__name__} {each.found['metadata']['name']}"  # type: ignore[index, call-overload] # as every claim
+        if isinstance(each, Put | Gone)
+        else type(each).__name__
+        for each in found
+    ]
+
+
+async def test_a_list_of_several_pages_is_followed_by_what_changes(tmp_path: Path) -> None:
+    """From the version of the list on."""
+    server = Server(
+        pages=[[claim("a")], [claim("b")]],
+        watches=[[event("ADDED", claim("c"), "101"), event("DELETED", claim("a"), "102")]],
+    )
+    async with watching(server, tmp_path) as watches:
+        found = await changes(watches, 5)
+    assert names(found) == ["Put a", "Put b", "Listed", "Put c", "Gone a"]
+    assert found[2] == Listed(frozenset({"uid-a", "uid-b"}))
+    assert server.asked[0]["resourceVersion"] == "100"
+
+
+async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Bookmarks move it as well; nothing is listed again, and nobody is told that anything was lost."""
+    server = Server(
+        pages=[[]],
+        watches=[
+            [event("ADDED", claim("a"), "101"), event("BOOKMARK", claim("a"), "150")],
+            None,
+            [event("ADDED", claim("b"), "151")],
+        ],
+    )
+    async with watching(server, tmp_path) as watches:
+        found = await changes(watches, 3)
+    assert names(found) == ["Listed", "Put a", "Put b"]
+    assert [each["resourceVersion"] for each in server.asked] == ["100", "150", "150"]
+
+
+async def test_a_version_that_the_server_has_forgotten_means_a_new_list(tmp_path: Path) -> None:
+    """Until it is whole, nobody knows what there is."""
+    expired: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
+    server = Server(pages=[[claim("a")]], watches=[[expired]])
+    async with watching(server, tmp_path) as watches:
+        found = await changes(watches, 5)
+    assert names(found) == ["Put a", "Listed", "Lost", "Put a", "Listed"]
+    assert found[2] == Lost("too old")
+
+
+async def test_a_kind_that_is_not_served_has_no_objects(tmp_path: Path) -> None:
+    """KEDA need not be installed."""
+    async with watching(Server(), tmp_path) as watches:
+        assert await changes(watches, 1) == [Listed(frozenset())]
+
+
+async def test_the_versions_that_are_served_are_read_from_the_group(tmp_path: Path) -> None:
+    """So that one which is too old is told as that."""
+    app, kubeconfig = web.Application(), tmp_path / "kubeconfig"
+    app.router.add_route("*", "/{path:.*}", Server(served=("v1alpha1", "v1beta1")).handle)
+    async with serving(app) as url:
+        kubeconfig.write_text(kubeconfig_for(url, TOKEN))
+        async with open_api(kubeconfig) as api:
+            assert await versions(api) == {"v1alpha1", "v1beta1"}
