@@ -10,6 +10,7 @@ import numpy as np
 
 from scaler.core.types import Instant, Seconds, Signal
 from scaler.sim import stage
+from scaler.sim.ablations import ABLATIONS, Ablation
 from scaler.sim.durations import startup
 from scaler.sim.history import History, Recorder
 from scaler.sim.optimum.case import Case
@@ -19,7 +20,7 @@ from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Knobs
 from scaler.sim.run import Ours, Peer
 from scaler.sim.scenario import OURS, Scenario
-from scaler.sim.score import HOUR, reversals_per_hour
+from scaler.sim.score import HOUR, Z90, reversals_per_hour
 from scaler.sim.workload import Tasks
 from scaler.sim.world import World
 
@@ -109,12 +110,23 @@ def play(match: Match) -> Played:
 def _cast(match: Match) -> tuple[World, Runner]:
     """The world, and who scales it."""
     scenario, work = match.scenario, stage.tasks(match.scenario, match.seed)
+    if match.policy in ABLATIONS:
+        return _ablated(ABLATIONS[match.policy], scenario, work, match.seed)
     knobs = match.knobs or (_as_asked(scenario) if match.policy == OURS else PEERS[match.policy])
     if isinstance(knobs, OurKnobs):
         world = stage.world(scenario, work, None, match.seed)
         return world, Ours(world, knobs.policy(scenario), SIGNALS)
     world = stage.world(scenario, work, knobs, match.seed)
     return world, Peer(world, knobs, stage.pool(scenario))
+
+
+def _ablated(ablation: Ablation, scenario: Scenario, work: Tasks, seed: int) -> tuple[World, Runner]:
+    """Ours without a part."""
+    if ablation.dispatch is not None:
+        scenario = scenario.model_copy(update={"dispatch": ablation.dispatch})
+    world = stage.world(scenario, work, None, seed, guarded=ablation.guarded)
+    policy = ablation.policy(_as_asked(scenario).policy(scenario), world.setting.startup.quantile(Z90))
+    return world, Ours(world, policy, SIGNALS)
 
 
 def _as_asked(scenario: Scenario) -> OurKnobs:

@@ -16,6 +16,7 @@ from scaler.config.fields import PODS_MOST, Duration, refusal
 from scaler.config.knobs import Section
 from scaler.config.problems import ConfigError, Problem
 from scaler.config.reading import Document, Plain, read_yaml
+from scaler.sim.ablations import ABLATIONS
 from scaler.sim.claims import claim
 from scaler.sim.dispatch import Dispatch
 from scaler.sim.durations import PREFIX, startup
@@ -39,9 +40,10 @@ def _startup(text: str) -> str:
 
 
 def _policies(names: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in POLICIES]
+    unknown = [name for name in names if name not in POLICIES and name not in ABLATIONS]
     if unknown:
-        raise refusal("must name policies", f"{', '.join(unknown)} is none; there are {', '.join(POLICIES)}")
+        there = ", ".join((*POLICIES, *ABLATIONS))
+        raise refusal("must name policies", f"{', '.join(unknown)} is none; there are {there}")
     return tuple(dict.fromkeys(names))
 
 

@@ -36,13 +36,13 @@ def lasts(scenario: Scenario) -> Seconds:
     return _recipe(scenario).ends
 
 
-def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int) -> World:
-    """The world for a peer with these knobs, or for ours where there are none."""
+def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, guarded: bool = True) -> World:
+    """The world for a peer with these knobs, or for ours where there are none: there, pods can be ``guarded``."""
     leaving = Leaving.BY_RANK if knobs is None else knobs.leaving
     once = leaving is Leaving.AFTER_TASK
     hold = scenario.sessions.hold if scenario.sessions is not None else 0.0
     setting = Setting(
-        guarded=knobs is None,
+        guarded=knobs is None and guarded,
         serving=Serving(
             slots=1 if once else scenario.slots, dispatch=scenario.dispatch, once=once, hold=0.0 if once else hold
         ),
