@@ -28,7 +28,7 @@ from scaler.cli.interpreter import serve_well
 from scaler.cli.keeper import Keeper
 from scaler.cli.logs import LoggedBoard, set_up
 from scaler.config.check import checked
-from scaler.config.pool import PodSource, PoolKey, SignalSource
+from scaler.config.pool import ActivityEndpoints, PodSource, PoolKey, SignalSource
 from scaler.config.settings import Settings
 from scaler.core.pods import Activity, Ints, Pod, Pods
 from scaler.core.types import Instant, Sample, Unknown
@@ -108,6 +108,8 @@ class Reader:
 
     async def pods(self, source: PodSource, now: Instant) -> Pods:
         """The pool's pods, at once."""
+        if not isinstance(source, ActivityEndpoints):
+            raise TypeError(source)
         return self._pools.read(source.urls[0], now)
 
 
@@ -116,7 +118,7 @@ async def serve(settings: Settings, folders: Folders) -> None:
     ending, clock, disk, board = Ending(), SystemClock(), Disk(folders), LoggedBoard()
     registry = Registry(disk.recall)
     door = ExternalScaler(board, Desk(Keeper(settings, registry, clock)), clock)
-    urls = {pool.spec.pods.urls[0]: pool.spec.key for pool in registry if pool.spec.pods is not None}
+    urls = {pods.urls[0]: pool.spec.key for pool in registry if isinstance(pods := pool.spec.pods, ActivityEndpoints)}
     async with AsyncExitStack() as stack:
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(settings.sources))

@@ -32,7 +32,8 @@ from tests.cluster.test_guard_essentials import declare
 DEPLOYMENTS = "apis/apps/v1/deployments"
 GARBAGE = f"{KUBE}generic-garbage-collector"
 TAINTS = f"{KUBE}node-controller"
-GRACE: Document = {"tolerations": [{"operator": "Exists", "effect": "NoExecute"}]}
+STORY: Document = {"key": "story", "operator": "Exists", "effect": "NoSchedule"}  # of the node of these stories
+FOREVER: Document = {"operator": "Exists", "effect": "NoExecute"}
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +52,17 @@ def place(guarded: Cluster, request: pytest.FixtureRequest) -> Iterator[Ward]:
 
 def workload(place: Ward, replicas: int = 3, *, kind: str = "Deployment", **spec: Json) -> str:
     """A workload whose pods are guarded and run. The value is its path."""
-    made: Document = {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"name": "coder"},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": "coder"}},
-            "template": {
-                "metadata": {"labels": dict(PROTECTED)},
-                "spec": {"containers": [{"name": "agent", "image": "agent"}], **spec},
-            },
+    wanted: Document = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "coder"}},
+        "template": {
+            "metadata": {"labels": dict(PROTECTED)},
+            "spec": {"containers": [{"name": "agent", "image": "agent"}], **spec},
         },
     }
     if kind == "StatefulSet":
-        made["spec"] = {**made["spec"], "serviceName": "coder"}  # type: ignore[dict-item] (it is an object)
+        wanted["serviceName"] = "coder"
+    made: Document = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "coder"}, "spec": wanted}
     place.cluster.api.apply([made], namespace=place.name)
     until(lambda: len(running(place)) == replicas or None)
     return place.cluster.api.path(made, place.name)
@@ -217,16 +214,11 @@ def node(cluster: Cluster) -> Iterator[str]:
     cluster.api.delete(f"/api/v1/nodes/{name}")
 
 
-def on(node: str, **more: Json) -> Document:
-    """A pod's spec that puts it on this node."""
-    story: Document = {"key": "story", "operator": "Exists", "effect": "NoSchedule"}
-    return {"nodeSelector": {"kubernetes.io/hostname": node}, "tolerations": [story, *more.get("tolerations", [])]}  # type: ignore[misc, list-item] (it is a list)
-
-
 def test_a_taint_takes_no_pod(place: Ward, node: str) -> None:
     """Refused where the pod has no toleration, and not even asked where it was given one."""
-    place.pod("bare", **on(node))
-    place.pod("tolerant", **on(node, **GRACE))
+    there: Document = {"kubernetes.io/hostname": node}
+    place.pod("bare", nodeSelector=there, tolerations=[STORY])
+    place.pod("tolerant", nodeSelector=there, tolerations=[STORY, FOREVER])
     mark = place.cluster.audit.mark()
     taint: Json = [{"op": "add", "path": "/spec/taints/-", "value": {"key": "fire", "effect": "NoExecute"}}]
     place.cluster.api.request("PATCH", f"/api/v1/nodes/{node}", taint, content=JSON_PATCH)

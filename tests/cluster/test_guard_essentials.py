@@ -56,7 +56,14 @@ def spec(document: Document) -> Document:
     return found
 
 
-def annotations(document: Document) -> Document:
+def status(document: Document) -> Document:
+    """The status of an object; empty where it has none yet."""
+    found = document.get("status") or {}
+    assert isinstance(found, dict)
+    return found
+
+
+def noted(document: Document) -> Document:
     """The annotations of an object."""
     found = metadata(document).get("annotations", {})
     assert isinstance(found, dict)
@@ -67,7 +74,7 @@ def test_a_pod_of_the_pool_is_born_with_everything(hall: Ward) -> None:
     """Labels, the two promises to node autoscalers, grace, toleration and spread."""
     agent = born(hall, pod("agent", OURS))
     assert metadata(agent)["labels"] == OURS | {f"{KEY}managed": "true", f"{KEY}pool": "coder", f"{KEY}guard": "deny"}
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"}
+    assert noted(agent) == {DISRUPT: "true", EVICT: "false"}
     assert spec(agent)["terminationGracePeriodSeconds"] == 600
     assert spec(agent)["topologySpreadConstraints"] == [
         _spread("topology.kubernetes.io/zone"),
@@ -108,7 +115,7 @@ def test_what_a_template_says_for_itself_is_kept(hall: Ward, what: str) -> None:
     wanted = pod("agent", OURS, **demanded)
     metadata(wanted).update(said)
     agent = born(hall, wanted)
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"} | dict(annotations(wanted))
+    assert noted(agent) == {DISRUPT: "true", EVICT: "false"} | dict(noted(wanted))
     for key, value in demanded.items():
         found = spec(agent)[key]
         assert found[: len(value)] == value if isinstance(value, list) and isinstance(found, list) else found == value
@@ -123,17 +130,19 @@ def test_other_pods_are_born_as_ever(hall: Ward, labels: Document) -> None:
     """Every pair of the selector must stand on the pod."""
     other = born(hall, pod("other", labels))
     assert metadata(other).get("labels", {}) == labels
-    assert annotations(other) == {}
+    assert noted(other) == {}
     assert spec(other)["terminationGracePeriodSeconds"] == 30
 
 
 def test_a_pool_that_asks_for_nothing_more_has_the_guard_alone(hall: Ward) -> None:
     """Its grace, tolerations and spread are what they would have been."""
     agent = born(hall, pod("agent", {"app": "plain"}))
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"}
+    assert noted(agent) == {DISRUPT: "true", EVICT: "false"}
     assert spec(agent)["terminationGracePeriodSeconds"] == 30
     assert "topologySpreadConstraints" not in spec(agent)
-    assert FIRST not in list(spec(agent)["tolerations"])  # type: ignore[arg-type] (a list of JSON)
+    tolerations = spec(agent)["tolerations"]
+    assert isinstance(tolerations, list)
+    assert FIRST not in tolerations
 
 
 def test_an_audited_pool_pins_no_node(hall: Ward) -> None:
@@ -145,7 +154,7 @@ def test_an_audited_pool_pins_no_node(hall: Ward) -> None:
         f"{KEY}pool": "watched",
         f"{KEY}guard": "audit",
     }
-    assert annotations(agent) == {}
+    assert noted(agent) == {}
 
 
 @pytest.mark.parametrize("said", ["false", "true"])
@@ -168,15 +177,15 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
     version, _, given = MAKERS[kind]
     with ward(guarded, f"maker {kind}") as place:
         declare(place, coder=FULL)
-        until(lambda: annotations(born(place, pod("probe", OURS))) or None)
+        until(lambda: noted(born(place, pod("probe", OURS))) or None)
         template = {
             k: v
             for k, v in pod("", OURS, **({"restartPolicy": "Never"} if kind == "Job" else {})).items()
             if k in {"metadata", "spec"}
         }
         metadata(template).pop("name")
-        selector: Document = {} if kind == "Job" else {"selector": {"matchLabels": OURS}}
-        made = {
+        selector: Document = {} if kind == "Job" else {"selector": {"matchLabels": {**OURS}}}
+        made: Document = {
             "apiVersion": version,
             "kind": kind,
             "metadata": {"name": "agents"},
@@ -185,7 +194,7 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
         guarded.api.apply([made], namespace=place.name)
         until(lambda: len(place.names()) == 2 or None)
         for item in guarded.api.items(place.path()):
-            assert annotations(item) | {DISRUPT: "true", EVICT: "false"} == annotations(item)
+            assert noted(item) | {DISRUPT: "true", EVICT: "false"} == noted(item)
             labels = metadata(item)["labels"]
             assert isinstance(labels, dict)
             assert labels.items() >= PROTECTED.items() - {("app", "coder")}
@@ -205,8 +214,7 @@ def test_every_policy_is_of_the_right_types(guarded: Cluster) -> None:
     def checked() -> list[Document] | None:
         """The API server has looked at each."""
         listed = guarded.api.items("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies")
-        seen = [item for item in listed if "typeChecking" in (item.get("status") or {})]
-        return listed if len(seen) == len(listed) else None
+        return listed if all("typeChecking" in status(item) for item in listed) else None
 
     for policy in until(checked, within=60.0):
-        assert policy["status"]["typeChecking"] == {}, metadata(policy)["name"]  # type: ignore[index, call-overload]
+        assert status(policy)["typeChecking"] == {}, metadata(policy)["name"]

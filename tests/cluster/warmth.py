@@ -17,11 +17,12 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import Document, Json
-from tests.cluster.harness.shipped import ACCOUNT, HOME
+from tests.cluster.harness.shipped import HOME
 from tests.cluster.harness.wait import until
 from tests.house.source import ROOT
 
 RIGHTS: Final = ROOT / "manifests" / "sandboxes" / "rbac.yaml"
+ACCOUNT: Final = f"system:serviceaccount:{HOME}:{HOME}"
 SCALER: Final = "warm-scaler"
 VERSION: Final = "extensions.agents.x-k8s.io/v1beta1"
 BASE: Final = f"/apis/{VERSION}/namespaces"
@@ -76,7 +77,11 @@ class Warmth:
 
     def writes(self) -> list[str]:
         """What the scaler has written since it came: verb and resource."""
-        ours = (r for r in self.cluster.audit.since(self.mark) if r.user == ACCOUNT and r.status < 300)
+        ours = (
+            r
+            for r in self.cluster.audit.since(self.mark)
+            if r.user == f"system:serviceaccount:{HOME}:{HOME}" and r.status < 300
+        )
         return [
             f"{r.verb} {r.resource}/{r.subresource}".rstrip("/") for r in ours if r.verb not in {"get", "list", "watch"}
         ]

@@ -153,7 +153,9 @@ def test_a_drained_pod_that_stands_in_anothers_place_is_still_counted() -> None:
     before = observe([spare, B, drained(C), drained(idle("d"))], {Signal.QUEUE: 0.0}, replicas=4)
     fell = tick(PROTECTED, seasoned(target=4), before, NOW)
     assert fell.report == 2
-    left = observe([spare, drained(C)], {Signal.QUEUE: 0.0}, replicas=2, at=NOW + TICK)  # b was drained, and went with d
+    left = observe(
+        [spare, drained(C)], {Signal.QUEUE: 0.0}, replicas=2, at=NOW + TICK
+    )  # b was drained, and went with d
     outcome = tick(PROTECTED, fell.memory, left, NOW + TICK)
     assert (outcome.report, outcome.orders) == (1, ())
 

@@ -21,6 +21,7 @@ from scaler.cli.keeper import Keeper
 from scaler.config.pool import ActivityEndpoints, JsonNumber, PrometheusQuery, SignalSource
 from scaler.config.settings import Sources as SourcesSection
 from scaler.config.settings import parse_settings
+from scaler.core.pods import Pods
 from scaler.core.types import Known, Unknown
 from scaler.external.desk import Desk
 from scaler.external.listener import listening
@@ -214,6 +215,7 @@ def test_any_answer_is_known_or_unknown(house: House, sent: bytes) -> None:
     """Prometheus, a JSON page and a pod that answer anything at all: nothing is raised and nothing is made up."""
     house.answer = sent
     pods = house.runner.run(house.sources.pods(ActivityEndpoints(urls=(house.page,)), NOW))
+    assert isinstance(pods, Pods)
     assert len(pods) == 1
     asked: tuple[SignalSource, ...] = (
         PrometheusQuery(query="up", url=house.page),

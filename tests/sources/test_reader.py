@@ -6,6 +6,7 @@ import asyncio
 
 from scaler.config.pool import ActivityEndpoints, JsonNumber, PrometheusQuery
 from scaler.config.settings import parse_settings
+from scaler.core.pods import Pods
 from scaler.core.types import Known, Unknown
 from scaler.sources.health import Fault
 from scaler.sources.reader import open_sources
@@ -33,7 +34,9 @@ async def test_signals_and_pods_come_through_one_door() -> None:
         open_sources(wanted) as sources,
     ):
         assert await sources.signals([PrometheusQuery(query="queue", url=server)] * 2, NOW) == [Known(3.0, AT)] * 2
-        (pod,) = await sources.pods(ActivityEndpoints(urls=(f"{pods}/a",)), NOW)
+        there = await sources.pods(ActivityEndpoints(urls=(f"{pods}/a",)), NOW)
+        assert isinstance(there, Pods)
+        (pod,) = there
         assert pod.uid == "a-1"
         numbers = [JsonNumber(url=f"{pages}/stats", path=(key,)) for key in ("queued", "running")]
         assert await sources.signals(numbers, NOW) == [Known(5.0, NOW), Known(3.0, NOW)]
@@ -57,8 +60,9 @@ async def test_patience_is_the_operators() -> None:
         assert isinstance(sample, Unknown)
         assert "0.3 s" in sample.why
         there = ActivityEndpoints(urls=tuple(f"{pods}/{pod}" for pod in agents.answers))
-        heard = (await sources.pods(there, NOW)).known(NOW, 15)
-        assert heard.tolist() == [False] + [True] * 5
+        found = await sources.pods(there, NOW)
+        assert isinstance(found, Pods)
+        assert found.known(NOW, 15).tolist() == [False] + [True] * 5
         assert agents.at_once <= 2
         slow = await asyncio.gather(
             *(sources.signals([JsonNumber(url=f"{pages}/{i}", path=("a",))], NOW) for i in "12")
