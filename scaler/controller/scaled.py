@@ -34,7 +34,7 @@ def scaled(body: Json, kind: str, address: str) -> Scaled | None:
     Raises:
         ConfigError: the trigger's metadata cannot be used.
     """
-    trigger = next((t for t in objects(body, "spec", "triggers") if _is_ours(t, address)), None)
+    trigger = next((t for t in objects(body, "spec", "triggers") if is_ours(t, address)), None)
     if trigger is None:
         return None
     namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
@@ -49,7 +49,8 @@ def same(one: str, other: str) -> bool:
     return _short(one) == _short(other)
 
 
-def _is_ours(trigger: Mapping[str, Json], address: str) -> bool:
+def is_ours(trigger: Mapping[str, Json], address: str) -> bool:
+    """Whether a trigger asks at this address."""
     return text(trigger, "type") in TYPES and same(text(trigger, "metadata", "scalerAddress"), address)
 
 
