@@ -17,7 +17,7 @@ import yaml
 from scaler.config.pool import PoolKey
 from scaler.controller.badge import LABEL as LEADER
 from scaler.controller.names import GATE_PORT, PHASE
-from scaler.controller.orders import Signer
+from scaler.controller.orders import Signer, key_set
 from scaler.core.idle import EDGES
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace
@@ -89,7 +89,9 @@ def guarded(cluster: Cluster) -> Iterator[Guarded]:
     folder = cluster.folder / "controller"
     folder.mkdir(exist_ok=True)
     key = folder / "drain.pem"
-    key.write_text(Signer.new().pem())
+    signer = Signer.new()
+    key.write_text(signer.pem())
+    (folder / "keys.json").write_text(key_set([signer.jwk()]))
     cluster.api.apply(made)
     try:
         cluster.mount(HOME, HOME, folder)
@@ -319,7 +321,7 @@ def story(guards: Guarded, title: str) -> Iterator[Story]:
     begun = cluster.audit.mark()
     try:
         with ExitStack() as stack:
-            fleet = stack.enter_context(crew(cluster, namespace))
+            fleet = stack.enter_context(crew(cluster, namespace, keys=guards.folder / "keys.json"))
             told = Story(guards, namespace, fleet, begun)
             stack.callback(told.end)
             yield told
