@@ -16,12 +16,16 @@ from scaler.sources.reader import Sources
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for: the address that ScaledObjects name, and the key that orders are signed with."""
+    """What the command line asks for: the address that ScaledObjects name, and the key that orders are signed with.
+
+    ``home`` is the namespace where what pools have learnt is kept, None to keep it nowhere.
+    """
 
     address: str | None = None
     key: Path | None = None
     namespaces: tuple[str, ...] = ()
     kubeconfig: Path | None = None
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
     from scaler.controller.control import Control
     from scaler.controller.discovery import Discovery, Whence
     from scaler.controller.gates import open_gates
+    from scaler.controller.library import Library
     from scaler.controller.orders import KeyFileError, Signer
 
     if asked.key is None:
@@ -58,4 +63,10 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run()))
+        if asked.home is None:
+            yield Controlling(control.drainer, lambda: (*control.work(), discovery.run()))
+            return
+        library = Library(api, control.pen, charge, asked.home)
+        await library.load()
+        charge.registry.recall_by(library.recall)
+        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run(), library.follow()))
