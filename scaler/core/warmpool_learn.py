@@ -141,10 +141,14 @@ def _rounded(figure: float) -> float:
 
 
 def dispersion(record: Record) -> float:
-    """Variance over mean of the claims in a lead time, 1 where it cannot be told from that."""
+    """Variance over mean of the claims in a lead time, 1 where it cannot be told from that.
+
+    Few large bursts say little of how large the next one is, and the fourth powers tell how few: it is taken from the
+    unfavourable end of its error. Trials overlap, so as many of them are worth one.
+    """
     found = record.squares / max(record.claims, record.came)
-    doubt = DOUBT * math.sqrt(2.0 / record.windows) if record.windows > 0 else 0.0
-    return found if found > 1.0 + doubt else 1.0
+    error = found * math.sqrt(PARTS * record.fourths) / record.squares
+    return found + error if found > 1.0 + DOUBT * error else 1.0
 
 
 def _averaged(claims: Claims, stretch: Stretch, lead: Seconds) -> tuple[float, ...]:
@@ -239,12 +243,13 @@ def _marked(record: Record, trial: Trial, i: int, passed: Stretch, q: float) -> 
     if rate is None or said is None or plain is None:
         return record
     fade, forget = (0.5 ** (trial.length / PARTS / half) for half in (HALF_LIFE, LOSS_HALF_LIFE))
+    error = passed.came - rate * passed.seconds
     expected, came = rate * passed.seconds, passed.came * trial.length / passed.seconds
     return Record(
-        squares=fade * record.squares + (passed.came - expected) ** 2,
+        squares=fade * record.squares + error**2,
+        fourths=fade**2 * record.fourths + error**4,
         claims=fade * record.claims + expected,
         came=fade * record.came + passed.came,
-        windows=fade * record.windows + 1.0 / PARTS,
         own=forget * record.own + pinball(q, came, said),
         beside=forget * record.beside + pinball(q, came, plain),
         trials=record.trials + 1,

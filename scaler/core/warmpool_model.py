@@ -130,7 +130,7 @@ def _orders(load: Floats | float, size: int, lost: Floats | float) -> Floats:
     exactly = np.exp(size * np.log(load) - load - math.lgamma(size + 1.0))
     with np.errstate(all="ignore"):
         near = 1.0 + np.maximum(0.0, 1.0 - exactly / lost) / exactly
-        far = np.where(load < size, 1.0 / (1.0 - load / (size + 1.0)), np.inf)  # where that is too small for a number
+        far = np.where(load < size, np.divide(1.0, 1.0 - load / (size + 1.0)), np.inf)  # where that is too small
     return np.where(exactly > ROUNDING, near, far)
 
 

@@ -22,7 +22,7 @@ OURS: Final = "ours"
 SHIPPED: Final[Mapping[str, str]] = {"rate": "20", "hpa": "0.5", "buffer": "5"}  # knobs as the projects ship them
 NAMES: Final = (OURS, "fixed", "rate", "hpa", "buffer", "histogram")
 KNOBS: Final = "fixed=SIZE, rate=SECONDS, hpa=CLAIMS_PER_SECOND, buffer=SIZE or buffer=PERCENT%"
-LONGEST: Final[Seconds] = 4096.0  # the largest constant that a rate is multiplied by in a search
+LONGEST: Final[Seconds] = 1000.0  # the largest constant for a rate: KEDA writes a target in thousandths
 LOW, HIGH = 10, 100  # bounds of the HPA in its example
 
 

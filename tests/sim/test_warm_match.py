@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 
@@ -13,16 +14,14 @@ from scaler.sim.warm import Tally
 from scaler.sim.warm_match import NAMES, Played, Question, check, matches, played, smallest, summary, work_out
 from scaler.sim.workload import SUBAGENT, Lognormal
 
-LEAD = Lognormal(math.log(25.0), 0.3, "a sandbox without an image")
-STEADY = ((0.0, 30.0), (10_800.0, 30.0))
-DAY = tuple(
-    (600.0 * n, 30.0 - 29.0 * math.cos(n / 72 * math.pi)) for n in range(145)
-)  # a minute; 1 at night, 59 by day
+Curve: TypeAlias = tuple[tuple[float, float], ...]
+
+LEAD = Lognormal(math.log(10.0), 0.3, "a sandbox whose image is there")
+STEADY: Curve = ((0.0, 60.0), (7_200.0, 60.0))
+DAY: Curve = tuple((200.0 * n, 31.0 - 30.0 * math.cos(n / 72 * math.pi)) for n in range(145))  # of eight hours
 
 
-def question(
-    curve: tuple[tuple[float, float], ...], *, bursts: float = 1.0, policies: tuple[str, ...] = ("ours",)
-) -> Question:
+def question(curve: Curve, *, bursts: float = 1.0, policies: tuple[str, ...] = ("ours",)) -> Question:
     """What is asked of pools under such claims."""
     recipe = Recipe(arrivals=curve, bursts=bursts, lengths=SUBAGENT)
     return Question(recipe=recipe, lead=LEAD, policy=WarmPolicy(max_size=300), policies=policies, seeds=1)
@@ -39,25 +38,25 @@ def won(asked: Question) -> tuple[Played, dict[str, float]]:
 
 
 def test_steady_claims_keep_the_target_at_no_more_idle_time_than_the_best_fixed_size() -> None:
-    """Which was found by looking at these very claims."""
+    """Which was found by looking at these very claims; nor than the best constant that a rate is multiplied by."""
     found, saved = won(question(STEADY))
     assert found.row.miss_rate <= 0.015
-    assert saved["fixed"] >= -0.05
+    assert saved["fixed"] >= 0.0
     assert saved["rate"] >= 0.0
 
 
 def test_claims_in_bursts_keep_the_target() -> None:
     """Their dispersion is learnt."""
-    found, _ = won(question(STEADY, bursts=16.0))
+    found, saved = won(question(STEADY, bursts=16.0))
     assert found.row.miss_rate <= 0.015
+    assert saved["fixed"] >= 0.0
 
 
 def test_a_day_keeps_the_target_at_a_quarter_less_idle_time_than_the_best_fixed_size() -> None:
-    """Three claims a minute at night, two a second at noon."""
+    """One claim a minute at night, and one a second at noon."""
     found, saved = won(question(DAY))
     assert found.row.miss_rate <= 0.015
     assert saved["fixed"] >= 0.25
-    assert saved["rate"] >= 0.0
 
 
 def test_a_row_holds_what_a_planner_asks() -> None:
