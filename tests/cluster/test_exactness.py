@@ -23,6 +23,7 @@ AROUND_300 = (300, 301, 300, 299, 300)  # steps that a tolerance of a tenth woul
 LOOKUPS = 2  # of one question at our door: the number, and whether the pool is active
 POLL = Scaled(name="").poll
 ASKED = 2  # times by the HPA, until it writes what it is told; up to the write as the API server received it
+PATIENCE = 300.0  # seconds for one target: a lease runs out, a new leader waits, and the machine may be busy
 TERM = 8  # targets of one leader
 # Switched off the scaler answers the replicas that it reads.
 LED = """\
@@ -65,7 +66,7 @@ async def lands(door: Dictated, key: PoolKey, replicas: Replicas, target: int) -
     """Say a number, and see the workload go there, and nowhere else. None where KEDA waits for its cooldown."""
     before, begun, said = replicas.seen[-1], len(replicas.seen), SystemClock().now()
     looked = door.say(key, target)
-    await replicas.reaches(target, within=90.0)
+    await replicas.reaches(target, within=PATIENCE)
     through_one = {1} if 0 in {before, target} else set()  # KEDA wakes one, and the HPA's least is one
     assert set(replicas.seen[begun:]) <= {before, target} | through_one
     return None if 0 in {before, target} else Landing(said, looked)
@@ -123,7 +124,7 @@ async def walked_under_changing_leaders(scaler: Shipped, namespace: str, targets
                 await asyncio.to_thread(handed_over if number // TERM % 2 else killed, scaler)
             before, begun = replicas.seen[-1], len(replicas.seen)
             scaler.tell("replicas", target)
-            await replicas.reaches(target, within=90.0)
+            await replicas.reaches(target, within=PATIENCE)
             assert set(replicas.seen[begun:]) <= {before, target} | ({1} if before == 0 else set())
     return Walk(PoolKey(namespace, "led"), len(targets), [])
 
