@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from scaler.core.policy import Guarantee, Pace, Policy
 from scaler.core.types import Seconds
@@ -33,7 +33,7 @@ class Ablation:
     dispatch: Dispatch | None = None
 
 
-def _paced(**changes: float) -> Change:
+def _paced(**changes: Any) -> Change:  # noqa: ANN401 - whatever the fields of Pace take
     return lambda policy, _: replace(policy, pace=replace(policy.pace, **changes))
 
 
