@@ -21,7 +21,7 @@ from scaler.core.types import Seconds, Unknown
 from scaler.live.clock import steady
 
 PAGE: Final = 500  # objects of one answer to a list
-PATIENCE: Final[Seconds] = 10.0
+PATIENCE: Final[Seconds] = 30.0
 AGAIN: Final[Seconds] = 1.0  # between two tries to list or watch
 LASTS: Final = "240"  # seconds after which the server ends a watch, which is then begun where it ended
 ANEW: Final[Seconds] = 600.0  # all is listed again after so long: a proxy on the way may have lost an event
