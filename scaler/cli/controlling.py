@@ -44,6 +44,7 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         return
     from scaler.controller.api import ConnectError, open_api
     from scaler.controller.control import Control
+    from scaler.controller.deadband import DeadBand
     from scaler.controller.discovery import Discovery, Whence
     from scaler.controller.gates import open_gates
     from scaler.controller.library import Library
@@ -63,10 +64,11 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        if asked.home is None:
-            yield Controlling(control.drainer, lambda: (*control.work(), discovery.run()))
-            return
-        library = Library(api, control.pen, charge, asked.home)
-        await library.load()
-        charge.registry.recall_by(library.recall)
-        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run(), library.follow()))
+        band = DeadBand(charge, control.pen, control.events, discovery)
+        keeping: Callable[[], tuple[Coroutine[None, None, None], ...]] = tuple
+        if asked.home is not None:
+            library = Library(api, control.pen, charge, asked.home)
+            await library.load()
+            charge.registry.recall_by(library.recall)
+            keeping = lambda: (library.follow(),)  # noqa: E731 (a coroutine is made when it is awaited)
+        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run(), band.run(), *keeping()))

@@ -34,7 +34,7 @@ JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
 PATCH: Final = "application/json-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
-SILENCE: Final[Seconds] = 90.0  # the longest that a stream may say nothing: bookmarks come about once a minute
+SILENCE: Final[Seconds] = 90.0  # the longest that a stream may say nothing
 STALE: Final = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}  # a write over what no longer stands
 
 

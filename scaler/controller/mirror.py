@@ -21,9 +21,9 @@ from scaler.core.types import Seconds, Unknown
 from scaler.live.clock import steady
 
 PAGE: Final = 500  # objects of one answer to a list
-PATIENCE: Final[Seconds] = 10.0
+PATIENCE: Final[Seconds] = 30.0
 AGAIN: Final[Seconds] = 1.0  # between two tries to list or watch
-LASTS: Final = "240"  # seconds after which the server ends a watch, which is then begun where it ended
+LASTS: Final = "60"  # seconds after which the server ends a watch, which goes on where it ended; below api.SILENCE
 ANEW: Final[Seconds] = 600.0  # all is listed again after so long: a proxy on the way may have lost an event
 LOST: Final[Seconds] = 30.0  # the watch is broken for so long before what is kept counts as not known
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
