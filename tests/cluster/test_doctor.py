@@ -436,10 +436,10 @@ def test_a_planted_fault_is_found(stage: Stage, fault: str) -> None:
     """With its object and a fix; and once it is gone, silence."""
     plant, check, named = FAULTS[fault]
     with plant(stage):
-        found = until(lambda: [f for f in examined(stage) if f.check.name == check] or None)
+        found = until(lambda: [f for f in examined(stage) if f.check.name == check] or None, within=90.0)
     assert [f.hit.object.startswith(named.format(stage.place.name)) for f in found] == [True] * len(found), found
     assert found[0].check.fix
-    until(lambda: not examined(stage) or None, within=60.0)
+    until(lambda: not examined(stage) or None, within=180.0)
 
 
 def test_doctor_is_silent_on_a_healthy_cluster(stage: Stage) -> None:

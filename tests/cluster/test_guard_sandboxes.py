@@ -121,3 +121,12 @@ def test_what_is_drained_may_go(claimed: Claimed) -> None:
         assert claimed.write(path, drained, CONTROLLER).status == 200
         assert claimed.delete(path).status == 200
     assert condition(claimed.place.cluster.api.get(claim), "Ready") == "True"
+
+
+def test_a_warm_pool_that_holds_is_not_deleted(claimed: Claimed) -> None:
+    """By the same label as any owner."""
+    place = claimed.place
+    path = place.path("agents", kind="apis/extensions.agents.x-k8s.io/v1beta1/sandboxwarmpools")
+    for held, expected in (("true", "agent-scaler-owners"), (None, "")):
+        claimed.write(path, {"metadata": {"labels": {f"{KEY}holds": held}}})
+        assert claimed.delete(path).policy == expected
