@@ -89,7 +89,7 @@ class Desk:
     def _leave(self, question: Question) -> Reply:
         if not hmac.compare_digest(question.bearer.encode(), f"Bearer {self._word}".encode()):
             return _json(403, {"error": f"only who reads {self.gate.place.folder / WORD} may ask for this"})
-        self.gate.book.leave()
+        self.gate.leave()
         return _json(200, told(self.gate))
 
     def _drain(self, question: Question) -> Reply:

@@ -11,11 +11,9 @@ process that is restarted has the gate that the one before it had. A state that 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +21,9 @@ from scaler.agent.book import NO_EPOCH, Activity, Book, Standing
 from scaler.agent.clock import Clock, SystemClock
 from scaler.agent.deadline import Deadline
 from scaler.agent.durable import Absent, Folder, Json, Unreadable
-from scaler.agent.handles import Claim, Session, Task
+from scaler.agent.handles import Claim, Session, Task, current
 from scaler.agent.place import Place
+from scaler.agent.waiting import come, until
 
 FILE: Final = "gate.json"
 MOST_EPOCH: Final = 1_000_000  # what those who read the activity believe at the most
@@ -84,12 +83,16 @@ class Gate:
         self.book = Book(standing, self._clock)
         self._orders = threading.Lock()
         self._deadline = Deadline(self._clock)
+        self._turning: list[Callable[[bool], None]] = []
 
     # ------------------------------------------------------------------------------------------- for the agent
 
     def task(self, *, seconds: float | None = None) -> Task:
-        """A piece of reasoning, for ``with`` or ``async with``; ``seconds`` is how long it should take, if known."""
-        return Task(self.book, seconds=seconds)
+        """A piece of reasoning, for ``with`` or ``async with``; ``seconds`` is how long it should take, if known.
+
+        Inside of another one, or of a request that a middleware let in, it belongs to that and begins in any case.
+        """
+        return Task(self.book, within=current(self.book), seconds=seconds)
 
     def claim(self) -> Claim:
         """The right to fetch, for consumers of queues: ``with gate.claim() as claim``, then ``claim.task()``."""
@@ -97,7 +100,7 @@ class Gate:
 
     def session(self, ttl: float) -> Session:
         """A conversation that holds the pod for ``ttl`` seconds after each of its tasks."""
-        return Session(self.book, ttl)
+        return Session(self.book, ttl, within=current(self.book))
 
     def earlier_task(self) -> Task:
         """A task that an earlier process began and that is open still. Only before anybody can ask for a drain."""
@@ -120,30 +123,38 @@ class Gate:
 
         Nothing more begins in this process. The order is nobody's, so a process after it does not remember it.
         """
-        self.book.leave()
+        self.leave()
         self._deadline.notice(seconds)
+
+    def leave(self) -> None:
+        """Take nothing more, for the process is about to end, nobody knows when."""
+        self.book.leave()
+        self._turn()
+
+    def on_turn(self, callback: Callable[[bool], None]) -> None:
+        """Have this called with whether the gate is open, after each order and notice: to pause what pushes work here.
+
+        It is called in the thread that brought the order, before that is answered.
+        """
+        self._turning.append(callback)
 
     async def finished(self) -> None:
         """Return when the gate is closed and nothing is open."""
-        moved, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def ring() -> None:
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                loop.call_soon_threadsafe(moved.set)
-
-        with self.book.watched(ring):
-            while not self.book.done():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(moved.wait(), self.book.next_expiry())
-                moved.clear()
+        await come(self.book, self.book.done)
 
     def wait_finished(self) -> None:
         """``finished`` for threads."""
-        moved = threading.Event()
-        with self.book.watched(moved.set):
-            while not self.book.done():
-                moved.wait(self.book.next_expiry())
-                moved.clear()
+        until(self.book, self.book.done)
+
+    async def opened(self) -> bool:
+        """Return when a task may begin: True; or when none ever will, for the pod has to go: False."""
+        await come(self.book, self._settled)
+        return self.activity().accepting
+
+    def wait_open(self) -> bool:
+        """``opened`` for threads."""
+        until(self.book, self._settled)
+        return self.activity().accepting
 
     # ------------------------------------------------------------------------------------------- for the doors
 
@@ -183,7 +194,17 @@ class Gate:
             return NotKept(str(error))
         self.book.kept(standing)
         self.trouble = ""
+        self._turn()
         return Done(self.activity())
+
+    def _turn(self) -> None:
+        accepting = self.activity().accepting
+        for callback in self._turning:
+            callback(accepting)
+
+    def _settled(self) -> bool:
+        seen = self.activity()
+        return seen.accepting or seen.leaving
 
     def _write(self, standing: Standing) -> None:
         self.folder.write(FILE, {"uid": self.place.uid, "open": standing.open, "epoch": standing.epoch})

@@ -86,7 +86,9 @@ def serve(  # noqa: PLR0913 (as many as there are options)
         Places(keda=keda, http=http),
         Folders(memory, journal),
         Candidacy(lease, identity, kubeconfig),
-        controlling.Asked(control, drain_key, tuple(namespace or ()), kubeconfig),
+        controlling.Asked(
+            control, drain_key, tuple(namespace or ()), kubeconfig, home=lease.partition("/")[0] if lease else None
+        ),
     )
     run(config, asked, log_format, log_level)
 

@@ -125,7 +125,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
         http = served(_pages(running, doors, desk), *_split("--http", asked.places.http), certificates=doors.http)
         await _open(stack, running, seat, http, receiving(reception, asked.places.keda))
-        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work]
+        work = [*seat.work(partial(_begin_anew, registry, ticker, sources, clock)), loop.run(), *control.work()]
         work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
         code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
     stop(code)

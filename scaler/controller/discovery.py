@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -137,6 +137,10 @@ class Discovery:
             self._refuse(body, error)
             return
         self._known[uid] = now
+
+    def __iter__(self) -> Iterator[Scaled]:
+        """Every object that asks for a pool, as of now."""
+        return iter(tuple(self._known.values()))
 
     def _refuse(self, body: Mapping[str, Any], error: ConfigError) -> None:
         name = f"{text(body, 'metadata', 'namespace')}/{text(body, 'metadata', 'name')}"

@@ -21,9 +21,10 @@ from scaler.core.types import Seconds, Unknown
 from scaler.live.clock import steady
 
 PAGE: Final = 500  # objects of one answer to a list
-PATIENCE: Final[Seconds] = 10.0
+PATIENCE: Final[Seconds] = 30.0
 AGAIN: Final[Seconds] = 1.0  # between two tries to list or watch
 LASTS: Final = "240"  # seconds after which the server ends a watch, which is then begun where it ended
+ANEW: Final[Seconds] = 600.0  # all is listed again after so long: a proxy on the way may have lost an event
 LOST: Final[Seconds] = 30.0  # the watch is broken for so long before what is kept counts as not known
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -88,10 +89,10 @@ class Mirror(Generic[T]):
 
     async def _once(self) -> None:
         """A list, then watches for as long as the server knows what has changed since."""
-        since = await self._list()
+        since, listed_at = await self._list(), steady()
         self._listed, self._broken_since = True, None
         self._work()
-        while since:
+        while since and steady() - listed_at < ANEW:
             since = await self._watch(since)
 
     async def _list(self) -> str:

@@ -16,7 +16,7 @@ from scaler.controller.names import MANAGER, budget_name
 from scaler.controller.pen import Pen
 from scaler.core.types import Seconds, Unknown
 
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 DRY: Final = {"dryRun": "All"}
 AUDIT: Final = "audit"
 

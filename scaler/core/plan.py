@@ -105,19 +105,10 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
         return (*plan.calls, *deletions)
     return (
         *plan.calls,
-        *drain.go_on(fleet, plan.calls, commit=plan.veto is None and _may_commit(given.policy, fleet)),
+        *drain.go_on(fleet, plan.calls, commit=plan.veto is None),
         *deletions,
         *drain.mark(fleet.pods, plan.removal.chosen),
     )
-
-
-def _may_commit(policy: Policy, fleet: Fleet) -> bool:
-    """Whether more pods may be drained now: of a ReplicaSet none while others that are drained still stand.
-
-    Its controller picks among all that are drained, as many as the replicas fell by. Were there more of them than the
-    target fell by, it would take some and we others, one too many would go, and another would be started for it.
-    """
-    return policy.workload is Workload.STATEFUL_SET or not fleet.drained
 
 
 def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:

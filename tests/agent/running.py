@@ -17,7 +17,7 @@ from scaler.agent.conformance.subject import Ended, Subject, until
 from scaler.live.clock import SystemClock
 from tests.agent.material import UID, Site
 from tests.house.source import ROOT
-from tests.support.process import free_port
+from tests.support.process import free_port, program
 
 CLOCK = SystemClock()
 
@@ -98,9 +98,9 @@ def ask(url: str, method: str, path: str) -> int:
 
 @contextlib.contextmanager
 def running(site: Site, kind: str) -> Iterator[Program]:
-    """An agent of one of the kinds of ``tests.agent.programs``, or a sidecar before one that knows nothing of gates."""
-    with sidecar(site) if kind == "sidecar" else started(_agent(site, kind)) as program:
-        yield program
+    """An agent of one of the kinds of ``tests.agent.programs``, one in another language, or a sidecar before one."""
+    with sidecar(site) if kind == "sidecar" else started(_agent(site, kind)) as agent:
+        yield agent
 
 
 @contextlib.contextmanager
@@ -111,23 +111,25 @@ def sidecar(site: Site, *options: str) -> Iterator[Program]:
         gate = ["gate", "--upstream", agent.url, "--listen", f"127.0.0.1:{port}", *options]
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "scaler", *gate]
-        with started(Program(command, environment(site), url, worked=url, ways=agent.url)) as program:
-            yield program
+        with started(Program(command, environment(site), url, worked=url, ways=agent.url)) as beside:
+            yield beside
 
 
 @contextlib.contextmanager
-def started(program: Program) -> Iterator[Program]:
-    """The program, until the end of the block."""
+def started(agent: Program) -> Iterator[Program]:
+    """The agent, until the end of the block."""
     try:
-        program.start()
-        yield program
+        agent.start()
+        yield agent
     finally:
-        program.kill()
+        agent.kill()
 
 
 def _agent(site: Site, kind: str) -> Program:
     port, ways = free_port(), free_port()
     command = [sys.executable, "-m", "tests.agent.programs", kind, str(port), str(ways)]
+    if kind == "node":
+        command = [program("node", "nodejs"), "tests/agent/agent.mjs", str(port)]
     url = f"http://127.0.0.1:{port}"
     there = f"http://127.0.0.1:{ways}" if kind == "alone" else url
     probed = "/healthz" if kind == "plain" else "/activity"
@@ -139,6 +141,6 @@ def environment(site: Site) -> dict[str, str]:
     return {"POD_UID": UID, "AGENT_SCALER_STATE": str(site.place.folder), "AGENT_SCALER_KEYS": str(site.keys)}
 
 
-def subject(site: Site, program: Program) -> Subject:
-    """The program, to be examined."""
-    return Subject(program.url, site.signer.sign, CLOCK.now, program.work, program.restart)
+def subject(site: Site, agent: Program) -> Subject:
+    """The agent, to be examined."""
+    return Subject(agent.url, site.signer.sign, CLOCK.now, agent.work, agent.restart)

@@ -12,7 +12,7 @@ from tests.agent.material import Site
 from tests.agent.running import running, subject
 
 
-@pytest.mark.parametrize("kind", ["alone", "asgi", "aiohttp", "sidecar"])
+@pytest.mark.parametrize("kind", ["alone", "asgi", "aiohttp", "sidecar", "node"])
 def test_every_door_keeps_the_contract(site: Site, kind: str) -> None:
     """All of it, with real work and with restarts that are kills."""
     with running(site, kind) as program:

@@ -55,6 +55,8 @@ def applied(found: Object, operations: list[dict[str, Any]]) -> Object:
                 inner[last] = operation["value"]
             case "remove":
                 del inner[last]
+            case other:
+                raise AssertionError(other)
     return after
 
 
