@@ -24,13 +24,14 @@ from scaler.controller.doctor.catalogue import CHECKS
 from scaler.controller.doctor.findings import Finding, examine
 from scaler.controller.doctor.gather import gather
 from scaler.controller.names import HOLDS
+from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, settle, ward
 from tests.cluster.harness.api import at
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free
 from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import running
@@ -164,7 +165,7 @@ def gate(host: str, port: int) -> Iterator[None]:
 def stage(cluster: Cluster) -> Iterator[Stage]:
     """KEDA's kinds, the guards, the rights, and a pool in which all is well."""
     establish(cluster.api, module("keda") / "config" / "crd" / "bases")
-    rights = [d for d in yaml.safe_load_all(rendered(BASE)) if d["kind"] in MINE]
+    rights = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in MINE]
     with ExitStack() as stack:
         cluster.api.apply(rights)
         stack.callback(cluster.namespaces.drop, HOME)
@@ -384,7 +385,7 @@ STRANGE: Document = {**PROTECTED, "app": "x"}  # the essentials do not touch it
 PROBED: Json = [{"name": "agent", "image": "agent", "livenessProbe": {"httpGet": {"port": 80}}}]
 FALLBACK: Document = {"failureThreshold": 3, "replicas": 4}
 POLICY = f"{ADMISSION}/validatingadmissionpolicies/agent-scaler-birth"
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/agent-scaler"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/agent-scaler-controller"
 FAULTS: Mapping[str, tuple[Plant, str, str]] = {
     "no policy on births": (lambda on: on.without(POLICY), "guard-missing", "policy agent-scaler-birth"),
     "no delete guard in force": (
