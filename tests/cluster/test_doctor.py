@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import TypeAlias
 
 import pytest
 import yaml
 
+from scaler.controller.api import Api as ScalerApi
 from scaler.controller.api import open_api
 from scaler.controller.doctor.catalogue import CHECKS
 from scaler.controller.doctor.findings import Finding, examine
 from scaler.controller.doctor.gather import gather
 from scaler.controller.names import HOLDS
+from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, settle, ward
+from tests.cluster.harness.api import at
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free
 from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import running
@@ -43,6 +47,7 @@ WORDS = "selector:app=coder;guard:deny;grace:600;tolerate:NoExecute"
 SCALED = "apis/keda.sh/v1alpha1/scaledobjects"
 BUDGETS = "apis/policy/v1/poddisruptionbudgets"
 MINE = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+Plant: TypeAlias = "Callable[[Stage], AbstractContextManager[None]]"
 FOREVER: Json = [{"operator": "Exists", "effect": "NoExecute"}]
 
 
@@ -65,10 +70,13 @@ class Stage:
 
     Attributes:
         port: where every gate listens, at its pod's address.
+        api: the connection that doctor reads by, in the loop of this runner.
     """
 
     place: Ward
     port: int
+    runner: asyncio.Runner
+    api: ScalerApi
 
     def patch(self, path: str, body: Document, *, user: str = "") -> None:
         """Change a part of an object, as somebody."""
@@ -85,9 +93,9 @@ class Stage:
         self.patch(path, body, user=user)
         yield
         after = self.place.cluster.api.get(path) or {}
-        kept = {key: after["metadata"][key] for key in ("resourceVersion",)}  # type: ignore[index, call-overload]
-        about = {k: v for k, v in metadata(before).items() if k not in {"resourceVersion", "managedFields"}}
-        self.place.voice(user).request("PUT", path, before | {"metadata": about | kept})
+        about = {k: v for k, v in metadata(before).items() if k != "managedFields"}
+        about["resourceVersion"] = metadata(after)["resourceVersion"]
+        self.place.voice(user).request("PUT", path, before | {"metadata": about})
 
     @contextmanager
     def made(self, *documents: Document) -> Iterator[None]:
@@ -157,7 +165,7 @@ def gate(host: str, port: int) -> Iterator[None]:
 def stage(cluster: Cluster) -> Iterator[Stage]:
     """KEDA's kinds, the guards, the rights, and a pool in which all is well."""
     establish(cluster.api, module("keda") / "config" / "crd" / "bases")
-    rights = [d for d in yaml.safe_load_all(rendered(BASE)) if d["kind"] in MINE]
+    rights = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in MINE]
     with ExitStack() as stack:
         cluster.api.apply(rights)
         stack.callback(cluster.namespaces.drop, HOME)
@@ -166,7 +174,11 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
                 stack.callback(cluster.api.delete, cluster.api.path(document))
         stack.enter_context(installed(cluster, objects()))
         place = stack.enter_context(ward(cluster, "doctor"))
-        yield well(Stage(place, free()), stack)
+        runner = stack.enter_context(asyncio.Runner())
+        connection = open_api(cluster.admin)
+        api = runner.run(connection.__aenter__())
+        stack.callback(lambda: runner.run(connection.__aexit__(None, None, None)))
+        yield well(Stage(place, free(), runner, api), stack)
 
 
 def well(made: Stage, stack: ExitStack) -> Stage:
@@ -217,9 +229,8 @@ def _injects(place: Ward) -> bool:
 
 def hpa(scaled: Document) -> Document:
     """As KEDA writes it."""
-    spec = scaled["spec"]
-    assert isinstance(spec, dict)
-    behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]  # type: ignore[index, call-overload]
+    told = at(scaled, "spec", "advanced", "horizontalPodAutoscalerConfig", "behavior")
+    behavior: Document = dict(told) if isinstance(told, dict) else {}
     owner: Document = {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -245,32 +256,27 @@ def hpa(scaled: Document) -> Document:
     }
 
 
-def examined(cluster: Cluster) -> list[Finding]:
+def examined(stage: Stage) -> list[Finding]:
     """What doctor finds, from within this process."""
-
-    async def found() -> list[Finding]:
-        async with open_api(cluster.admin) as api:
-            return examine(await gather(api, ADDRESS), CHECKS)
-
-    return asyncio.run(found())
+    return examine(stage.runner.run(gather(stage.api, ADDRESS)), CHECKS)
 
 
 # --- faults: each is there until the end of its block -----------------------------------------------------------------
 
 
-def lenient(on: Stage) -> object:
+def lenient(on: Stage) -> AbstractContextManager[None]:
     """failurePolicy: Ignore."""
     return on.changed(
         f"{ADMISSION}/validatingadmissionpolicies/agent-scaler-labels", {"spec": {"failurePolicy": "Ignore"}}
     )
 
 
-def warning(on: Stage) -> object:
+def warning(on: Stage) -> AbstractContextManager[None]:
     """The owners' guard only warns."""
     return on.changed(f"{BINDINGS}/agent-scaler-owners", {"spec": {"validationActions": ["Warn"]}})
 
 
-def unheld(on: Stage) -> object:
+def unheld(on: Stage) -> AbstractContextManager[None]:
     """The namespace may be deleted."""
     body: Document = {"metadata": {"labels": {HOLDS: None}}}
     return on.changed(f"/api/v1/namespaces/{on.place.name}", body, user=CONTROLLER)
@@ -286,24 +292,24 @@ def unmanaged(on: Stage) -> Iterator[None]:
         yield
 
 
-def scaled(**spec: Json) -> Callable[[Stage], object]:
+def scaled(**spec: Json) -> Plant:
     """The ScaledObject says something else."""
     return lambda on: on.changed(on.place.path("coder", kind=SCALED), {"spec": spec})
 
 
-def noted(key: str, value: str) -> Callable[[Stage], object]:
+def noted(key: str, value: str) -> Plant:
     """The ScaledObject bears an annotation."""
     body: Document = {"metadata": {"annotations": {key: value}}}
     return lambda on: on.changed(on.place.path("coder", kind=SCALED), body)
 
 
-def behaving(**behavior: Json) -> Callable[[Stage], object]:
+def behaving(**behavior: Json) -> Plant:
     """The HPA behaves otherwise."""
     path = "apis/autoscaling/v2/horizontalpodautoscalers"
     return lambda on: on.changed(on.place.path("keda-hpa-coder", kind=path), {"spec": {"behavior": behavior}})
 
 
-def budgeted(name: str, **spec: Json) -> Callable[[Stage], object]:
+def budgeted(name: str, **spec: Json) -> Plant:
     """Somebody else's budget."""
     body: Document = {"minAvailable": 1, "selector": {"matchLabels": {"app": "coder"}}, **spec}
     return lambda on: on.made(
@@ -311,7 +317,7 @@ def budgeted(name: str, **spec: Json) -> Callable[[Stage], object]:
     )
 
 
-def other_hpa(on: Stage) -> object:
+def other_hpa(on: Stage) -> AbstractContextManager[None]:
     """Somebody else's HPA."""
     found = hpa(
         {"metadata": {"uid": "none"}, "spec": {"advanced": {"horizontalPodAutoscalerConfig": {"behavior": {}}}}}
@@ -319,7 +325,7 @@ def other_hpa(on: Stage) -> object:
     return on.made(found | {"metadata": {"name": "cpu"}})
 
 
-def other_scaled(on: Stage) -> object:
+def other_scaled(on: Stage) -> AbstractContextManager[None]:
     """Somebody else's ScaledObject."""
     trigger: Document = {
         "type": "cron",
@@ -331,7 +337,7 @@ def other_scaled(on: Stage) -> object:
     )
 
 
-def job(on: Stage) -> object:
+def job(on: Stage) -> AbstractContextManager[None]:
     """The shipped ScaledJob, as it is without its rollout strategy."""
     (shipped,) = yaml.safe_load_all((ROOT / "keda" / "scaledjob-default.yaml").read_text())
     shipped["metadata"]["namespace"] = on.place.name
@@ -377,10 +383,10 @@ def audited(on: Stage) -> Iterator[None]:
 
 STRANGE: Document = {**PROTECTED, "app": "x"}  # the essentials do not touch it
 PROBED: Json = [{"name": "agent", "image": "agent", "livenessProbe": {"httpGet": {"port": 80}}}]
-FALLBACK: Json = {"failureThreshold": 3, "replicas": 4}
+FALLBACK: Document = {"failureThreshold": 3, "replicas": 4}
 POLICY = f"{ADMISSION}/validatingadmissionpolicies/agent-scaler-birth"
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/agent-scaler"
-FAULTS: Mapping[str, tuple[Callable[[Stage], object], str, str]] = {
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/agent-scaler-controller"
+FAULTS: Mapping[str, tuple[Plant, str, str]] = {
     "no policy on births": (lambda on: on.without(POLICY), "guard-missing", "policy agent-scaler-birth"),
     "no delete guard in force": (
         lambda on: on.without(f"{BINDINGS}/agent-scaler-delete"),
@@ -430,11 +436,11 @@ FAULTS: Mapping[str, tuple[Callable[[Stage], object], str, str]] = {
 def test_a_planted_fault_is_found(stage: Stage, fault: str) -> None:
     """With its object and a fix; and once it is gone, silence."""
     plant, check, named = FAULTS[fault]
-    with plant(stage):  # type: ignore[attr-defined] (each gives a context)
-        found = until(lambda: [f for f in examined(stage.place.cluster) if f.check.name == check] or None)
+    with plant(stage):
+        found = until(lambda: [f for f in examined(stage) if f.check.name == check] or None, within=90.0)
     assert [f.hit.object.startswith(named.format(stage.place.name)) for f in found] == [True] * len(found), found
     assert found[0].check.fix
-    until(lambda: not examined(stage.place.cluster) or None, within=60.0)
+    until(lambda: not examined(stage) or None, within=180.0)
 
 
 def test_doctor_is_silent_on_a_healthy_cluster(stage: Stage) -> None:

@@ -22,6 +22,7 @@ from tests.cluster.guarding import (
     pod,
     ward,
 )
+from tests.cluster.guarding import spec as inner
 from tests.cluster.harness import kwok
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
@@ -32,7 +33,6 @@ from tests.cluster.test_guard_essentials import declare
 DEPLOYMENTS = "apis/apps/v1/deployments"
 GARBAGE = f"{KUBE}generic-garbage-collector"
 TAINTS = f"{KUBE}node-controller"
-STORY: Document = {"key": "story", "operator": "Exists", "effect": "NoSchedule"}  # of the node of these stories
 FOREVER: Document = {"operator": "Exists", "effect": "NoExecute"}
 
 
@@ -52,17 +52,21 @@ def place(guarded: Cluster, request: pytest.FixtureRequest) -> Iterator[Ward]:
 
 def workload(place: Ward, replicas: int = 3, *, kind: str = "Deployment", **spec: Json) -> str:
     """A workload whose pods are guarded and run. The value is its path."""
-    wanted: Document = {
-        "replicas": replicas,
-        "selector": {"matchLabels": {"app": "coder"}},
-        "template": {
-            "metadata": {"labels": dict(PROTECTED)},
-            "spec": {"containers": [{"name": "agent", "image": "agent"}], **spec},
+    made: Document = {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "coder"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "coder"}},
+            "template": {
+                "metadata": {"labels": dict(PROTECTED)},
+                "spec": {"containers": [{"name": "agent", "image": "agent"}], **spec},
+            },
         },
     }
     if kind == "StatefulSet":
-        wanted["serviceName"] = "coder"
-    made: Document = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "coder"}, "spec": wanted}
+        inner(made)["serviceName"] = "coder"
     place.cluster.api.apply([made], namespace=place.name)
     until(lambda: len(running(place)) == replicas or None)
     return place.cluster.api.path(made, place.name)
@@ -214,11 +218,16 @@ def node(cluster: Cluster) -> Iterator[str]:
     cluster.api.delete(f"/api/v1/nodes/{name}")
 
 
+def on(node: str, *tolerations: Json) -> Document:
+    """A pod's spec that puts it on this node."""
+    story: Document = {"key": "story", "operator": "Exists", "effect": "NoSchedule"}
+    return {"nodeSelector": {"kubernetes.io/hostname": node}, "tolerations": [story, *tolerations]}
+
+
 def test_a_taint_takes_no_pod(place: Ward, node: str) -> None:
     """Refused where the pod has no toleration, and not even asked where it was given one."""
-    there: Document = {"kubernetes.io/hostname": node}
-    place.pod("bare", nodeSelector=there, tolerations=[STORY])
-    place.pod("tolerant", nodeSelector=there, tolerations=[STORY, FOREVER])
+    place.pod("bare", spec=on(node))
+    place.pod("tolerant", spec=on(node, FOREVER))
     mark = place.cluster.audit.mark()
     taint: Json = [{"op": "add", "path": "/spec/taints/-", "value": {"key": "fire", "effect": "NoExecute"}}]
     place.cluster.api.request("PATCH", f"/api/v1/nodes/{node}", taint, content=JSON_PATCH)

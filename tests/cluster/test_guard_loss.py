@@ -26,7 +26,7 @@ from tests.cluster.guarding import (
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.wait import until
-from tests.cluster.test_guard_essentials import FULL, OURS, born, declare, noted
+from tests.cluster.test_guard_essentials import FULL, OURS, annotated, born, declare
 from tests.cluster.test_guard_matrix import SENTINEL
 
 RS = f"{KUBE}replicaset-controller"
@@ -151,7 +151,7 @@ def besieged(place: Ward, guard: str) -> Iterator[None]:
 
     def settled() -> bool | None:
         """Pods are born with the essentials, or without."""
-        return bool(noted(born(place, pod("probe", OURS)))) == injected or None
+        return bool(annotated(born(place, pod("probe", OURS)))) == injected or None
 
     until(settled)
     holds(place, "true")

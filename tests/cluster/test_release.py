@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scaler.controller.names import FORCE, HOLDS, POOLS, WORD
+from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import (
     CONTROLLER,
     KEY,
@@ -25,7 +27,7 @@ from tests.cluster.guarding import (
 )
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.test_guard_cascades import running, workload
 from tests.cluster.test_guard_essentials import declare
@@ -143,7 +145,8 @@ def test_with_the_controller_dead_nothing_of_ours_is_left(place: Ward) -> None:
 @pytest.fixture
 def half_dead(place: Ward, cluster: Cluster) -> Iterator[Api]:
     """The way of a controller that lives on under its own rights, whatever becomes of it."""
-    made = [d for d in _documents() if d["kind"] in {"Namespace", "ServiceAccount"} or "Role" in str(d["kind"])]
+    kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    made = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in kinds]
     cluster.api.apply(made)
     way = Api(cluster.service_account(HOME, HOME))
     yield way
@@ -152,12 +155,6 @@ def half_dead(place: Ward, cluster: Cluster) -> Iterator[Api]:
         if str(document["kind"]).startswith("ClusterRole"):
             cluster.api.delete(cluster.api.path(document))
     cluster.namespaces.drop(HOME)
-
-
-def _documents() -> list[Document]:
-    import yaml  # noqa: PLC0415 (only this story reads YAML)
-
-    return list(yaml.safe_load_all(rendered(BASE)))
 
 
 def test_a_controller_that_lives_on_writes_nothing_back(place: Ward, half_dead: Api) -> None:

@@ -309,7 +309,8 @@ def test_selectors_select_as_kubernetes_has_it(expression: dict[str, Json], labe
 
 def test_the_rights_that_are_asked_about_are_those_that_ship() -> None:
     """Another right in the manifest is another question here."""
-    documents = yaml.safe_load_all((ROOT / "manifests" / "base" / "rbac.yaml").read_text())
-    rules = next(d["rules"] for d in documents if d["kind"] == "ClusterRole")
+    files = [ROOT / "manifests" / folder / "rbac.yaml" for folder in ("base", "overlays/protected")]
+    documents = [document for file in files for document in yaml.safe_load_all(file.read_text())]
+    rules = [rule for d in documents if d["kind"] == "ClusterRole" for rule in d["rules"]]
     shipped = {(g, r, v) for rule in rules for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
     assert {(group, resource, verb) for group, resource, verbs in RIGHTS for verb in verbs} == shipped

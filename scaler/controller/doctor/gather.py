@@ -26,7 +26,7 @@ AUDIT: Final = "audit"
 CALLERS: Final = 20  # gates asked at a time
 ANSWERS: Final[Seconds] = 3.0
 GROUPS: Final = ("system:serviceaccounts", f"system:serviceaccounts:{MANAGER}", "system:authenticated")
-# Group, resource and verbs: what manifests/base binds to our ServiceAccount wherever pools are; a test compares.
+# Group, resource and verbs: what the manifests bind to our ServiceAccount wherever pools are; a test compares.
 RIGHTS: Final = (
     ("apps", "deployments/scale", ("get",)),
     ("apps", "statefulsets/scale", ("get",)),
@@ -38,7 +38,7 @@ RIGHTS: Final = (
     ("", "namespaces", ("patch",)),
     ("policy", "poddisruptionbudgets", ("create", "patch", "delete")),
     ("", "events", ("create", "patch")),
-    ("keda.sh", "scaledobjects", ("list", "watch")),
+    ("keda.sh", "scaledobjects", ("get", "list", "watch", "patch")),
     ("keda.sh", "scaledjobs", ("list", "watch")),
 )
 
