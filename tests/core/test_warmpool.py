@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -335,8 +336,9 @@ def test_a_clock_that_is_set_back_makes_no_age_negative() -> None:
 )
 def test_a_policy_that_cannot_be_names_the_key_the_value_and_the_range(key: str, value: float) -> None:
     """Before anything is decided with it."""
+    given: dict[str, Any] = {key: value}
     with pytest.raises(PolicyError, match=rf"{key} = {value!r} is not allowed: must be "):
-        replace(WarmPolicy(), **{key: value})
+        WarmPolicy(**given)
 
 
 def test_the_prior_of_the_lead_time_is_the_policys() -> None:
