@@ -65,6 +65,7 @@ class Suite:
         """Notice that a story was not told to its end."""
         self.everything &= report.passed
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 (pytest-xdist has no type for it)
         """Take over what a worker has seen; one that crashed says nothing."""
         said = getattr(node, "workeroutput", {}).get(OUTPUT)
