@@ -24,7 +24,7 @@ HERE: Final = Path(__file__).parents[1]
 OUTPUT: Final = "agent-scaler"  # the key in what a worker hands over
 
 
-@dataclass
+@dataclass(eq=False)  # plugins are kept in sets
 class Suite:
     """A plugin of one session of tests.
 
