@@ -21,6 +21,7 @@ from tests.cluster.harness.landing import followed
 from tests.cluster.harness.rest import MERGE
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.stand import POOL, stand
+from tests.cluster.harness.wait import until
 
 WAKES: Final = 5
 NEVER: Final = 3600  # seconds between two polls of KEDA, and of cooldown
@@ -51,6 +52,8 @@ def run() -> Iterator[Result]:
 def wake(cluster: Cluster, number: int) -> float:
     """Seconds from the first task of an empty pool to its first replica."""
     with stand(cluster, f"wake-{number}", poll=NEVER, cooldown=NEVER) as pool:
+        pool.fleet.turn(pool.pool, rate=0.0)  # from now on its page says that nothing waits
+        until(lambda: pool.figure("agent_scaler_pool_demand_pods") == 0.0 or None)
         task = partial(pool.fleet.turn, pool.pool, burst=1, shorten=1.0)
         return asyncio.run(timed(cluster, pool.namespace, POOL, task))
 

@@ -24,7 +24,7 @@ HERE: Final = Path(__file__).parents[1]
 OUTPUT: Final = "agent-scaler"  # the key in what a worker hands over
 
 
-@dataclass
+@dataclass(eq=False)  # plugins are kept in sets
 class Suite:
     """A plugin of one session of tests.
 
@@ -65,6 +65,7 @@ class Suite:
         """Notice that a story was not told to its end."""
         self.everything &= report.passed
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401 (pytest-xdist has no type for it)
         """Take over what a worker has seen; one that crashed says nothing."""
         said = getattr(node, "workeroutput", {}).get(OUTPUT)
