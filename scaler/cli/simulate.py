@@ -141,10 +141,89 @@ class AskedTune(Asked):
     budget: Annotated[int, typer.Option(help="Trials, each of all seeds.")] = 40
 
 
-Wish = TypeVar("Wish", bound=Asked)
+@dataclass(frozen=True, kw_only=True)
+class AskedWarm:
+    """What ``warm`` takes. It has no scenario: its world is claims and a pool of idle sandboxes."""
+
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv[.gz]",
+            help="Claims: a column arrival_s. Azure's, BurstGPT's and Mooncake's own files are read too.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    rate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Claims as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
+    ] = None
+    lasts: Annotated[
+        str | None, typer.Option(metavar="12h", help="How much of the claims is used.", rich_help_panel=WORK)
+    ] = None
+    bursts: Annotated[
+        float, typer.Option(help="Variance over mean of a curve's claims in 60 s; 1 is Poisson.", rich_help_panel=WORK)
+    ] = 1.0
+    thin: Annotated[
+        float, typer.Option(help="Share of a trace's claims that is kept; a curve is multiplied.", rich_help_panel=WORK)
+    ] = 1.0
+    stretch: Annotated[
+        float, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
+    ] = 1.0
+    lead_time: Annotated[
+        str,
+        typer.Option(
+            metavar="MU,SIGMA|25s",
+            help="From a sandbox's creation until it is ready: mean and deviation of the logarithm of seconds, or the "
+            "median.",
+            rich_help_panel=POOL,
+        ),
+    ] = "25s"
+    miss_target: Annotated[
+        float, typer.Option(help="Share of claims that may find no ready sandbox.", rich_help_panel=POOL)
+    ] = 0.01
+    wait_price: Annotated[
+        float | None,
+        typer.Option(
+            help="Price of a second of waiting, in seconds of an idle sandbox: ours aims at that instead.",
+            rich_help_panel=POOL,
+        ),
+    ] = None
+    min: Annotated[int, typer.Option(help="Smallest size of ours.", rich_help_panel=POOL)] = 0
+    max: Annotated[int, typer.Option(help="Largest size.", rich_help_panel=POOL)] = 1000
+    start: Annotated[
+        int | None,
+        typer.Option(
+            help="Sandboxes that stand ready at first, for every policy. Without it, as many as a fixed pool needs.",
+            rich_help_panel=POOL,
+        ),
+    ] = None
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Who is asked: ours, fixed, rate (times 20 s, agent-sandbox's KEDA example), hpa (its HPA example, of "
+            "type Value), buffer (Agones), histogram. Knobs: fixed=40, rate=30, hpa=0.5, buffer=20 or buffer=10%.",
+            rich_help_panel=RUNS,
+        ),
+    ] = None
+    seeds: Annotated[int, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = 3
+    equal: Annotated[
+        bool,
+        typer.Option(help="Look for the fixed size and the constant that miss as few as ours.", rich_help_panel=RUNS),
+    ] = True
+    jobs: Annotated[
+        int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
+    ] = os.cpu_count() or 1
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
+    ] = None
 
 
-def _command(act: Callable[[Wish], None]) -> None:
+Wish = TypeVar("Wish", bound="Asked | AskedWarm")
+SCENARIO: Final = "simulations/monday-morning.yaml --seeds 3"
+
+
+def _command(act: Callable[[Wish], None], example: str = SCENARIO) -> None:
     """Add a command that takes the fields of the one argument of ``act``: each option is written down once."""
     (wish,) = get_type_hints(act, include_extras=True).keys() - {"return"}
     kind: type[Wish] = get_type_hints(act)[wish]
@@ -159,8 +238,7 @@ def _command(act: Callable[[Wish], None]) -> None:
     command.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined] # what inspect and typer look at
     command.__annotations__ = {**hints, "return": None}
     command.__doc__ = act.__doc__
-    example = f"Example: scaler simulate {act.__name__} simulations/monday-morning.yaml --seeds 3"
-    commands.command(name=act.__name__, epilog=example)(command)
+    commands.command(name=act.__name__, epilog=f"Example: scaler simulate {act.__name__} {example}")(command)
 
 
 def run(asked: Asked) -> None:
@@ -198,5 +276,17 @@ def tune(asked: AskedTune) -> None:
     tune_one(asked)
 
 
+def warm(asked: AskedWarm) -> None:
+    """Size a pool of idle sandboxes: how many claims find none ready, and for how long sandboxes stand idle.
+
+    A claim takes a ready sandbox and the pool makes another one, which takes the lead time; where none is ready it
+    starts its own. Each policy meets the same claims.
+    """
+    with needing("sim"):
+        from scaler.cli.simulate_warm import size
+    size(asked)
+
+
 for _act in (run, compare, report, sweep, tune):
     _command(_act)
+_command(warm, "--trace claims.csv.gz --lead-time 3.22,0.3 --miss-target 0.01")

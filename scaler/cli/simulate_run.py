@@ -143,11 +143,12 @@ def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:
     means = told["policies"]
     assert isinstance(means, dict)  # noqa: S101 - summary made it
     for policy, figures in means.items():
-        table.add_row(policy, *(_shown(figures[key], decimals) for _, key, decimals in COLUMNS))
+        table.add_row(policy, *(shown(figures[key], decimals) for _, key, decimals in COLUMNS))
     return table
 
 
-def _shown(figure: float | None, decimals: int) -> str:
+def shown(figure: float | None, decimals: int) -> str:
+    """A figure in a table."""
     return "-" if figure is None else f"{figure:,.{decimals}f}"
 
 
@@ -159,16 +160,17 @@ def _pairs(told: Mapping[str, object]) -> Iterator[str]:
         price, hours, wait = figures["price"], figures["pod_hours"], figures["wait_p95_s"]
         yield (
             f"ours beside {peer}: price {_share(price)}, pod hours {_share(hours)}, "
-            f"p95 wait {wait['mean']:+.1f} s{_bounds(wait, '{:+.1f}')}"
+            f"p95 wait {wait['mean']:+.1f} s{bounds(wait, '{:+.1f}')}"
         )
 
 
 def _share(figure: Mapping[str, float | None]) -> str:
     mean = figure["mean"] or 0.0
-    return f"{100 * mean:+.0f} %{_bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
+    return f"{100 * mean:+.0f} %{bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
 
 
-def _bounds(figure: Mapping[str, float | None], form: str) -> str:
+def bounds(figure: Mapping[str, float | None], form: str) -> str:
+    """The bounds of an interval in brackets, where it has any."""
     low, high = figure["low"], figure["high"]
     return "" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})"
 

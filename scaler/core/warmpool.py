@@ -45,7 +45,7 @@ def fall(s: Scene, n: int) -> Step | None:
     if veto is not None:
         return Step(veto[0], n, n, veto[1])
     reason = Reason.UNCLAIMED if s.dormant else Reason.SURPLUS
-    return Step(reason, n, s.surplus.most, f"no more was wanted for {s.now - s.surplus.since:.0f} s")
+    return Step(reason, n, max(s.surplus.most, s.found), f"no more was wanted for {s.now - s.surplus.since:.0f} s")
 
 
 def minimum(s: Scene, n: int) -> Step | None:
@@ -149,8 +149,8 @@ def _veto(s: Scene) -> tuple[Reason, str] | None:
     """Why nothing is given up yet."""
     if s.policy.pause_down:
         return Reason.PAUSED, "pause_down"
-    if s.newcomer:
-        return Reason.NEWCOMER, f"younger than {s.timer:.0f} s"
+    if s.base <= s.found:
+        return Reason.NEWCOMER, f"{s.found} were found, and too little is known to take any of them"
     settled = s.seen.settled
     if settled is not True:
         return Reason.UNSETTLED, settled.why if isinstance(settled, Unknown) else "its status is of an older spec"
@@ -167,6 +167,7 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
     follows = s.policy.mode is Mode.AUTO and not isinstance(n, Unknown)
     live = decision.replicas if isinstance(decision, Hold) else s.base
     size = n if follows and not isinstance(n, Unknown) else None
+    known = memory.found if memory.found is not None or isinstance(live, Unknown) else s.base
     fell = size is not None and size < s.base
     return WarmOutcome(
         at=s.now,
@@ -180,6 +181,7 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
             leads=s.leads,
             claims=s.claims,
             late=s.late,
+            found=known,
             size=size,
             moved_at=None if size is None else memory.moved_at if size == s.base else s.now,
             surplus=Surplus() if fell or size is None else s.surplus,

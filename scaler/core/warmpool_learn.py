@@ -28,12 +28,13 @@ BUCKET: Seconds = 300.0
 GRID: Seconds = 5.0  # no trial is shorter than the slowest tick
 BURN_IN = 3.0  # lead times before the first trial: what is not known yet is no dispersion
 PARTS = 4  # trials begun within a lead time
-HALF_LIFE: Seconds = 4 * 3600.0  # of what the records hold
+HALF_LIFE: Seconds = 4 * 3600.0  # of the dispersions
+LOSS_HALF_LIFE: Seconds = 3600.0  # of the losses: who foresees best changes with the time of day
 LEADS_MEANT = 500  # lead times that the mean stands on
 PLAIN = 2  # the average that candidates are held against
 FADE = 0.995  # what a late claim weighs after the next one: the last few hundred decide
 ROUGHLY = 50.0  # steps of a figure for each power of e
-DOUBT = 2.0  # standard errors by which a dispersion must exceed 1 to be believed
+DOUBT = 2.0  # standard errors by which a figure must exceed another to be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def believe(memory: WarmMemory, policy: WarmPolicy, now: Instant) -> Belief:
     claims, lead = memory.claims, memory.leads.mean
     rates = _said(claims, lead + policy.delay, now)
     best = _best(claims.records, rates, policy.pace)
-    record, rate = claims.records[best], rates[best] or 0.0
+    record = claims.records[best]
+    rate = max(rates[best] or 0.0, _proven(claims, dispersion(record)))
     skill = record.own / record.beside if record.beside > 0 else None
     return Belief(best, rate, Offered(rate * lead, dispersion(record), memory.late.adopted), skill)
 
@@ -139,10 +141,14 @@ def _rounded(figure: float) -> float:
 
 
 def dispersion(record: Record) -> float:
-    """Variance over mean of the claims in a lead time, 1 where it cannot be told from that."""
+    """Variance over mean of the claims in a lead time, 1 where it cannot be told from that.
+
+    Few large bursts say little of how large the next one is, and the fourth powers tell how few: it is taken from the
+    unfavourable end of its error. Trials overlap, so as many of them are worth one.
+    """
     found = record.squares / max(record.claims, record.came)
-    doubt = DOUBT * math.sqrt(2.0 / record.windows) if record.windows > 0 else 0.0
-    return found if found > 1.0 + doubt else 1.0
+    error = found * math.sqrt(PARTS * record.fourths) / record.squares
+    return found + error if found > 1.0 + DOUBT * error else 1.0
 
 
 def _averaged(claims: Claims, stretch: Stretch, lead: Seconds) -> tuple[float, ...]:
@@ -169,6 +175,15 @@ def _yesterday(claims: Claims, horizon: Seconds, now: Instant) -> float | None:
     if any(claims.stamps[b % KEPT] != b for b in buckets[:BUCKETS]):
         return None
     return max(float(claims.profile[b % KEPT]) for b in buckets[:BUCKETS]) / BUCKET
+
+
+def _proven(claims: Claims, dispersion: float) -> float:
+    """The claims per second that some average shows beyond chance, however short it is.
+
+    A long average that foresaw best for hours is the last to see that claims come oftener now.
+    """
+    errors = (math.sqrt(rate * dispersion / (2.0 * c)) for rate, c in zip(claims.rates, CONSTANTS, strict=True))
+    return max(rate - DOUBT * error for rate, error in zip(claims.rates, errors, strict=True))
 
 
 def _best(records: tuple[Record, ...], rates: tuple[float | None, ...], pace: Pace) -> int:
@@ -227,14 +242,15 @@ def _marked(record: Record, trial: Trial, i: int, passed: Stretch, q: float) -> 
     rate, said, plain = trial.rates[i], trial.sizes[i], trial.sizes[PLAIN]
     if rate is None or said is None or plain is None:
         return record
-    fade = 0.5 ** (trial.length / PARTS / HALF_LIFE)
+    fade, forget = (0.5 ** (trial.length / PARTS / half) for half in (HALF_LIFE, LOSS_HALF_LIFE))
+    error = passed.came - rate * passed.seconds
     expected, came = rate * passed.seconds, passed.came * trial.length / passed.seconds
     return Record(
-        squares=fade * record.squares + (passed.came - expected) ** 2,
+        squares=fade * record.squares + error**2,
+        fourths=fade**2 * record.fourths + error**4,
         claims=fade * record.claims + expected,
         came=fade * record.came + passed.came,
-        windows=fade * record.windows + 1.0 / PARTS,
-        own=fade * record.own + pinball(q, came, said),
-        beside=fade * record.beside + pinball(q, came, plain),
+        own=forget * record.own + pinball(q, came, said),
+        beside=forget * record.beside + pinball(q, came, plain),
         trials=record.trials + 1,
     )

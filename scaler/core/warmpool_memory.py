@@ -43,18 +43,17 @@ class Record:
     """One candidate's past, faded.
 
     Attributes:
-        squares: of the errors of its expectations.
+        squares, fourths: the errors of its expectations, to the power of two and of four.
         claims, came: the expectations, and the claims that came; the squares over the larger of both is the dispersion,
             so that who expected too few does not take that for batches.
-        windows: lead times that this stands on.
         own, beside: pinball losses, its own and those of the plain average on the same trials.
         trials: how many there were.
     """
 
     squares: float = DISPERSION_PRIOR * PRIOR_WEIGHT
+    fourths: float = 0.0
     claims: float = PRIOR_WEIGHT
     came: float = PRIOR_WEIGHT
-    windows: float = 0.0
     own: float = 0.0
     beside: float = 0.0
     trials: int = 0
@@ -142,6 +141,7 @@ class WarmMemory:
     Attributes:
         at: the last tick.
         born: when this process first saw the pool.
+        found: the size that the pool had when we first saw it, None before that.
         size: the last size asked for, None before the first and where we are not followed; ``moved_at`` when it moved.
         hints: claims yet to come of each hint in force, by name.
     """
@@ -151,6 +151,7 @@ class WarmMemory:
     leads: Leads
     claims: Claims
     late: Late = Late()
+    found: int | None = None
     size: int | None = None
     moved_at: Instant | None = None
     surplus: Surplus = Surplus()

@@ -14,18 +14,23 @@ size, and thinned by that share beyond it. A share of 0 is Erlang's B, a share o
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, repeat
+from typing import TypeVar
 
 import numpy as np
 
 from scaler.core.numbers import ROUNDING
 from scaler.core.pods import Floats
 
+Load = TypeVar("Load", float, Floats)
+
 RATES = 64  # points of the distribution of rates
 FAR = 10.0  # standard deviations above the mean beyond which no rate is looked at
 NEAR = 6.0  # and below
+STRETCH = 16  # sizes that are looked through together, since the share that finds none ready only falls
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +53,42 @@ class Shares:
     """What finds none ready in a pool of ``size``.
 
     ``lost`` is Erlang's B of each load, ``orders`` the loads of back orders, None where there are none, and ``back``
-    Erlang's B of those. All have shape (n,).
+    Erlang's B of those. All have shape (n,), or are single numbers where there is one load.
     """
 
     size: int
-    weights: Floats
-    lost: Floats
-    orders: Floats | None
-    back: Floats
+    weights: Floats | float
+    lost: Floats | float
+    orders: Floats | float | None
+    back: Floats | float
 
     @property
     def cold(self) -> float:
         """The share of claims that would miss if none could be adopted on its way: no more than ``late``."""
-        return float(self.weights @ self.lost)
+        return float(np.dot(self.weights, self.lost))
 
     @property
     def late(self) -> float:
         """The share of claims that find none ready."""
         if self.orders is None:
             return self.cold
-        return float(self.weights @ _waited(self.lost, _orders(self.orders, self.size, self.back)))
+        return float(np.dot(self.weights, _waited(self.lost, _orders(self.orders, self.size, self.back))))
 
 
 def shares(offered: Offered) -> Iterator[Shares]:
     """For pools of 0, 1, 2, ... sandboxes, without an end."""
+    if offered.dispersion <= 1.0:
+        load = max(offered.claims, ROUNDING)
+        orders = max(offered.adopted * load, ROUNDING) if offered.adopted > 0 else None
+        return _shares(1.0, _erlang(load, 1.0), orders, repeat(1.0) if orders is None else _erlang(orders, 1.0))
     loads, weights = _met(offered)
-    orders = np.maximum(offered.adopted * loads, ROUNDING) if offered.adopted > 0 else None
-    lost, back, size = _erlang(loads), repeat(weights) if orders is None else _erlang(orders), 0
+    ones = np.ones_like(loads)
+    late = np.maximum(offered.adopted * loads, ROUNDING) if offered.adopted > 0 else None
+    return _shares(weights, _erlang(loads, ones), late, repeat(ones) if late is None else _erlang(late, ones))
+
+
+def _shares(weights: Load, lost: Iterator[Load], orders: Load | None, back: Iterator[Load]) -> Iterator[Shares]:
+    size = 0
     while True:
         yield Shares(size, weights, next(lost), orders, next(back))
         size += 1
@@ -88,31 +102,35 @@ def miss(offered: Offered, size: int) -> float:
 def size_for_misses(offered: Offered, target: float, most: int) -> int:
     """The smallest size, up to ``most``, at which no more than this share misses; ``most`` where none is enough."""
     near = (each for each in islice(shares(offered), most) if each.cold <= target)
-    return next((each.size for each in near if each.late <= target), most)
+    while stretch := list(islice(near, STRETCH)):
+        enough = bisect_left(stretch, True, key=lambda each: each.late <= target)
+        if enough < len(stretch):
+            return stretch[enough].size
+    return most
 
 
-def _erlang(loads: Floats) -> Iterator[Floats]:
-    """Erlang's B of each load, for 0, 1, 2, ... sandboxes."""
-    lost, size = np.ones_like(loads), 0
+def _erlang(load: Load, lost: Load) -> Iterator[Load]:
+    """Erlang's B of one load or of many, for 0, 1, 2, ... sandboxes; ``lost`` is that for none, which is 1."""
+    size = 0
     while True:
         yield lost
         size += 1
-        pressed = loads * lost
+        pressed = load * lost
         lost = pressed / (size + pressed)
 
 
-def _waited(lost: Floats, orders: Floats) -> Floats:
+def _waited(lost: Floats | float, orders: Floats) -> Floats:
     """The share of claims that find none ready, from Erlang's B and what back orders add to it."""
     with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(1.0 / (1.0 + (1.0 / lost - 1.0) / orders))
+        return np.asarray(1.0 / (1.0 + (np.divide(1.0, lost) - 1.0) / orders))
 
 
-def _orders(load: Floats, size: int, lost: Floats) -> Floats:
+def _orders(load: Floats | float, size: int, lost: Floats | float) -> Floats:
     """How probable this many or more of these are on their way, over exactly as many: at least 1."""
     exactly = np.exp(size * np.log(load) - load - math.lgamma(size + 1.0))
     with np.errstate(all="ignore"):
         near = 1.0 + np.maximum(0.0, 1.0 - exactly / lost) / exactly
-        far = np.where(load < size, 1.0 / (1.0 - load / (size + 1.0)), np.inf)  # where that is too small for a number
+        far = np.where(load < size, np.divide(1.0, 1.0 - load / (size + 1.0)), np.inf)  # where that is too small
     return np.where(exactly > ROUNDING, near, far)
 
 
@@ -140,8 +158,6 @@ def _met(offered: Offered) -> tuple[Floats, Floats]:
     """Loads in claims per lead time, and the share of claims that meets each: gamma's, weighted by themselves."""
     scale = offered.dispersion - 1.0
     mean, spread = _moments(offered)
-    if spread <= 0:
-        return np.array([max(offered.claims, ROUNDING)]), np.ones(1)
     low, high = max(0.0, mean - NEAR * spread), mean + FAR * spread
     loads = low + (np.arange(RATES) + 0.5) * (high - low) / RATES
     logs = offered.claims / scale * np.log(loads / mean) - (loads - mean) / scale

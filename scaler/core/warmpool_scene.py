@@ -15,7 +15,6 @@ from scaler.core.warmpool_memory import Claims, Late, Leads, Surplus, WarmMemory
 from scaler.core.warmpool_types import WarmObservation, WarmPolicy
 
 TIMER_LEAST: Seconds = 60.0  # a size that falls oftener than that is noise to whoever watches it
-KNOWN_AFTER = 30.0  # lead times in which claims were counted, until they say something of their batches
 CHANCE = 2.0  # standard deviations by which claims exceed the usual ones before a hint is thought to have come
 
 Hints: TypeAlias = tuple[tuple[str, float], ...]
@@ -33,7 +32,8 @@ class Scene:
         hints: claims that hints have announced and that have not come, by name; ``planned`` the sandboxes that the
             schedule asks for in all.
         surplus: since when less would do, this tick included; ``timer`` for how many seconds that is only watched.
-        newcomer: this process is younger than the timer, or claims were counted for too short to say how they come.
+        found: what stays of the size that we found, while this process is younger than the timer, or claims were
+            counted in fewer lead times than the target speaks of: one in a hundred is seen in a hundred. Then 0.
     """
 
     policy: WarmPolicy
@@ -50,7 +50,7 @@ class Scene:
     planned: float
     surplus: Surplus
     timer: Seconds
-    newcomer: bool
+    found: int
 
     @property
     def announced(self) -> float:
@@ -92,9 +92,10 @@ def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: In
         planned=max((a.pods for a in running if not a.added), default=0.0),
         surplus=memory.surplus,
         timer=timer,
-        newcomer=now - memory.born < timer or now - (claims.since or now) < KNOWN_AFTER * leads.mean,
+        found=base if memory.found is None else memory.found,
     )
-    return replace(s, surplus=_surplus(s))
+    new = now - memory.born < timer or now - (claims.since or now) < leads.mean / (1.0 - policy.fractile)
+    return replace(s, surplus=_surplus(s), found=s.found if new else 0)
 
 
 def _running(policy: WarmPolicy, seen: WarmObservation, leads: Leads, now: Instant) -> list[Announcement]:

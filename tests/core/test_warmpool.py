@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_a_rise_of_the_rate_is_followed_at_the_next_tick() -> None:
     """One tick of many claims is enough to ask for more."""
     pool = busy()
     before = pool.size
-    outcome = pool.tick(300)
+    outcome = pool.tick(60)
     assert isinstance(outcome.report, int)
     assert outcome.report > before
     assert reasons(outcome) == [Reason.LEAD_TIME]
@@ -97,7 +98,7 @@ def test_a_want_in_between_ends_the_wait() -> None:
     pool = busy()
     pool.size += 3
     assert [pool.tick(10).memory.surplus.named for _ in range(10)] == list(range(1, 11))
-    outcome = pool.tick(900)
+    outcome = pool.tick(80)
     assert reasons(outcome) == [Reason.LEAD_TIME]
     assert outcome.memory.surplus == Surplus()
 
@@ -216,15 +217,27 @@ def test_nothing_is_taken_away_while_it_may_not_be(policy: WarmPolicy, change: d
 
 
 def test_nothing_is_taken_away_before_it_is_known_how_claims_come() -> None:
-    """A new process watches for a timer, and for thirty lead times: how large a batch can be shows in no less."""
-    pool = Watched(size=50)
-    said = [pool.tick(0, leads=SAME_LEADS).trail[-1].reason for _ in range(122)]
-    assert said[:120] == [Reason.NEWCOMER] * 120
-    assert said[120] is Reason.SURPLUS
+    """A new process watches for a timer, and for a hundred lead times where one claim in a hundred may miss."""
+    pool = Watched(size=50, step=50.0)
+    said = [pool.tick(0, leads=SAME_LEADS).trail[-1].reason for _ in range(42)]
+    assert said[:40] == [Reason.NEWCOMER] * 40
+    assert said[40] is Reason.UNCLAIMED
     restarted = busy()
     assert restarted.memory is not None
-    restarted.memory, restarted.size = replace(restarted.memory, born=restarted.now), restarted.size + 20
+    restarted.size += 20
+    restarted.memory = replace(restarted.memory, born=restarted.now, found=restarted.size)
     assert restarted.tick(10).trail[-1].reason is Reason.NEWCOMER
+
+
+def test_what_was_added_since_may_go_while_what_was_found_stays() -> None:
+    """A rise on little knowledge is no more worth keeping than that."""
+    pool = Watched(size=10, policy=WarmPolicy(max_size=200))
+    pool.tick(0, leads=SAME_LEADS)
+    pool.run([40] * 3)
+    risen = pool.size
+    said = [pool.tick(2).trail[-1].reason for _ in range(150)]
+    assert Reason.SURPLUS in said
+    assert 10 <= pool.size < risen
 
 
 def test_the_maximum_holds_at_once_and_the_minimum_always() -> None:
@@ -323,8 +336,9 @@ def test_a_clock_that_is_set_back_makes_no_age_negative() -> None:
 )
 def test_a_policy_that_cannot_be_names_the_key_the_value_and_the_range(key: str, value: float) -> None:
     """Before anything is decided with it."""
+    given: dict[str, Any] = {key: value}
     with pytest.raises(PolicyError, match=rf"{key} = {value!r} is not allowed: must be "):
-        replace(WarmPolicy(), **{key: value})
+        WarmPolicy(**given)
 
 
 def test_the_prior_of_the_lead_time_is_the_policys() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,6 +111,13 @@ def test_yesterday_must_beat_the_averages_by_the_gate() -> None:
     claims = fed(poisson(0.2, 2_160, step=60.0), step=60.0, start=MIDNIGHT)
     assert claims.trials[-1].rates[-1] is not None
     assert believed(claims, MIDNIGHT + 1.5 * DAY).candidate < len(CONSTANTS)
+
+
+def test_there_are_four_trials_in_a_lead_time_however_often_it_ticks() -> None:
+    """And none in the first three, in which the rate itself is not known yet."""
+    assert fed([1] * 59, step=1.0).trials == ()
+    at = [trial.at for trial in fed([1] * 200, step=1.0).trials]
+    assert [later - earlier for earlier, later in pairwise(at)] == [5.0, 5.0, 5.0]
 
 
 def test_a_trial_that_came_due_long_ago_proves_nothing() -> None:

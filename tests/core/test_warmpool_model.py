@@ -100,6 +100,7 @@ def test_nothing_offered_needs_one_for_whoever_comes() -> None:
 def test_no_size_is_above_the_most_that_is_allowed() -> None:
     """Where that is too few for the target, it is all there is."""
     assert size_for_misses(Offered(50.0), 0.01, 20) == 20
+    assert [size_for_misses(Offered(50.0, adopted=1.0), 0.01, most) for most in (66, 100)] == [66, 68]
     assert size_for_fractile(Offered(50.0), 0.99, 20) == 20
     assert size_for_fractile(Offered(50.0), 0.99, 0) == 0
 

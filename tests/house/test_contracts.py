@@ -20,6 +20,11 @@ BREACHES = [
     ("the core is pure", "core/breach.py", "import asyncio"),
     ("the simulator never sees the live shell", "sim/breach.py", "import time"),
     ("the peers share nothing with our decision", "sim/peers/breach.py", "import scaler.core.dampen"),
+    (
+        "the peers share nothing with our decision",
+        "sim/warm_peers.py",
+        "import scaler.core.types, scaler.core.warmpool",
+    ),
     ("the agent imports nothing of ours", "agent/breach.py", "import scaler.core"),
     ("only the command line imports the agent", "live/breach.py", "import scaler.agent"),
 ]

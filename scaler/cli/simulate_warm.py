@@ -1,0 +1,174 @@
+"""What ``scaler simulate warm`` does: size a pool of idle sandboxes by several policies, on the same claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scaler.cli.output import refuse
+from scaler.cli.simulate import AskedWarm
+from scaler.cli.simulate_run import bounds, check_file, progress, shown, write
+from scaler.config.fields import seconds
+from scaler.core.policy import PolicyError
+from scaler.core.warmpool_types import WarmPolicy
+from scaler.sim.compare import cores
+from scaler.sim.compose import Recipe
+from scaler.sim.durations import PREFIX, startup
+from scaler.sim.traces import Trace, read_rate, read_trace
+from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
+from scaler.sim.workload import SUBAGENT, Lognormal
+
+LEAST: Final = 1e-6  # of what multiplies
+COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
+    ("claims", "claims", 0),
+    ("missed", "misses", 1),
+    ("cold", "cold", 1),
+    ("p95 s", "wait_p95_s", 1),
+    ("idle h", "idle_sandbox_hours", 1),
+    ("pool h", "pool_sandbox_hours", 1),
+    ("max", "max_size", 0),
+)
+READING: Final = """\
+missed: claims that found no ready sandbox; % of all claims. cold: those of them that started their own. p95 s: the
+wait that 95 in 100 claims do not exceed. idle h: sandbox hours ready and unclaimed; pool h: with those on their way.
+max: the largest size. fixed is the smallest size that keeps the target, which nobody knows beforehand."""
+
+
+def size(asked: AskedWarm) -> None:
+    """Run the policies, and tell."""
+    question = _question(asked)
+    check_file("--json", asked.json)
+    todo = matches(question)
+    if asked.jobs < 1:
+        refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
+    try:
+        with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo)) as told:
+            found = work_out(todo, executor, told=told)
+    except ValueError as error:
+        refuse(str(error))
+    _tell(Console(), question, summary(question, found))
+    if asked.json is not None:
+        write(asked.json, {"rows": [asdict(each.row) for each in found], "summary": summary(question, found)})
+
+
+def _question(asked: AskedWarm) -> Question:
+    """What is asked, checked before anything runs."""
+    try:
+        names = [name.strip() for name in (asked.policies or ",".join(NAMES)).split(",")]
+        _above("seeds", asked.seeds, 1)
+        _above("start", asked.start or 0, 0)
+        policy = WarmPolicy(
+            min_size=asked.min, max_size=asked.max, miss_target=asked.miss_target, wait_price=asked.wait_price
+        )
+        return Question(
+            recipe=_recipe(asked),
+            lead=_lead(asked.lead_time),
+            policy=policy,
+            policies=tuple(check(name, asked.max) for name in names),
+            seeds=asked.seeds,
+            start=asked.start,
+            equal=asked.equal,
+        )
+    except PolicyError as error:
+        option = {"min_size": "min", "max_size": "max"}.get(error.key, error.key.replace("_", "-"))
+        refuse(f"--{option} {error.value} is out of range: must be {error.allowed}")
+    except ValueError as error:
+        refuse(str(error))
+
+
+def _recipe(asked: AskedWarm) -> Recipe:
+    """How claims come.
+
+    Raises:
+        ValueError: a file or figure cannot be used.
+    """
+    if (asked.trace is None) == (asked.rate is None):
+        raise ValueError("give either a trace of claims (--trace) or a curve of their rate (--rate)")
+    for key, value, least in (
+        ("thin", asked.thin, 0.0),
+        ("stretch", asked.stretch, 0.0),
+        ("bursts", asked.bursts, 1.0),
+    ):
+        if not (value > 0 and value >= least):
+            raise ValueError(f"--{key} {value:g} is out of range: {f'from {least:g} on' if least else 'above 0'}")
+    arrivals: Trace | tuple[tuple[float, float], ...]
+    arrivals = read_trace(asked.trace) if asked.trace is not None else read_rate(asked.rate) if asked.rate else ()
+    return Recipe(
+        arrivals=arrivals,
+        lasts=None if asked.lasts is None else _length("--lasts", asked.lasts),
+        bursts=asked.bursts,
+        thin=asked.thin,
+        stretch=asked.stretch,
+        lengths=SUBAGENT,
+    )
+
+
+def _above(key: str, value: float, least: float) -> None:
+    """Refuse a figure below its range.
+
+    Raises:
+        ValueError: it is, or it is no number.
+    """
+    if not least <= value < math.inf:
+        raise ValueError(f"--{key} {value:g} is out of range: from {least:g} on")
+
+
+def _length(option: str, text: str) -> float:
+    """Seconds, from how people write them.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        return seconds(text)
+    except ValueError:
+        raise ValueError(f"{option} {text} is no length of time: write 30s, 5m or 1h30m") from None
+
+
+def _lead(text: str) -> Lognormal:
+    """``MU,SIGMA`` of the logarithm of seconds, or the median like 25s.
+
+    Raises:
+        ValueError: neither.
+    """
+    try:
+        return startup(f"{PREFIX}{text}" if "," in text and not text.startswith(PREFIX) else text)
+    except ValueError:
+        raise ValueError(f"--lead-time {text} is none: write MU,SIGMA like 3.22,0.3, or its median like 25s") from None
+
+
+def _tell(console: Console, question: Question, told: Mapping[str, object]) -> None:
+    """Print the figures for a reader."""
+    table = Table(box=None, padding=(0, 1, 0, 0), title=f"Means of {question.seeds} runs", title_justify="left")
+    table.add_column("policy", no_wrap=True)
+    for heading, *_ in (*COLUMNS[:2], ("%", "", 0), *COLUMNS[2:]):
+        table.add_column(heading, justify="right", no_wrap=True)
+    means = told["policies"]
+    assert isinstance(means, dict)  # noqa: S101 - summary made it
+    for policy, figures in means.items():
+        cells = [shown(figures[key], decimals) for _, key, decimals in COLUMNS]
+        table.add_row(policy, *cells[:2], shown(100.0 * figures["miss_rate"], 2), *cells[2:])
+    console.print(table)
+    for line in _equals(told):
+        console.print(Text(line), soft_wrap=True)
+    console.print(Text(READING), style="dim", soft_wrap=True)
+
+
+def _equals(told: Mapping[str, object]) -> Iterator[str]:
+    """Ours beside what misses as few."""
+    equals = told["at_equal_misses"]
+    assert isinstance(equals, dict)  # noqa: S101 - summary made it
+    for peer, figures in equals.items():
+        saved = figures["idle_saved"]
+        if saved is None:
+            yield f"no {peer} misses as few as ours"
+            continue
+        percent = {key: value and 100.0 * value for key, value in saved.items()}
+        less = f"{percent['mean']:.0f} %{bounds(percent, '{:.0f}')} less idle time"
+        yield f"where as few miss: ours has {less} than {peer} = {figures['knob']:g}"

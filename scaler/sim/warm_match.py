@@ -1,0 +1,288 @@
+"""Warm pools side by side: every policy against the same claims, and what others need to miss as few."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import asdict, dataclass
+from typing import Final, TypeAlias
+
+from scaler.core.types import Seconds
+from scaler.core.warmpool_types import WarmPolicy
+from scaler.sim.compare import interval
+from scaler.sim.compose import Recipe, compose
+from scaler.sim.warm import Claiming, Tally, WarmPool, play, wait_p95
+from scaler.sim.warm_ours import OurSizer
+from scaler.sim.warm_peers import BufferSizer, FixedSizer, HistogramSizer, RateSizer, ValueSizer
+from scaler.sim.warm_sight import Sizer
+from scaler.sim.workload import Lognormal
+
+OURS: Final = "ours"
+SHIPPED: Final[Mapping[str, str]] = {"rate": "20", "hpa": "0.5", "buffer": "5"}  # knobs as the projects ship them
+NAMES: Final = (OURS, "fixed", "rate", "hpa", "buffer", "histogram")
+KNOBS: Final = "fixed=SIZE, rate=SECONDS, hpa=CLAIMS_PER_SECOND, buffer=SIZE or buffer=PERCENT%"
+LONGEST: Final[Seconds] = 1000.0  # the largest constant for a rate: KEDA writes a target in thousandths
+LOW, HIGH = 10, 100  # bounds of the HPA in its example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of warm pools.
+
+    Attributes:
+        recipe: how claims come; the lengths are for how long each keeps its sandbox.
+        policy: ours, with the miss target and the bounds that hold for all.
+        start: sandboxes that stand ready at first; None for the fixed size that would keep the target.
+        equal: whether to look for what the others need to miss as few.
+    """
+
+    recipe: Recipe
+    lead: Lognormal
+    policy: WarmPolicy
+    policies: tuple[str, ...] = NAMES
+    seeds: int = 3
+    start: int | None = None
+    equal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One policy, by its name and perhaps its knob, on one seed."""
+
+    question: Question
+    policy: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one run came to.
+
+    Attributes:
+        misses: claims that found no ready sandbox; ``cold`` ones started their own, ``unready`` ones took one on its
+            way.
+        idle_sandbox_hours: ready and unclaimed; ``pool_sandbox_hours`` also has those on their way.
+        max_size: the largest size that was asked for.
+    """
+
+    policy: str
+    seed: int
+    claims: int
+    misses: int
+    miss_rate: float
+    wait_p95_s: float
+    idle_sandbox_hours: float
+    max_size: int
+    cold: int
+    unready: int
+    pool_sandbox_hours: float
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """A peer that misses no more than ours did: its knob, and the idle sandbox-hours of it; None where none does."""
+
+    knob: float
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A row, and beside ours what the others need to miss as few."""
+
+    row: Row
+    equals: Mapping[str, Equal | None]
+
+
+Run: TypeAlias = Callable[[Sizer, int], Tally]
+
+
+def check(name: str, most: int) -> str:
+    """The name of a policy, with its knob where it has one.
+
+    Raises:
+        ValueError: there is no such policy, or its knob is out of range.
+    """
+    kind, given, knob = name.partition("=")
+    if kind not in NAMES:
+        raise ValueError(f"policies: {name} is none; there are {', '.join(NAMES)}, and knobs like {KNOBS}")
+    if given and kind in {OURS, "histogram"}:
+        raise ValueError(f"policies: {name}: it has no knob; write {kind}")
+    if given or kind in SHIPPED:
+        _sizer(name, WarmPolicy(max_size=most), knob if given else SHIPPED[kind])
+    return name
+
+
+def matches(question: Question) -> list[Match]:
+    """All runs, ours first: they take longest."""
+    order = sorted(question.policies, key=lambda name: name != OURS)
+    return [Match(question, name, seed) for name in order for seed in range(1, question.seeds + 1)]
+
+
+def work_out(todo: Sequence[Match], executor: Executor | None, *, told: Callable[[], None]) -> list[Played]:
+    """What each came to, in their order; ``told`` is called as each is done."""
+    if executor is None:
+        return [_noted(played(match), told) for match in todo]
+    asked = [executor.submit(played, match) for match in todo]
+    for found in as_completed(asked):
+        _noted(found.result(), told)
+    return [found.result() for found in asked]
+
+
+def played(match: Match) -> Played:
+    """Work one out."""
+    question, seed = match.question, match.seed
+    claiming = claims_of(question.recipe, seed)
+
+    def run(sizer: Sizer, start: int) -> Tally:
+        return play(claiming, sizer, WarmPool(start, question.lead, seed))
+
+    policy = question.policy
+    best = smallest(run, policy.miss_target, policy.max_size)
+    start = best if question.start is None else question.start
+    kind, _, knob = match.policy.partition("=")
+    if kind == "fixed":
+        size = int(knob) if knob else best
+        return Played(_row(match, run(FixedSizer(size), size)), {})
+    tally = run(_sizer(match.policy, policy, knob or SHIPPED.get(kind, "")), start)
+    equals = _equals(run, _share(tally), policy.max_size, start) if kind == OURS and question.equal else {}
+    return Played(_row(match, tally), equals)
+
+
+def claims_of(recipe: Recipe, seed: int) -> Claiming:
+    """The claims of one seed."""
+    tasks = compose(recipe, start=0.0, seed=seed)
+    return Claiming(at=tasks.arrived_at, held=tasks.seconds, ends=recipe.ends)
+
+
+def smallest(run: Run, target: float, most: int) -> int:
+    """The smallest fixed size that misses no more than this share, known only afterwards; ``most`` where none does."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        if _share(run(FixedSizer(middle), middle)) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def summary(question: Question, found: Sequence[Played]) -> dict[str, object]:
+    """Means over the seeds, and how much less time sandboxes stand idle under ours than where as few miss."""
+    rows = [each.row for each in found]
+    names = dict.fromkeys(row.policy for row in rows)
+    equals = [each for each in found if each.equals]
+    peers = dict.fromkeys(name for each in equals for name in each.equals)
+    return {
+        "seeds": question.seeds,
+        "miss_target": question.policy.miss_target,
+        "wait_price": question.policy.wait_price,
+        "lead_time": {"mu": question.lead.mu, "sigma": question.lead.sigma},
+        "policies": {name: _means([row for row in rows if row.policy == name]) for name in names},
+        "at_equal_misses": {peer: _saved(peer, equals) for peer in peers},
+    }
+
+
+def _equals(run: Run, share: float, most: int, start: int) -> dict[str, Equal | None]:
+    """The fixed size, and the constant that the rate is multiplied by, at which no more miss than this share."""
+    size = smallest(run, share, most)
+    fixed = run(FixedSizer(size), size)
+    return {
+        "fixed": Equal(size, fixed.idle) if _share(fixed) <= share else None,
+        "rate": _rate(run, share, most, start),
+    }
+
+
+def _rate(run: Run, share: float, most: int, start: int) -> Equal | None:
+    """The least constant, to a hundredth, at which the rate times that misses no more than this share."""
+    low, high, found = 1.0, LONGEST, None
+    while high / low > 1.01:  # noqa: PLR2004 - the hundredth
+        middle = math.sqrt(low * high)
+        tally = run(RateSizer(middle, most), start)
+        if _share(tally) <= share:
+            high, found = middle, Equal(round(middle, 1), tally.idle)
+        else:
+            low = middle
+    return found
+
+
+def _sizer(name: str, policy: WarmPolicy, knob: str) -> Sizer:
+    """A policy at work, without a past."""
+    kind, most = name.partition("=")[0], policy.max_size
+    try:
+        if kind == "buffer":
+            percent = knob.endswith("%")
+            value = int(_within(knob.removesuffix("%"), 1 if percent else 0, 99 if percent else most))
+            return BufferSizer(0, value, most) if percent else BufferSizer(value, 0, most)
+        makers: Mapping[str, Callable[[], Sizer]] = {
+            OURS: lambda: OurSizer(policy),
+            "fixed": lambda: FixedSizer(int(_within(knob, 0, most))),
+            "rate": lambda: RateSizer(_within(knob, 1.0, LONGEST), most),
+            "hpa": lambda: ValueSizer(_within(knob, 0.001, 1e6), low=LOW, high=HIGH),
+            "histogram": lambda: HistogramSizer(most),
+        }
+        return makers[kind]()
+    except ValueError as error:
+        raise ValueError(f"policies: {name}: {error}; write {KNOBS}") from None
+
+
+def _within(knob: str, low: float, high: float) -> float:
+    """The knob as a number in its range.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        value = float(knob)
+    except ValueError:
+        raise ValueError(f"{knob!r} is no number") from None
+    if not low <= value <= high:
+        raise ValueError(f"{knob} is out of range, from {low:g} to {high:g}")
+    return value
+
+
+def _share(tally: Tally) -> float:
+    """Of the claims that found no ready sandbox."""
+    return (tally.cold + tally.unready) / max(1, tally.claims)
+
+
+def _row(match: Match, tally: Tally) -> Row:
+    return Row(
+        policy=match.policy,
+        seed=match.seed,
+        claims=tally.claims,
+        misses=tally.cold + tally.unready,
+        miss_rate=round(_share(tally), 6),
+        wait_p95_s=round(wait_p95(tally), 3),
+        idle_sandbox_hours=round(tally.idle / 3600.0, 4),
+        max_size=tally.largest,
+        cold=tally.cold,
+        unready=tally.unready,
+        pool_sandbox_hours=round(tally.standing / 3600.0, 4),
+    )
+
+
+def _means(rows: Sequence[Row]) -> dict[str, float]:
+    columns = [asdict(row) for row in rows]
+    return {
+        name: round(math.fsum(column[name] for column in columns) / len(columns), 6)
+        for name in columns[0]
+        if name not in {"policy", "seed"}
+    }
+
+
+def _saved(peer: str, found: Iterable[Played]) -> dict[str, object]:
+    """The knob, and the share of the peer's idle time that ours does without, negative where it has more."""
+    pairs = [(each.row, each.equals[peer]) for each in found]
+    known = [(row, equal) for row, equal in pairs if equal is not None and equal.idle > 0]
+    if len(known) < len(pairs):
+        return {"knob": None, "idle_saved": None}
+    knobs = math.fsum(equal.knob for _, equal in known) / len(known)
+    saved = [1.0 - row.idle_sandbox_hours * 3600.0 / equal.idle for row, equal in known]
+    return {"knob": round(knobs, 2), "idle_saved": interval(saved)}
+
+
+def _noted(found: Played, told: Callable[[], None]) -> Played:
+    told()
+    return found

@@ -1,0 +1,95 @@
+"""``scaler simulate warm`` as a planner uses it, and as a script does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Scaler
+
+COLUMNS = ["policy", "seed", "claims", "misses", "miss_rate", "wait_p95_s", "idle_sandbox_hours", "max_size"]
+ALONE = ("--jobs", "1", "--seeds", "1")
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Claims every seven seconds, for ten minutes."""
+    file = tmp_path / "claims.csv"
+    file.write_text("arrival_s\n" + "\n".join(str(7 * n) for n in range(86)))
+    return file
+
+
+def test_a_trace_is_answered_with_a_row_for_every_policy_and_seed(scaler: Scaler, trace: Path, tmp_path: Path) -> None:
+    """A table for the reader, and JSON for the script."""
+    out = tmp_path / "out.json"
+    asked = ("--trace", trace, "--lead-time", "3.22,0.3", "--miss-target", "0.02", "--policies", "ours,fixed,rate=30")
+    ran = scaler("simulate", "warm", *asked, "--seeds", "2", "--jobs", "1", "--json", out)
+    assert ran.exit_code == 0, ran.output
+    assert "where as few miss: ours has" in ran.stdout
+    figures = json.loads(out.read_text())
+    assert list(figures) == ["rows", "summary"]
+    rows = figures["rows"]
+    assert all(list(row)[: len(COLUMNS)] == COLUMNS for row in rows)
+    assert [(row["policy"], row["seed"]) for row in rows] == [
+        (name, seed) for name in ("ours", "fixed", "rate=30") for seed in (1, 2)
+    ]
+    assert {row["claims"] for row in rows} == {86}
+    assert figures["summary"]["miss_target"] == 0.02
+    assert figures["summary"]["lead_time"] == {"mu": 3.22, "sigma": 0.3}
+    assert set(figures["summary"]["policies"]) == {"ours", "fixed", "rate=30"}
+
+
+def test_figures_do_not_depend_on_the_processes(scaler: Scaler, trace: Path, tmp_path: Path) -> None:
+    """Two find what one finds."""
+    told = []
+    for jobs in ("1", "2"):
+        out = tmp_path / f"{jobs}.json"
+        asked = ("--trace", trace, "--policies", "ours,histogram", "--no-equal", "--seeds", "1", "--jobs", jobs)
+        assert scaler("simulate", "warm", *asked, "--json", out).exit_code == 0
+        told.append(json.loads(out.read_text()))
+    assert told[0] == told[1]
+
+
+def test_a_curve_and_a_median_do_as_well(scaler: Scaler, tmp_path: Path) -> None:
+    """By their own options; and every policy has its name."""
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,6\n600,6\n")
+    ran = scaler("simulate", "warm", "--rate", tmp_path / "rate.csv", "--lead-time", "10s", "--lasts", "5m", *ALONE)
+    assert ran.exit_code == 0, ran.output
+    assert all(name in ran.stdout for name in ("ours", "fixed", "rate", "hpa", "buffer", "histogram"))
+
+
+def test_its_help_teaches(scaler: Scaler) -> None:
+    """What happens to a claim, who can be asked, and an example."""
+    told = " ".join(scaler("simulate", "warm", "--help").stdout.split())
+    assert "A claim takes a ready sandbox and the pool makes another one" in told
+    assert "Example: scaler simulate warm --trace claims.csv.gz --lead-time 3.22,0.3 --miss-target 0.01" in told
+    assert "buffer=10%" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either a trace of claims (--trace) or a curve of their rate (--rate)"),
+        (["--trace", "absent.csv"], "absent.csv cannot be read: No such file"),
+        (["--trace", "T", "--lead-time", "soon"], "--lead-time soon is none: write MU,SIGMA like 3.22,0.3"),
+        (["--trace", "T", "--lasts", "never"], "--lasts never is no length of time: write 30s, 5m or 1h30m"),
+        (["--trace", "T", "--miss-target", "1"], "--miss-target 1.0 is out of range: must be above 0 and below 1"),
+        (["--trace", "T", "--max", "0"], "--max 0 is out of range: must be >= 1 and >= min_size"),
+        (["--trace", "T", "--seeds", "0"], "--seeds 0 is out of range: from 1 on"),
+        (["--trace", "T", "--start", "-1"], "--start -1 is out of range: from 0 on"),
+        (["--trace", "T", "--thin", "0"], "--thin 0 is out of range: above 0"),
+        (["--trace", "T", "--jobs", "0"], "--jobs 0 is out of range: from 1 on"),
+        (["--trace", "T", "--policies", "ours,hpb"], "policies: hpb is none; there are ours, fixed, rate"),
+        (["--trace", "T", "--policies", "fixed=x"], "policies: fixed=x: 'x' is no number"),
+        (["--trace", "T", "--json", "/nowhere/out.json"], "--json /nowhere/out.json is no file that can be written"),
+    ],
+    ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
+)
+def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, trace: Path, arguments: list[str], said: str) -> None:
+    """Exit code 2, and nothing on stdout."""
+    given = [str(trace) if argument == "T" else argument for argument in arguments]
+    ran = scaler("simulate", "warm", *given)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert said in ran.stderr
