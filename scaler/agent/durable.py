@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 VERSION: Final = 1  # of what the files say
 LARGEST: Final = 64 * 1024 * 1024  # bytes that a file of ours can have
@@ -48,7 +48,7 @@ class Folder:
         """
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._lock = _take(path)
+        self._lock: int | None = _take(path)
 
     def read(self, name: str) -> dict[str, Json] | Absent | Unreadable:
         """What a file says."""
@@ -83,18 +83,21 @@ class Folder:
 
     def close(self) -> None:
         """Let others have the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def _take(path: Path) -> BinaryIO:
-    lock = (path / "lock").open("wb")
+def _take(path: Path) -> int:
+    """A handle that has the folder until it is closed or the process ends, whatever becomes of who asked for it."""
+    handle = os.open(path / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        lock.close()
+        os.close(handle)
         raise TakenError(
             error.errno,
             "another process has this gate, and a pod has one: run one worker process, or the sidecar before them",
             str(path),
         ) from error
-    return lock
+    return handle

@@ -21,7 +21,7 @@ from scaler.agent.book import NO_EPOCH, Activity, Book, Standing
 from scaler.agent.clock import Clock, SystemClock
 from scaler.agent.deadline import Deadline
 from scaler.agent.durable import Absent, Folder, Json, Unreadable
-from scaler.agent.handles import Claim, Session, Task
+from scaler.agent.handles import Claim, Session, Task, current
 from scaler.agent.place import Place
 from scaler.agent.waiting import come, until
 
@@ -88,8 +88,11 @@ class Gate:
     # ------------------------------------------------------------------------------------------- for the agent
 
     def task(self, *, seconds: float | None = None) -> Task:
-        """A piece of reasoning, for ``with`` or ``async with``; ``seconds`` is how long it should take, if known."""
-        return Task(self.book, seconds=seconds)
+        """A piece of reasoning, for ``with`` or ``async with``; ``seconds`` is how long it should take, if known.
+
+        Inside of another one, or of a request that a middleware let in, it belongs to that and begins in any case.
+        """
+        return Task(self.book, within=current(self.book), seconds=seconds)
 
     def claim(self) -> Claim:
         """The right to fetch, for consumers of queues: ``with gate.claim() as claim``, then ``claim.task()``."""
@@ -97,7 +100,7 @@ class Gate:
 
     def session(self, ttl: float) -> Session:
         """A conversation that holds the pod for ``ttl`` seconds after each of its tasks."""
-        return Session(self.book, ttl)
+        return Session(self.book, ttl, within=current(self.book))
 
     def earlier_task(self) -> Task:
         """A task that an earlier process began and that is open still. Only before anybody can ask for a drain."""

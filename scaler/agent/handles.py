@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
 
 from scaler.agent.book import Book
 
+_CURRENT: ContextVar[Handle | None] = ContextVar("gate_current", default=None)
 
-class _Handle:
+
+def current(book: Book) -> Handle | None:
+    """What the running code is inside of, by this book: the task of a request, a claim, a session."""
+    found = _CURRENT.get()
+    return found if found is not None and found.is_of(book) else None
+
+
+class Handle:
     """Something that is begun once and ended once, best by ``with`` or ``async with``."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
         self._number = 0
+        self._outer: Token[Handle | None] | None = None
+
+    def is_of(self, book: Book) -> bool:
+        """Whether this is in that book."""
+        return book is self._book
 
     @property
     def number(self) -> int:
@@ -39,28 +55,42 @@ class _Handle:
     def _begin(self) -> int:
         raise NotImplementedError
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Run what belongs to this, which has begun; it ends with that. What the gate is asked for inside may begin."""
+        outer = _CURRENT.set(self)
+        try:
+            yield
+        finally:
+            _CURRENT.reset(outer)
+            self.end()
+
     def __enter__(self) -> Self:
-        return self.begin()
+        self.begin()
+        self._outer = _CURRENT.set(self)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._outer is not None:
+            _CURRENT.reset(self._outer)
         self.end()
 
     async def __aenter__(self) -> Self:
-        return self.begin()
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.__exit__(kind, error, trace)
 
 
-class Task(_Handle):
+class Task(Handle):
     """A piece of reasoning that must not be cut."""
 
     def __init__(
-        self, book: Book, *, within: _Handle | None = None, seconds: float | None = None, earlier: bool = False
+        self, book: Book, *, within: Handle | None = None, seconds: float | None = None, earlier: bool = False
     ) -> None:
         super().__init__(book)
         self._within = within
@@ -84,7 +114,7 @@ class Task(_Handle):
         return None if self._within is None else self._within.number
 
 
-class Claim(_Handle):
+class Claim(Handle):
     """The right to fetch: while a consumer has it, the pod acknowledges no drain. What it fetches is a task."""
 
     def task(self, *, seconds: float | None = None) -> Task:
@@ -99,13 +129,13 @@ class Claim(_Handle):
         return self._book.claim()
 
 
-class Session(_Handle):
+class Session(Handle):
     """A conversation whose state lives in this pod: it holds the pod between its tasks, for its time at the most.
 
     Its tasks run here even after the gate has closed, for nobody else can run them.
     """
 
-    def __init__(self, book: Book, ttl: float, *, within: _Handle | None = None) -> None:
+    def __init__(self, book: Book, ttl: float, *, within: Handle | None = None) -> None:
         if not ttl > 0:
             raise ValueError(f"ttl is {ttl}; it must be above 0 seconds")
         super().__init__(book)

@@ -14,6 +14,8 @@ from scaler.cli.demo import demo
 from scaler.cli.extras import needing
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.gate import commands as gate_commands
+from scaler.cli.output import refuse
+from scaler.cli.person import Kubeconfig, usual
 from scaler.cli.simulate import commands as simulate_commands
 from scaler.cli.version import own_version
 
@@ -84,7 +86,9 @@ def serve(  # noqa: PLR0913 (as many as there are options)
         Places(keda=keda, http=http),
         Folders(memory, journal),
         Candidacy(lease, identity, kubeconfig),
-        controlling.Asked(control, drain_key, tuple(namespace or ()), kubeconfig),
+        controlling.Asked(
+            control, drain_key, tuple(namespace or ()), kubeconfig, home=lease.partition("/")[0] if lease else None
+        ),
     )
     run(config, asked, log_format, log_level)
 
@@ -124,3 +128,42 @@ def explain(
     with needing("scaler"):
         from scaler.cli.explain import Trust, print_explanation
     print_explanation(pool, url, Trust(ca, certificate), json=json)
+
+
+@app.command(name="release", epilog="Example: scaler release --all --yes; scaler release --pool agents/coder")
+def release_command(
+    *,
+    pool: Annotated[str | None, typer.Option(metavar="NAMESPACE/NAME", help="Free this pool alone.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Free every pool, and remove the guards.")] = False,
+    kubeconfig: Kubeconfig = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: each act, and why it failed.")] = False,
+) -> None:
+    """Free every pod and remove every guard of ours, whether a controller lives or not; nothing guards them then.
+
+    One pool is freed by a person who has the verb forcedrain on pods; take it out of the configuration first, or a
+    controller that lives takes it in again. Exit 1 if anything stays.
+    """
+    with needing("scaler"):
+        from scaler.cli.release import Asked, pool_key, release
+    if everything == (pool is not None):
+        refuse("name what to free: --pool NAMESPACE/NAME, or --all")
+    release(Asked(pool=pool_key(pool) if pool else None, kubeconfig=usual(kubeconfig), yes=yes, json=json))
+
+
+@app.command(epilog="Example: scaler doctor --json")
+def doctor(
+    *,
+    kubeconfig: Kubeconfig = None,
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="What ScaledObjects have as scalerAddress.")
+    ] = "agent-scaler.agent-scaler:6000",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: each finding with its object and its fix.")] = False,
+) -> None:
+    """Say what could still take a pod away from its work in this cluster, and what to do about it.
+
+    Nothing is changed: deletions and evictions are dry runs that must be refused. Exit 1 if anything is found.
+    """
+    with needing("scaler"):
+        from scaler.cli.doctor import examine_cluster
+    examine_cluster(usual(kubeconfig), address, json=json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,16 @@ from scaler.sources.reader import Sources
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for: the address that ScaledObjects name, and the key that orders are signed with."""
+    """What the command line asks for: the address that ScaledObjects name, and the key that orders are signed with.
+
+    ``home`` is the namespace where what pools have learnt is kept, None to keep it nowhere.
+    """
 
     address: str | None = None
     key: Path | None = None
     namespaces: tuple[str, ...] = ()
     kubeconfig: Path | None = None
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +33,21 @@ class Controlling:
     """Who carries out orders, None where nobody does, and what has to run for it."""
 
     orders: Orders | None
-    work: tuple[Coroutine[None, None, None], ...]
+    work: Callable[[], tuple[Coroutine[None, None, None], ...]]
 
 
 @asynccontextmanager
 async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Keeper) -> AsyncIterator[Controlling]:
     """The controller at work, with its connections, which are closed at the end; nobody, where none is asked for."""
     if asked.address is None:
-        yield Controlling(None, ())
+        yield Controlling(None, tuple)
         return
     from scaler.controller.api import ConnectError, open_api
     from scaler.controller.control import Control
+    from scaler.controller.deadband import DeadBand
     from scaler.controller.discovery import Discovery, Whence
     from scaler.controller.gates import open_gates
+    from scaler.controller.library import Library
     from scaler.controller.orders import KeyFileError, Signer
 
     if asked.key is None:
@@ -58,4 +64,11 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        yield Controlling(control.drainer, (*control.work(), discovery.run()))
+        band = DeadBand(charge, control.pen, control.events, discovery)
+        keeping: Callable[[], tuple[Coroutine[None, None, None], ...]] = tuple
+        if asked.home is not None:
+            library = Library(api, control.pen, charge, asked.home)
+            await library.load()
+            charge.registry.recall_by(library.recall)
+            keeping = lambda: (library.follow(),)  # noqa: E731 (a coroutine is made when it is awaited)
+        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run(), band.run(), *keeping()))

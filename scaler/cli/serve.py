@@ -125,7 +125,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         )
         reception = Reception(door, seat.office, ready=Readiness(running).holds, certificates=doors.keda, grace=GRACE)
         await _open(stack, running, seat, _http(asked, running, doors, desk), receiving(reception, asked.places.keda))
-        work = [*seat.work(partial(_begin, registry, ticker, sources, clock)), loop.run(), *control.work, warm.run()]
+        work = [*seat.work(partial(_begin, registry, ticker, sources, clock)), loop.run(), *control.work(), warm.run()]
         work += [reception.follow(), reception.heed(clock), follower.follow(keeper, clock), *doors.following(clock)]
         code = await _until(ending.asked, *work, *disk.work(registry, clock), _watch(sources, sparing, clock))
     stop(code)

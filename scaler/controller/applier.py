@@ -13,7 +13,7 @@ from scaler.core.types import Instant, Seconds
 from scaler.live.clock import Clock
 
 ANEW: Final[Seconds] = 60.0  # somebody may have taken it away
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 FORCED: Final = {"fieldManager": MANAGER, "force": "true"}  # the fields are ours alone
 
 

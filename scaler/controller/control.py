@@ -27,12 +27,13 @@ class Control:
         drainer: carries out what ticks order.
         watched: reads the pods of workloads.
         pen: writes, and has counted what became of it.
+        events: tells people.
     """
 
     def __init__(self, api: Api, gates: Gates, ask: Ask, charge: Charge) -> None:
         self.pen = Pen(api, charge.office, charge.deeds)
         self._estate = Estate(api)
-        events = Events(self.pen, charge.clock)
+        self.events = events = Events(self.pen, charge.clock)
         live = Live(self.pen, charge.registry, charge.board)
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
         self.watched = Watched(self._estate, ask, self)

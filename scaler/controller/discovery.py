@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
@@ -78,8 +79,6 @@ class Discovery:
             while True:
                 await self._clock.sleep_until(self._clock.now() + LOOK)
                 await self._forget_the_vanished()
-                if not watching.is_alive():
-                    raise RuntimeError("kopf has ended by itself")
         finally:
             self._stop.set()
 
@@ -93,18 +92,25 @@ class Discovery:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Kopf's thread."""
-        logging.getLogger("kopf").setLevel(logging.WARNING)
-        with TemporaryDirectory(prefix="scaler-") as folder:
-            asyncio.run(
-                kopf.operator(
-                    registry=_registry(self._whence.kubeconfig, folder, lambda *seen: self._pass_on(loop, *seen)),
-                    settings=_settings(),
-                    standalone=True,
-                    clusterwide=not self._whence.namespaces,
-                    namespaces=tuple(self._whence.namespaces),
-                    stop_flag=self._stop,
-                )
-            )
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # what it ends with is told below
+        while not self._stop.is_set():
+            try:
+                with TemporaryDirectory(prefix="scaler-") as folder:
+                    asyncio.run(self._operate(loop, folder))
+            except Exception:
+                LOG.exception("kopf has ended and is started again")
+            self._stop.wait(AGAIN)
+
+    async def _operate(self, loop: asyncio.AbstractEventLoop, folder: str) -> None:
+        """Kopf, until it is told to stop or fails: a watch that is refused ends it."""
+        await kopf.operator(
+            registry=_registry(self._whence.kubeconfig, folder, partial(self._pass_on, loop)),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._whence.namespaces,
+            namespaces=tuple(self._whence.namespaces),
+            stop_flag=self._stop,
+        )
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop, plural: str, body: Mapping[str, Any], gone: bool) -> None:
         try:
@@ -131,6 +137,10 @@ class Discovery:
             self._refuse(body, error)
             return
         self._known[uid] = now
+
+    def __iter__(self) -> Iterator[Scaled]:
+        """Every object that asks for a pool, as of now."""
+        return iter(tuple(self._known.values()))
 
     def _refuse(self, body: Mapping[str, Any], error: ConfigError) -> None:
         name = f"{text(body, 'metadata', 'namespace')}/{text(body, 'metadata', 'name')}"
@@ -199,5 +209,5 @@ def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True  # its own watches of namespaces and CRDs would need rights of their own
-    settings.watching.server_timeout = 240.0
+    settings.watching.server_timeout = 240  # kopf passes it on as it is, and the API server takes no fractions
     return settings

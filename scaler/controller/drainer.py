@@ -26,7 +26,7 @@ from scaler.core.pods import Phase
 from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
 
 AT_ONCE: Final = 64  # pods that something is done to at one time
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 CHANGED: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}  # the pod is not what we took it for
 TOLD: Final = {  # what people are told of the pod; a mark shows on the pod itself, and every Event is a write
     Verb.COMMIT: ("Drained", "the gate is closed and the pod is idle: it may go (epoch {epoch})"),

@@ -13,7 +13,7 @@ from scaler.core.types import Seconds, Unknown
 from scaler.live.board import Board
 from scaler.live.registry import Registry
 
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 
 
 class Live:

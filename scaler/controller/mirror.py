@@ -21,9 +21,10 @@ from scaler.core.types import Seconds, Unknown
 from scaler.live.clock import steady
 
 PAGE: Final = 500  # objects of one answer to a list
-PATIENCE: Final[Seconds] = 10.0
+PATIENCE: Final[Seconds] = 30.0
 AGAIN: Final[Seconds] = 1.0  # between two tries to list or watch
 LASTS: Final = "240"  # seconds after which the server ends a watch, which is then begun where it ended
+ANEW: Final[Seconds] = 600.0  # all is listed again after so long: a proxy on the way may have lost an event
 LOST: Final[Seconds] = 30.0  # the watch is broken for so long before what is kept counts as not known
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
@@ -66,16 +67,16 @@ class Mirror(Generic[T]):
         return None
 
     def put(self, found: Mapping[str, Json]) -> T:
-        """Take in an object as it is now, unless a later version is known; returns what is known then."""
-        uid, late = text(found, "metadata", "uid"), version(found)
-        if uid not in self._facts or late >= self._versions[uid]:
-            self._facts[uid], self._versions[uid] = self._read(found), late
-        return self._facts[uid]
+        """Take in an object as it is now, unless a later version is known; returns what it says."""
+        uid, late, facts = text(found, "metadata", "uid"), version(found), self._read(found)
+        known = self._versions.get(uid)
+        if known is None or late > known or (late == known and uid in self._facts):
+            self._facts[uid], self._versions[uid] = facts, late
+        return self._facts.get(uid, facts)
 
     def drop(self, uid: str) -> None:
-        """Forget one that is no more."""
+        """Forget one that is no more. What comes late of it is left out, until all is listed again."""
         self._facts.pop(uid, None)
-        self._versions.pop(uid, None)
 
     async def follow(self) -> None:
         """List and watch, until cancelled, whatever becomes of the API server."""
@@ -88,10 +89,10 @@ class Mirror(Generic[T]):
 
     async def _once(self) -> None:
         """A list, then watches for as long as the server knows what has changed since."""
-        since = await self._list()
+        since, listed_at = await self._list(), steady()
         self._listed, self._broken_since = True, None
         self._work()
-        while since:
+        while since and steady() - listed_at < ANEW:
             since = await self._watch(since)
 
     async def _list(self) -> str:
@@ -109,8 +110,9 @@ class Mirror(Generic[T]):
                 break
             query["continue"] = more
         self.lists += 1
-        for uid in self._facts.keys() - seen:
+        for uid in self._versions.keys() - seen:
             self.drop(uid)
+            del self._versions[uid]
         return text(answer, "metadata", "resourceVersion")
 
     async def _watch(self, since: str) -> str:
@@ -129,7 +131,9 @@ class Mirror(Generic[T]):
             return
         self.events += 1
         if kind == "DELETED":
-            self.drop(text(found, "metadata", "uid"))
+            uid = text(found, "metadata", "uid")
+            self.drop(uid)
+            self._versions[uid] = version(found)
         else:
             self.put(found)
 

@@ -8,6 +8,7 @@ from scaler.core.pods import Phase
 
 DOMAIN: Final = "agent-scaler.io"
 MANAGER: Final = "agent-scaler"  # the field manager of all that is applied
+ACCOUNT: Final = f"system:serviceaccount:{MANAGER}:{MANAGER}"  # who the controller is, to policies and to RBAC
 
 MANAGED: Final = f"{DOMAIN}/managed"  # label of pods: the guards stand before it; never removed
 POOL: Final = f"{DOMAIN}/pool"  # label of pods: whose it is
@@ -19,6 +20,7 @@ WORD: Final = f"pool.{DOMAIN}/"  # annotation of namespaces, with the pool's nam
 
 EPOCH: Final = f"{DOMAIN}/drain-epoch"  # annotation of pods: rises with each mark and each call back
 FORCE: Final = f"{DOMAIN}/force-delete"  # annotation of pods and owners: the uid, set by a person who may
+LEAST: Final = f"{DOMAIN}/min-replicas"  # annotation of ScaledObjects: their minimum while we hold it higher
 GATE_PORT: Final = f"{DOMAIN}/gate-port"  # annotation of pods: where the gate listens at the pod's address
 
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"

@@ -10,6 +10,7 @@ from scaler.config.metadata import TriggerMetadata, parse_metadata, pool_key
 from scaler.config.pool import Found, JobStrategy, PoolKey
 from scaler.controller.api import Json
 from scaler.controller.dig import objects, strings, text, whole
+from scaler.controller.names import LEAST
 
 TYPES: Final = ("external", "external-push")
 PLURALS: Final = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
@@ -20,12 +21,23 @@ SUFFIXES: Final = (".svc.cluster.local", ".svc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaled:
-    """An object that asks for one of our pools."""
+    """An object that asks for one of our pools.
+
+    Attributes:
+        kind: ScaledObject or ScaledJob.
+        least: the minimum that stands in it, which we may hold higher than ``found.least`` for a while.
+        held: whether we do.
+    """
 
     uid: str
+    kind: str
+    namespace: str
+    name: str
     key: PoolKey
     metadata: TriggerMetadata
     found: Found
+    least: int
+    held: bool
 
 
 def scaled(body: Json, kind: str, address: str) -> Scaled | None:
@@ -34,14 +46,24 @@ def scaled(body: Json, kind: str, address: str) -> Scaled | None:
     Raises:
         ConfigError: the trigger's metadata cannot be used.
     """
-    trigger = next((t for t in objects(body, "spec", "triggers") if _is_ours(t, address)), None)
+    trigger = next((t for t in objects(body, "spec", "triggers") if is_ours(t, address)), None)
     if trigger is None:
         return None
     namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
     metadata = parse_metadata(_without_environment(strings(trigger, "metadata")))
     found = _object(body) if kind == "ScaledObject" else _job(body)
     key = pool_key(metadata, namespace, name)
-    return Scaled(uid=text(body, "metadata", "uid"), key=key, metadata=metadata, found=found)
+    return Scaled(
+        uid=text(body, "metadata", "uid"),
+        kind=kind,
+        namespace=namespace,
+        name=name,
+        key=key,
+        metadata=metadata,
+        found=found,
+        least=whole(body, "spec", "minReplicaCount", otherwise=0),
+        held=LEAST in strings(body, "metadata", "annotations"),
+    )
 
 
 def same(one: str, other: str) -> bool:
@@ -49,7 +71,8 @@ def same(one: str, other: str) -> bool:
     return _short(one) == _short(other)
 
 
-def _is_ours(trigger: Mapping[str, Json], address: str) -> bool:
+def is_ours(trigger: Mapping[str, Json], address: str) -> bool:
+    """Whether a trigger asks at this address."""
     return text(trigger, "type") in TYPES and same(text(trigger, "metadata", "scalerAddress"), address)
 
 
@@ -69,6 +92,8 @@ def _without_environment(metadata: Mapping[str, str]) -> dict[str, str]:
 def _object(body: Json) -> Found:
     """A ScaledObject's. The fewest replicas that it ever asks for are those of an idle one, where it names them."""
     least = whole(body, "spec", "minReplicaCount", otherwise=0)
+    kept = strings(body, "metadata", "annotations").get(LEAST, "")
+    least = int(kept) if kept.isdecimal() and kept.isascii() else least
     version = text(body, "spec", "scaleTargetRef", "apiVersion") or "apps/v1"
     kind = text(body, "spec", "scaleTargetRef", "kind") or "Deployment"
     plural = PLURALS.get(kind) if version == "apps/v1" else None

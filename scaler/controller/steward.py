@@ -30,7 +30,7 @@ from scaler.live.registry import Pool
 LOOK: Final[Seconds] = 1.0
 ANEW: Final[Seconds] = 60.0  # guards that held are tried again after so long
 GONE: Final[Seconds] = 600.0  # a pool that nobody asks for any more is given up: its object may be coming back
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 AT_ONCE: Final = 16  # pods labelled at one time
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

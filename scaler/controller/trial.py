@@ -16,7 +16,7 @@ from scaler.controller.names import MANAGER, budget_name
 from scaler.controller.pen import Pen
 from scaler.core.types import Seconds, Unknown
 
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 DRY: Final = {"dryRun": "All"}
 AUDIT: Final = "audit"
 
@@ -34,14 +34,18 @@ async def tried(pen: Pen, pod: PodFacts) -> Unknown | None:
         return Unknown("the pod that was to try them is gone")
     if (why := denied(deletion)) is not None:
         return why
+    return kept(await pen.write("trial", eviction(pod)), pod)
+
+
+def eviction(pod: PodFacts) -> Request:
+    """An eviction of the pod that is never made."""
     body: Json = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",
         "metadata": {"name": pod.name, "namespace": pod.namespace},
         "deleteOptions": {"dryRun": ["All"]},
     }
-    request = Request(method="POST", path=f"{pod.path}/eviction", query=DRY, body=body, within=PATIENCE)
-    return kept(await pen.write("trial", request), pod)
+    return Request(method="POST", path=f"{pod.path}/eviction", query=DRY, body=body, within=PATIENCE)
 
 
 def denied(answer: Answer) -> Unknown | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.core import drain
+from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
 from scaler.core.policy import Guarantee
 from scaler.core.senses import Given
@@ -38,7 +39,7 @@ def count(given: Given, base: int) -> Footing:
     policy, fleet = given.policy, given.fleet
     if isinstance(fleet, Unknown):
         return _unseen(given, base)
-    leaving = fleet.drained - int(fleet.settled.sum())  # drained pods that the last target still counted
+    leaving = fleet.drained - _settled(given, fleet)
     ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
     going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle = int(fleet.idle.sum())
@@ -60,6 +61,17 @@ def count(given: Given, base: int) -> Footing:
         return Footing(supply=supply, standing=kept, floor=floor, stand=stand, asked=asked)
     standing = max(given.raised, min(fleet.not_drained + ordered, asked))
     return Footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
+
+
+def _settled(given: Given, fleet: Fleet) -> int:
+    """Drained pods that nobody counts any more: neither the last target nor, as far as they are known, the replicas.
+
+    A ReplicaSet takes any of the drained pods, as many as the replicas fell by. Those that the target no longer counted
+    may stand while others that were drained since have gone for them; then these stand where those stood.
+    """
+    settled, replicas = int(fleet.settled.sum()), given.observation.replicas
+    beyond = len(fleet.pods) - int(replicas.value) if isinstance(replicas, Known) else settled
+    return min(settled, beyond) if beyond >= 0 else settled  # below 0 some are leaving, and others are still to come
 
 
 def _unseen(given: Given, base: int) -> Footing:

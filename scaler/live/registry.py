@@ -233,6 +233,11 @@ class Registry:
         for spec in wanted.values():
             self.put(spec, now)
 
+    def recall_by(self, recall: Callable[[PoolSpec, Instant], Memory | None]) -> None:
+        """Let pools that come from now on begin with what this recalls, and else with what they would have before."""
+        before = self._recall
+        self._recall = lambda spec, now: recall(spec, now) or before(spec, now)
+
     def begin_anew(self, now: Instant) -> None:
         """Let this process begin anew with each pool, as one that has just been given the right to act.
 

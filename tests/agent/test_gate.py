@@ -65,12 +65,13 @@ async def test_a_task_is_in_flight_while_it_runs(site: Site) -> None:
 def test_a_closed_gate_refuses_and_lets_finish(site: Site) -> None:
     """The drain closes at once, is acknowledged when the last task has ended, and by nothing else."""
     gate = site.gate()
-    with gate.task():
-        assert isinstance(gate.drain(1), Done)
-        assert phase(gate) == ("draining", 1)
-        with pytest.raises(GateClosedError), gate.task():
-            pass
-        assert not gate.activity().acked
+    task = gate.task().begin()
+    assert isinstance(gate.drain(1), Done)
+    assert phase(gate) == ("draining", 1)
+    with pytest.raises(GateClosedError), gate.task():
+        pass
+    assert not gate.activity().acked
+    task.end()
     assert phase(gate) == ("drained", 1)
 
 
@@ -358,3 +359,35 @@ async def test_who_waits_for_an_open_gate_is_woken_by_it(site: Site) -> None:
     gate.must_go(30)
     assert not await going
     assert turns == [False, True, False, False]
+
+
+async def test_what_is_begun_inside_a_task_belongs_to_it(site: Site) -> None:
+    """A sub-agent of work that was let in is not cut off by a drain, on whatever it runs; a stranger is refused."""
+    gate = site.gate(slots=9)
+
+    async def sub_agent() -> None:
+        async with gate.task():
+            await asyncio.to_thread(thread)
+
+    def thread() -> None:
+        with gate.task(), gate.session(60):
+            assert gate.activity().inflight == 3
+
+    async with gate.task():
+        gate.drain(1)
+        await asyncio.create_task(sub_agent())
+        late = asyncio.create_task(sub_agent())
+    with pytest.raises(GateClosedError):
+        await late
+    with pytest.raises(GateClosedError), gate.task():
+        pass
+    assert gate.activity().acked
+
+
+def test_one_gates_task_opens_no_other_gate(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where a process has several."""
+    gate, other = site.gate(), Gate(Place("b", tmp_path_factory.mktemp("b")))
+    other.drain(1)
+    with gate.task(), pytest.raises(GateClosedError), other.task():
+        pass
+    other.close()

@@ -15,6 +15,7 @@ from tests.agent.beside import HASTY, Beside, before, sidecar
 from tests.agent.material import Site
 from tests.agent.upstream import Plain
 from tests.support.http import nobody
+from tests.support.wait import eventually
 
 
 @pytest.fixture
@@ -94,6 +95,12 @@ async def test_work_goes_on_without_its_client(beside: Beside, agent: Plain) -> 
         assert answer.status == 200
     assert (beside.gate.activity().inflight, beside.gate.activity().acked) == (1, False)
     agent.permits["a"].set()
+
+    async def ended() -> bool | None:
+        """The agent ends its work."""
+        return True if agent.ended["a"].is_set() else None
+
+    await eventually(ended)
     await beside.inflight(0)
     assert beside.gate.activity().acked
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from scaler.agent.gate import Done, Gate
 from tests.agent.material import Site
 
 WORKERS, TASKS, DRAINS = 8, 1500, 60
+OFTEN = 1e-6  # seconds between two switches of threads, so that they meet everywhere
 
 
 class Witness:
@@ -61,10 +63,15 @@ class Witness:
 def test_no_task_runs_between_an_acknowledgement_and_the_next_resumption(site: Site) -> None:
     """However the threads interleave, and nothing is lost from the count or left in it."""
     witness = Witness(site.gate(slots=WORKERS))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(OFTEN)
     jobs: list[Callable[[], None]] = [witness.work] * WORKERS + [witness.drain]
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        for job in [pool.submit(job) for job in jobs]:
-            job.result()
+    try:
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            for job in [pool.submit(job) for job in jobs]:
+                job.result()
+    finally:
+        sys.setswitchinterval(before)
     assert witness.wrong == []
     assert witness.gate.activity().inflight == 0
     assert witness.done + witness.refused == WORKERS * TASKS

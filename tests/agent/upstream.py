@@ -22,11 +22,13 @@ class Plain:
     Attributes:
         permits: by name, set when the work of that name may end.
         begun: by name, set when it has begun.
+        ended: by name, set when it has ended.
         left: by name, set when its client left in the middle.
     """
 
     permits: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     begun: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    ended: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     left: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def application(self) -> web.Application:
@@ -50,6 +52,7 @@ class Plain:
         name = request.match_info["name"]
         self.begun[name].set()
         await self.permits[name].wait()
+        self.ended[name].set()
         return web.Response(text=f"done {name}")
 
     async def go(self, request: web.Request) -> web.Response:

@@ -1,9 +1,10 @@
-"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its shipped rights."""
+"""Protected pools in a running cluster: agents with gates, guards, KEDA, and our controller under its own rights."""
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ import numpy as np
 import yaml
 
 from scaler.config.pool import PoolKey
+from scaler.controller.badge import LABEL as LEADER
 from scaler.controller.names import GATE_PORT, PHASE
-from scaler.controller.orders import Signer
+from scaler.controller.orders import Signer, key_set
 from scaler.core.idle import EDGES
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace
@@ -24,25 +26,36 @@ from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
 from scaler.live.lasting import pack
 from scaler.live.store import Directory
-from tests.cluster.guarding import GUARDS
 from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.crew import Crew, crew
 from tests.cluster.harness.forwarder import Service, standing_in
 from tests.cluster.harness.journal import Event, Line
-from tests.cluster.harness.ports import answers
+from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import MERGE, Api, Document, condition
 from tests.cluster.harness.scaled import Scaled
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import pods
+from tests.house.source import ROOT
 
 POOL: Final = "agents"
-GRPC, HTTP = 6000, 8080
+LOOK: Final = 1.0  # seconds between two looks at many pods: each costs the API server more than anything we do
+SLOW: Final = 900.0  # seconds that a step of a story may take on a machine with other things to do
 STARTS, GAPS = 20, 100
 LONG: Final = 40  # the bin of gaps that a pool has learnt: hours, so that it pays to leave at once
-MINE: Final = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Service")
+PROTECTED: Final = ROOT / "manifests" / "overlays" / "protected"
+MINE: Final = (
+    "Namespace",
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "AdmissionPolicy",
+    "AdmissionPolicyBinding",
+)
+EVERYWHERE: Final = ("ClusterRole", "Validating", "Mutating")  # what belongs to no namespace
 CONFIGURATION: Final = """\
 sources:
   activity: {{timeout: 2s}}
@@ -72,25 +85,23 @@ class Guarded:
 @contextmanager
 def guarded(cluster: Cluster) -> Iterator[Guarded]:
     """Our guards, our ServiceAccount with its rights, and our Service, until the end of the block."""
-    made = [d for d in _documents(BASE) if d["kind"] in MINE]
-    guards = _documents(GUARDS)
+    made = [d for d in yaml.safe_load_all(rendered(PROTECTED)) if d and str(d["kind"]).endswith(MINE)]
     folder = cluster.folder / "controller"
     folder.mkdir(exist_ok=True)
     key = folder / "drain.pem"
-    key.write_text(Signer.new().pem())
-    cluster.api.apply([*made, *guards])
+    signer = Signer.new()
+    key.write_text(signer.pem())
+    (folder / "keys.json").write_text(key_set([signer.jwk()]))
+    cluster.api.apply(made)
     try:
         cluster.mount(HOME, HOME, folder)
         with standing_in(cluster.admin, HOME, HOME) as service:
             yield Guarded(cluster, folder, key, service)
     finally:
-        for document in (*guards, *(d for d in made if str(d["kind"]).startswith("ClusterRole"))):
-            cluster.api.delete(cluster.api.path(document))
+        for document in reversed(made):
+            if str(document["kind"]).startswith(EVERYWHERE):
+                cluster.api.delete(cluster.api.path(document))
         cluster.namespaces.drop(HOME)
-
-
-def _documents(folder: Path) -> list[Document]:
-    return [d for d in yaml.safe_load_all(rendered(folder)) if d]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +149,27 @@ class Pool:
 
     def ready(self) -> int:
         """How many pods are Ready and stay."""
-        return sum(condition(pod, "Ready") == "True" and not is_leaving(pod) for pod in self.agents())
+        return sum(is_serving(pod) for pod in self.agents())
 
-    def settles(self, replicas: int, *, within: float = 120.0) -> None:
+    def fills(self, replicas: int) -> None:
+        """Return once so many pods are Ready and stay."""
+        until(lambda: self.ready() == replicas or None, within=SLOW, every=LOOK)
+
+    def falls(self, replicas: int) -> None:
+        """Return once the workload asks for no more than this."""
+        until(lambda: self.replicas() <= replicas or None, within=SLOW, every=LOOK)
+
+    def settles(self, replicas: int) -> None:
         """Return once the workload asks for so many, and has exactly these, all of them Ready."""
 
         def settled() -> bool | None:
             """As many as are asked for, all of them Ready."""
-            return (self.replicas() == replicas == len(self.agents()) == self.ready()) or None
+            if self.replicas() != replicas:
+                return None
+            there = self.agents()
+            return (len(there) == replicas and all(is_serving(pod) for pod in there)) or None
 
-        until(settled, within=within, every=0.2)
+        until(settled, within=SLOW, every=LOOK)
 
 
 @dataclass(slots=True)
@@ -164,7 +186,7 @@ class Scaler:
     part: Part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Story:
     """Everything that a story takes part in.
 
@@ -172,7 +194,7 @@ class Story:
         namespace: where its pools are.
         fleet: the agents, and the load on them.
         scalers: our replicas.
-        begun: a place in the audit log before anything of it was there.
+        begun: the place in the audit log up to which it has been read.
     """
 
     guards: Guarded
@@ -180,6 +202,8 @@ class Story:
     fleet: Crew
     begun: int
     scalers: list[Scaler] = field(default_factory=list)
+    _requests: list[Request] = field(default_factory=list)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def cluster(self) -> Cluster:
@@ -209,19 +233,26 @@ class Story:
         """How the pool's agents stand."""
         return dict(self.fleet.pools().get(f"{self.namespace}/{pool.name}", {}))
 
-    def begin(self, *, pod: str = "scaler-a", server: str = "", teach: tuple[str, ...] = (POOL,)) -> Scaler:
-        """Start a replica of ours in the name of a pod, by way of a proxy where one is named."""
+    def begin(
+        self, *, pod: str = "scaler-a", server: str = "", teach: tuple[str, ...] = (POOL,), lease: bool = True
+    ) -> Scaler:
+        """Start a replica of ours in the name of a pod, by way of a proxy where one is named.
+
+        Without a lease it acts whoever else does; KEDA is led to it then.
+        """
         cluster, guards = self.cluster, self.guards
-        cluster.api.apply([_pod(pod)], namespace=HOME)
+        grpc, http = free(), free()
+        cluster.api.apply([_pod(pod, {} if lease else {LEADER: "true"}, (grpc, http))], namespace=HOME)
         host = until(lambda: pods(cluster.api, HOME).get(pod))
         file, kubeconfig = _files(self, pod, server)
         command = (
-            *(sys.executable, "-m", "scaler", "serve", file, f"--keda={host}:{GRPC}", f"--http={host}:{HTTP}"),
-            *(f"--memory={_learnt(self, pod, teach)}", f"--lease={HOME}/{HOME}", f"--identity={pod}"),
+            *(sys.executable, "-m", "scaler", "serve", file, f"--keda={host}:{grpc}", f"--http={host}:{http}"),
+            *(f"--memory={_learnt(self, pod, teach)}", *((f"--lease={HOME}/{HOME}",) if lease else ())),
+            f"--identity={pod}",
             *(f"--control={guards.service.address}", f"--drain-key={guards.key}", f"--kubeconfig={kubeconfig}"),
             *("--log-format=json", f"--namespace={self.namespace}"),
         )
-        url = f"http://{host}:{HTTP}"
+        url = f"http://{host}:{http}"
         part = cluster.run(f"{self.namespace}-{pod}", command, ready=lambda: answers(f"{url}/healthz"))
         scaler = Scaler(pod, url, part)
         self.scalers.append(scaler)
@@ -237,16 +268,17 @@ class Story:
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{HOME}"
         self.cluster.api.delete(lease)
 
-    def requests(self) -> Iterator[Request]:
-        """What was asked of the API server about the story's pods."""
-        for request in self.cluster.audit.since(self.begun):
-            if request.namespace == self.namespace and request.resource == "pods":
-                yield request
+    def requests(self) -> list[Request]:
+        """What was asked of the API server about the story's pods so far."""
+        with self._reading:  # the log is long, and each part of it is read once
+            found, self.begun = self.cluster.audit.read(self.begun, b'"resource":"pods"')
+            self._requests += [request for request in found if request.namespace == self.namespace]
+            return list(self._requests)
 
-    def removals(self) -> tuple[int, int]:
-        """Pods that are gone by a deletion or an eviction, and how often one was refused; trials left out."""
+    def removals(self, pool: str = "") -> tuple[int, int]:
+        """Pods of a pool, or of all, that a deletion or an eviction took, and how often one was refused."""
         gone, denied = set(), 0
-        for request in filter(_removes, self.requests()):
+        for request in (r for r in self.requests() if _removes(r) and r.name.startswith(pool)):
             if request.status < 300:
                 gone.add(request.name)
             denied += request.status in {403, 429}
@@ -289,7 +321,7 @@ def story(guards: Guarded, title: str) -> Iterator[Story]:
     begun = cluster.audit.mark()
     try:
         with ExitStack() as stack:
-            fleet = stack.enter_context(crew(cluster, namespace))
+            fleet = stack.enter_context(crew(cluster, namespace, keys=guards.folder / "keys.json"))
             told = Story(guards, namespace, fleet, begun)
             stack.callback(told.end)
             yield told
@@ -333,6 +365,11 @@ def taught(now: Instant, pace: Pace) -> Memory:
     return replace(fresh, lessons=lessons)
 
 
+def is_serving(pod: Document) -> bool:
+    """Whether it is Ready and stays."""
+    return condition(pod, "Ready") == "True" and not is_leaving(pod)
+
+
 def labels(pod: Document) -> dict[str, str]:
     """The labels of a pod."""
     found = _metadata(pod).get("labels")
@@ -355,12 +392,12 @@ def _metadata(found: Document) -> Document:
     return metadata
 
 
-def _pod(name: str) -> Document:
+def _pod(name: str, more: Document, ports: tuple[int, int]) -> Document:
     """A pod that lends our process its name and address."""
     container: Document = {
         "name": "scaler",
         "image": "agent-scaler:0.1.0",
-        "ports": [{"name": "grpc", "containerPort": GRPC}, {"name": "http", "containerPort": HTTP}],
+        "ports": [{"name": "grpc", "containerPort": ports[0]}, {"name": "http", "containerPort": ports[1]}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "runAsNonRoot": True,
@@ -369,6 +406,6 @@ def _pod(name: str) -> Document:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-    marks: Document = {"app.kubernetes.io/name": HOME}
+    marks: Document = {"app.kubernetes.io/name": HOME, **more}
     spec: Document = {"containers": [container]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": marks}, "spec": spec}

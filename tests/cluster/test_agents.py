@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from scaler.agent import Gate, Place
 from scaler.live.clock import VirtualClock
 from tests.cluster.harness.journal import Event, Journal, Line, lines, open_tasks
 from tests.cluster.harness.load import Generator, Load, LoadError
-from tests.cluster.harness.work import Agent, Pool, Task
+from tests.cluster.harness.work import Agent, GateTime, Pool, Task
 from tests.support.pools import NOON, Wall
 
 
@@ -27,7 +28,8 @@ class Scene:
 
     def agent(self, name: str, slots: int = 1) -> Agent:
         """An agent that is up."""
-        agent = Agent(f"uid-{name}", name, "127.64.0.1", slots, self.clock.now())
+        gate = Gate(Place(f"uid-{name}", self.path.parent / name), slots=slots, clock=GateTime(self.clock))
+        agent = Agent(f"uid-{name}", name, "127.64.0.1", slots, self.clock.now(), gate)
         self.pool.join(agent)
         return agent
 
@@ -36,6 +38,11 @@ class Scene:
         task = Task(next(self._numbers), seconds, self.clock.now(), pause, then)
         self.pool.submit(task)
         return task
+
+    def drain(self, agent: Agent, epoch: int) -> None:
+        """Its gate is closed, and its pool has heard of it."""
+        agent.gate.drain(epoch)
+        self.pool.turned(agent.uid, is_open=False)
 
     async def after(self, seconds: float) -> None:
         """Let time pass."""
@@ -238,3 +245,40 @@ async def test_many_agents_come_and_go_and_no_task_is_lost(scene: Scene) -> None
     ended = Counter(line.task for line in lines(scene.path) if line.event is Event.END)
     assert set(ended.values()) == {1}
     assert open_tasks(scene.path) == []
+
+
+async def test_an_agent_whose_gate_is_closed_finishes_and_takes_nothing_more(scene: Scene) -> None:
+    """What waits stays in the queue; opened again, the agent takes the oldest of it."""
+    agent = scene.agent("a", slots=2)
+    scene.task(5.0)
+    scene.drain(agent, 1)
+    scene.task(5.0)
+    assert (scene.pool.inflight, len(scene.pool.queue), agent.gate.activity().acked) == (1, 1, False)
+    await scene.after(6.0)
+    assert (scene.pool.inflight, len(scene.pool.queue), agent.gate.activity().acked) == (0, 1, True)
+    agent.gate.resume(2)
+    scene.pool.turned(agent.uid, is_open=True)
+    assert (scene.pool.inflight, len(scene.pool.queue)) == (1, 0)
+
+
+async def test_a_gate_that_closes_before_its_pool_has_heard_of_it_lets_nothing_in(scene: Scene) -> None:
+    """The task that came between them goes to another agent, and is started once."""
+    agent = scene.agent("a")
+    agent.gate.drain(1)
+    scene.agent("b")
+    scene.task(5.0)
+    assert scene.story()[-1] == (Event.START, 1, "b")
+    assert agent.gate.activity().acked
+
+
+async def test_a_session_holds_a_closed_gate_until_it_has_ended(scene: Scene) -> None:
+    """Its next task runs here, for its state is here; one that would begin now is anybody's."""
+    agent = scene.agent("a", slots=2)
+    scene.task(1.0, pause=5.0, then=Task(99, 1.0, NOON))
+    await scene.after(2.0)
+    scene.task(5.0, pause=50.0, then=Task(98, 1.0, NOON))
+    scene.drain(agent, 1)
+    await scene.after(4.5)
+    assert [task.number for task in agent.running] == [2, 99]
+    await scene.after(1.0)
+    assert (agent.sessions, [task.number for task in scene.pool.queue], agent.gate.activity().acked) == (0, [98], True)

@@ -1,16 +1,31 @@
-"""The drain protocol on a real control plane, with KEDA and the HPA as the writers of replicas and agents at work."""
+"""The drain protocol on a real control plane, with KEDA and the HPA as the writers of replicas and agents at work.
+
+One scaler looks after the pools of all stories, one pool each. Whatever is done to a pool, at the end of its story
+nothing was lost: by the agents' own journal, joined with the API server's audit log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster.draining import POOL, Guarded, guarded, story
+from scaler.controller.names import FORCE, HOLDS
+from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, guarded, labels, name, story
+from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
+from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
+
+POOLS = ("plain", "unready", "lowered", "evicted", "rolled", "deleted", "parallel", "ordered", "rolling", "bare")
+REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
+AT_ONCE = 4  # stories side by side
+Acts = Mapping[str, "Future[None]"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,14 +43,271 @@ def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
         yield made
 
 
-def test_idle_agents_leave_and_busy_ones_stay(guards: Guarded) -> None:
-    """Fifty agents and tasks for some of them: the others leave, nobody is denied, and at the end all are gone."""
-    with story(guards, "drain") as told:
-        pool = told.pool(Scaled(name=POOL, replicas=50, cooldown=5))
-        until(lambda: pool.ready() == 50 or None, within=60)
-        told.work(pool, burst=12, shorten=4)
-        told.begin()
-        until(lambda: pool.replicas() < 40 or None, within=120)
-        pool.settles(0, within=240)
-        gone, denied = told.removals()
-        assert (gone, denied) == (50, 0)
+@pytest.fixture(scope="module")
+def told(guards: Guarded) -> Iterator[Story]:
+    """One scaler that looks after the pools of all stories."""
+    with story(guards, "drains") as going:
+        going.begin(teach=POOLS)
+        yield going
+
+
+@pytest.fixture(scope="module")
+def acts(told: Story, request: pytest.FixtureRequest) -> Iterator[Acts]:
+    """The stories that were asked for, all of them going on side by side; each test waits for its own."""
+    asked = {item.name for item in request.session.items}
+    wanted = [each for each in STORIES if any(f"[{each.__name__}]" in title for title in asked)]
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as threads:
+        yield {each.__name__: threads.submit(each, told) for each in wanted}
+
+
+def filled(told: Story, pool: str, replicas: int, **scaled: object) -> Pool:
+    """A pool with so many agents, all of them under the guards."""
+    made = told.pool(Scaled(name=pool, replicas=replicas, cooldown=5, **scaled))  # type: ignore[arg-type] # its fields
+    made.fills(replicas)
+    until(lambda: _guarded(made) or None, within=SLOW, every=LOOK)
+    return made
+
+
+def occupied(told: Story, pool: Pool, tasks: int) -> None:
+    """Return once so many tasks run."""
+    until(lambda: told.figures(pool).get("inflight") == tasks or None, within=SLOW, every=LOOK)
+
+
+def _guarded(pool: Pool) -> bool:
+    """Every pod is labelled, and the workload as well."""
+    found = pool.cluster.api.get(pool.path) or {}
+    return HOLDS in labels(found) and all(labels(pod).get("agent-scaler.io/managed") for pod in pool.agents())
+
+
+def set_ready(pool: Pool, pod: str, *, ready: bool) -> None:
+    """The kubelet says that the pod is ready, or is not."""
+    condition: Document = {"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-11-21T12:00:00Z"}
+    path = f"/api/v1/namespaces/{pool.namespace}/pods/{pod}/status"
+    body: Document = {"status": {"conditions": [condition]}}
+    pool.cluster.api.request("PATCH", path, body, content="application/strategic-merge-patch+json")
+
+
+def idle_agents_leave_and_busy_ones_stay(told: Story) -> None:
+    """Sixty agents, tasks for some: the others leave, none is started in their place, and in the end all are gone."""
+    pool = filled(told, "plain", 60)
+    told.work(pool, burst=10, seconds=60)
+    pool.falls(20)
+    pool.settles(0)
+    created = [r for r in told.requests() if r.verb == "create" and r.subresource == "" and r.name.startswith("plain")]
+    assert len(created) == 60
+
+
+def an_agent_that_is_not_ready_starves_nobody(told: Story) -> None:
+    """Its ReplicaSet would pick it first and for ever; we delete the drained ones ourselves, and all settles."""
+    pool = filled(told, "unready", 40)
+    told.work(pool, burst=40, seconds=40)
+    occupied(told, pool, 40)
+    busy = [name(pod) for pod in pool.agents()][:5]
+    for pod in busy:
+        set_ready(pool, pod, ready=False)
+    told.work(pool, burst=5, seconds=150)
+    pool.falls(10)
+    for pod in busy:
+        set_ready(pool, pod, ready=True)
+    pool.settles(0)
+
+
+def whoever_lowers_the_replicas_takes_nobody_away(told: Story) -> None:
+    """A person and an HPA gone mad, again and again, while all work: denied each time, and the target comes back."""
+    pool = filled(told, "lowered", 20)
+    told.work(pool, burst=20, seconds=90)
+    occupied(told, pool, 20)
+    stop = threading.Event()
+
+    def lower() -> None:
+        for replicas in [3, 0, 11, 1] * 100:
+            pool.lower(replicas)
+            if stop.wait(1.0):
+                return
+
+    mad = threading.Thread(target=lower)
+    mad.start()
+    try:
+        until(lambda: told.removals("lowered")[1] >= DENIALS or None, within=SLOW, every=LOOK)
+        assert len(pool.agents()) >= 20
+    finally:
+        stop.set()
+        mad.join()
+    pool.settles(0)
+
+
+def kubectl_drain_ends_when_the_agents_do(told: Story) -> None:
+    """Every eviction is refused until its pod is drained, and what is evicted is replaced without our doing."""
+    pool = filled(told, "evicted", 20)
+    told.work(pool, burst=20, seconds=60)
+    occupied(told, pool, 20)
+    evicted = [name(pod) for pod in pool.agents()]
+    left, refused = set(evicted), 0
+
+    def evict() -> bool | None:
+        """Every pod that was there has been evicted, or has left by itself."""
+        nonlocal refused
+        for pod in tuple(left):
+            refused += not _evicted(pool, pod)
+            if pod not in {name(found) for found in pool.agents()}:
+                left.discard(pod)
+        return not left or None
+
+    until(evict, within=SLOW, every=LOOK)
+    assert refused >= 20
+    pool.settles(0)
+
+
+def _evicted(pool: Pool, pod: str) -> bool:
+    """Whether an eviction was granted, or the pod is gone."""
+    body: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+    try:
+        pool.cluster.api.request("POST", f"/api/v1/namespaces/{pool.namespace}/pods/{pod}/eviction", body)
+    except RefusedError as error:
+        if error.status not in {404, 429}:
+            raise
+        return error.status == 404
+    return True
+
+
+def a_rollout_waits_for_the_agents_and_ends(told: Story) -> None:
+    """New pods come at once; old ones take nothing more, finish what they have, and go one by one."""
+    pool = filled(told, "rolled", 12)
+    told.work(pool, burst=12, seconds=45)
+    occupied(told, pool, 12)
+    before = {name(pod) for pod in pool.agents()}
+    told.work(pool, rate=0.6, shorten=8)  # work goes on, so the pool stays
+    template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
+    told.cluster.api.request("PATCH", pool.path, template, content="application/strategic-merge-patch+json")
+
+    def rolled() -> bool | None:
+        """None of the old pods is left, and new ones are there."""
+        there = {name(pod) for pod in pool.agents()}
+        return (not there & before and bool(there)) or None
+
+    until(rolled, within=SLOW, every=LOOK)
+    told.work(pool, rate=0)
+    pool.settles(0)
+
+
+def a_deployment_is_not_deleted_under_its_agents(told: Story) -> None:
+    """Refused by name; by a person who may it is deleted at once, and its pods go when they are done."""
+    pool = filled(told, "deleted", 15)
+    told.work(pool, burst=15, seconds=60)
+    occupied(told, pool, 15)
+    kubectl = (str(Assets.usual().binary("kubectl")), "--kubeconfig", str(told.cluster.admin), "-n", told.namespace)
+    asked = subprocess.run(
+        [*kubectl, "delete", "deployment", "deleted", "--wait=false"], capture_output=True, text=True, check=False
+    )
+    assert asked.returncode != 0
+    assert "holds agent pods that are not drained" in asked.stderr
+    person = told.cluster.api.acting("person", ["system:masters"])
+    found = told.cluster.api.get(pool.path)
+    assert found is not None
+    metadata = found["metadata"]
+    assert isinstance(metadata, dict)
+    forced: Document = {"metadata": {"annotations": {FORCE: metadata["uid"]}}}
+    person.request("PATCH", pool.path, forced, content=MERGE)
+    person.request("DELETE", pool.path, {"propagationPolicy": "Background"})
+    assert pool.replicas() == -1
+    assert len(pool.agents()) == 15
+
+    def gone() -> bool | None:
+        """No pod is left."""
+        return not pool.agents() or None
+
+    until(gone, within=SLOW, every=LOOK)
+    told.cluster.api.delete(f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/deleted")
+
+
+def a_stateful_set_gives_up_its_highest_idle_pods(told: Story) -> None:
+    """Down to the highest busy one, however idle those below it are; and in the end all are gone."""
+    pool = filled(told, "parallel", 40, kind="StatefulSet")
+    told.work(pool, burst=40, seconds=40)
+    occupied(told, pool, 40)
+    told.work(pool, burst=6, seconds=60)
+    pool.settles(0)
+
+
+def an_ordered_stateful_set_gives_up_its_highest_idle_pods(told: Story) -> None:
+    """Its controller takes one at a time, and none while a lower one is not ready; we take the drained ones."""
+    pool = filled(told, "ordered", 20, kind="StatefulSet", starts="OrderedReady")
+    told.work(pool, burst=20, seconds=40)
+    occupied(told, pool, 20)
+    told.work(pool, burst=6, seconds=60)
+    pool.settles(0)
+
+
+def a_stateful_set_is_rolled_out_pod_by_pod(told: Story) -> None:
+    """Its controller would take the highest old pod, busy or not; it waits for it to be drained."""
+    pool = filled(told, "rolling", 5, kind="StatefulSet")
+    told.work(pool, burst=5, seconds=30)
+    occupied(told, pool, 5)
+    told.work(pool, rate=0.4, shorten=8)
+    before = {_uid(pod) for pod in pool.agents()}
+    template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
+    told.cluster.api.request("PATCH", pool.path, template, content="application/strategic-merge-patch+json")
+    until(lambda: not before & {_uid(pod) for pod in pool.agents()} or None, within=SLOW, every=LOOK)
+    told.work(pool, rate=0)
+    pool.settles(0)
+
+
+def _uid(pod: Document) -> str:
+    metadata = pod["metadata"]
+    assert isinstance(metadata, dict)
+    return str(metadata["uid"])
+
+
+STORIES = (
+    idle_agents_leave_and_busy_ones_stay,
+    an_agent_that_is_not_ready_starves_nobody,
+    whoever_lowers_the_replicas_takes_nobody_away,
+    kubectl_drain_ends_when_the_agents_do,
+    a_rollout_waits_for_the_agents_and_ends,
+    a_deployment_is_not_deleted_under_its_agents,
+    a_stateful_set_gives_up_its_highest_idle_pods,
+    an_ordered_stateful_set_gives_up_its_highest_idle_pods,
+    a_stateful_set_is_rolled_out_pod_by_pod,
+)
+
+
+@pytest.mark.parametrize("name", [each.__name__ for each in STORIES])
+def test_nobody_is_lost_and_all_settles(acts: Acts, told: Story, name: str) -> None:
+    """Each story by itself; its docstring says what is done to its pool."""
+    acts[name].result()
+    assert told.losses() == []
+
+
+def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> None:
+    """The binding of the delete guard is taken away: nothing leaves, and an Event says why; put back, all goes on."""
+    api = told.cluster.api
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/agent-scaler-delete"
+    binding = api.get(path)
+    assert binding is not None
+    api.delete(path)
+    try:
+        pool = told.pool(Scaled(name="bare", replicas=10, cooldown=5))
+        pool.fills(10)
+
+        def said() -> bool | None:
+            """An Event says that the guards do not hold."""
+            events = api.items(f"/api/v1/namespaces/{told.namespace}/events")
+            return any(event.get("reason") == "GuardsDoNotHold" for event in events) or None
+
+        until(said, within=SLOW, every=LOOK)
+        assert pool.phases() == {"active": 10}
+        assert pool.replicas() == 10
+    finally:
+        metadata = binding["metadata"]
+        assert isinstance(metadata, dict)
+        kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
+        api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
+    pool.settles(0)
+
+
+def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:
+    """Enough pods were removed and enough deletions denied; asked only where all stories were told."""
+    removed, denied = told.removals()
+    if len(acts) == len(STORIES):
+        assert removed >= REMOVALS
+        assert denied >= DENIALS

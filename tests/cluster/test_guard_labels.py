@@ -23,6 +23,7 @@ from tests.cluster.guarding import (
     pod,
     ward,
 )
+from tests.cluster.harness.api import labels
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import APPLY, JSON_PATCH, MERGE, Document, Json
 
@@ -207,7 +208,9 @@ BORN: dict[str, Document] = {
 def test_no_pod_is_born_with_our_words(hall: Ward, how: str) -> None:
     """A template could release every pod it makes."""
     wanted = pod("born", PROTECTED)
-    metadata(wanted).update({k: PROTECTED | v if k == "labels" else v for k, v in BORN[how].items()})  # type: ignore[operator]
+    born, said = BORN[how], metadata(wanted)
+    said["labels"] = {**PROTECTED, **labels(born, "labels")}
+    said["annotations"] = dict(labels(born, "annotations"))
     answer = asked(hall.voice("editor"), "POST", hall.path(), wanted)
     refused(answer, BIRTH)
 

@@ -26,7 +26,7 @@ from tests.cluster.guarding import (
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.wait import until
-from tests.cluster.test_guard_essentials import FULL, OURS, annotations, born, declare
+from tests.cluster.test_guard_essentials import FULL, OURS, annotated, born, declare
 from tests.cluster.test_guard_matrix import SENTINEL
 
 RS = f"{KUBE}replicaset-controller"
@@ -81,7 +81,8 @@ def drops_the_namespace(place: Ward) -> object:
 
 def frees_the_namespace(place: Ward) -> object:
     """Somebody takes the label off the namespace first."""
-    path, body = f"/api/v1/namespaces/{place.name}", {"metadata": {"labels": {f"{KEY}holds": None}}}
+    path = f"/api/v1/namespaces/{place.name}"
+    body: Document = {"metadata": {"labels": {f"{KEY}holds": None}}}
     installer = place.voice("system:serviceaccount:apps:installer")
     asked(installer, "PATCH", path, body, content=MERGE)
     return asked(installer, "DELETE", path)
@@ -150,7 +151,7 @@ def besieged(place: Ward, guard: str) -> Iterator[None]:
 
     def settled() -> bool | None:
         """Pods are born with the essentials, or without."""
-        return bool(annotations(born(place, pod("probe", OURS)))) == injected or None
+        return bool(annotated(born(place, pod("probe", OURS)))) == injected or None
 
     until(settled)
     holds(place, "true")

@@ -9,13 +9,14 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scaler.agent import Gate, Place
 from scaler.config.pool import JsonNumber
 from scaler.core.types import Known
 from scaler.live.clock import VirtualClock
 from scaler.sources.http import open_documents
-from tests.cluster.harness.agents import Fleet
+from tests.cluster.harness.agents import Fleet, Gates
 from tests.cluster.harness.pages import pages
-from tests.cluster.harness.work import Agent
+from tests.cluster.harness.work import Agent, GateTime
 from tests.support.http import serving
 from tests.support.pools import NOON
 
@@ -31,8 +32,9 @@ def clock() -> VirtualClock:
 @pytest.fixture
 async def fleet(clock: VirtualClock, tmp_path: Path) -> AsyncIterator[Fleet]:
     """A fleet without a cluster, with one pool of one busy agent and three tasks that wait."""
-    made = Fleet(clock, tmp_path / "journal.jsonl", port=8000)
-    made.pool(POOL).join(Agent("uid-a", "a", "127.64.0.1", 1, NOON))
+    made = Fleet(clock, tmp_path / "journal.jsonl", 8000, Gates(tmp_path / "gates"))
+    gate = Gate(Place("uid-a", tmp_path / "a"), clock=GateTime(clock))
+    made.pool(POOL).join(Agent("uid-a", "a", "127.64.0.1", 1, NOON, gate))
     made.generator(POOL).burst(4)
     yield made
     await made.close()

@@ -11,10 +11,12 @@ from scaler.core.pods import Pod
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.supply import Footing, count
+from scaler.core.tick import tick
 from scaler.core.types import Signal, Supply, Unknown
 from tests.core.pool import (
     NOTHING,
     NOW,
+    TICK,
     Levels,
     Story,
     busy,
@@ -24,6 +26,7 @@ from tests.core.pool import (
     idle,
     numbered,
     observe,
+    seasoned,
     starting,
     unheard,
 )
@@ -139,6 +142,20 @@ def test_the_parts_of_supply_are_shown() -> None:
     assert footing(PROTECTED, pods, 8).supply == Supply(
         ready=3, starting=1, ordered=1, overdue=1, draining=1, drained=1, idle=1, unknown=1, wanted=5
     )
+
+
+def test_a_drained_pod_that_stands_in_anothers_place_is_still_counted() -> None:
+    """Two of three drained pods went, not the two that the target fell for: the third one's replica is given up now.
+
+    Deleted before that, another pod would be started in its place.
+    """
+    spare = idle("a")
+    before = observe([spare, B, drained(C), drained(idle("d"))], {Signal.QUEUE: 0.0}, replicas=4)
+    fell = tick(PROTECTED, seasoned(target=4), before, NOW)
+    assert fell.report == 2
+    left = observe([spare, drained(C)], {Signal.QUEUE: 0.0}, replicas=2, at=NOW + TICK)  # b was drained, and went with d
+    outcome = tick(PROTECTED, fell.memory, left, NOW + TICK)
+    assert (outcome.report, outcome.orders) == (1, ())
 
 
 def test_a_drained_pod_is_subtracted_once() -> None:

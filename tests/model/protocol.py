@@ -1,9 +1,9 @@
 """The drain protocol as a small world that is explored whole: pods, their agents, leaders, and all that deletes pods.
 
 Nothing here is code of ours: it says what the protocol promises, so that a design can be weakened in one point and
-the shortest way to a lost task be found. Whoever acts does so at any time and in any order; messages arrive late, again
-or never; caches are old; leaders are many, and forget nothing that they once heard. The one thing that must not happen is
-that a pod is deleted while it works. What a machine does to itself (crash, node loss) is no deletion.
+the shortest way to a lost task be found. Whoever acts does so at any time and in any order; messages arrive late,
+again or never; caches are old; leaders are many, and forget nothing that they once heard. The one thing that must not
+happen is that a pod is deleted while it works. What a machine does to itself (crash, node loss) is no deletion.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def agent(design: Design, pod: Pod) -> Iterator[Step]:
         yield "finish", pod._replace(busy=False)
     elif (pod.open or not design.gate) and (pod.labelled or not design.label_first):
         yield "start", pod._replace(busy=True)
-    if design.busy_label and pod.labelled != pod.busy and not (design.label_first and pod.labelled):
+    if design.busy_label and (pod.labelled != pod.busy or (design.label_first and not pod.busy)):
         yield "label", pod._replace(labelled=not pod.labelled)
     if design.restarts:
         gate = {"kept": pod.open, "forgotten": True, "live": pod.phase == ACTIVE, "old": pod.seen == ACTIVE}
@@ -207,9 +207,14 @@ class Explored:
     broken: World | None
 
 
+def beginning(design: Design) -> World:
+    """Every pod is active, open and idle."""
+    return World((Pod(),) * design.pods)
+
+
 def explore(design: Design) -> Explored:
     """Go everywhere, nearest first, until a task is lost or nothing is left."""
-    start = World((Pod(),) * design.pods)
+    start = beginning(design)
     came: dict[World, tuple[World, str] | None] = {start: None}
     ahead, happened, broken = deque([start]), set[str](), None
     while ahead:

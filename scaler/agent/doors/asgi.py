@@ -45,10 +45,8 @@ class GateMiddleware:
         except GateClosedError:
             await (_send(closed(), send) if scope["type"] == "http" else _hang_up(scope, receive, send))
             return
-        try:
+        with task.inside():
             await self._app(scope, receive, send)
-        finally:
-            task.end()
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         bearer = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")

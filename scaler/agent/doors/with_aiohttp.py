@@ -30,10 +30,8 @@ def gate_middleware(gate: Gate, *, free: Iterable[str] = ("/healthz", "/livez", 
             task = gate.task().begin()
         except GateClosedError:
             return response(closed())
-        try:
+        with task.inside():
             return await _written(await handler(request), request)
-        finally:
-            task.end()
 
     return gated
 

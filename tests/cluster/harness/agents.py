@@ -2,29 +2,34 @@
 
 It follows the pods that carry a label, and its value is the name of their pool. A pod that turns ready has an agent; a
 pod that is being deleted has one that takes nothing more; a pod that is gone, or has failed, has lost its agent, and
-what that worked on is cut and queued again. All of it is in the journal. A fleet that was killed and is started with
-the same journal finds every open task in it: those that ran are cut, and all of them wait again.
+what that worked on is cut and queued again. Each has a gate, which signed orders close and open. All of it is in the
+journal. A fleet that was killed and is started with the same journal finds every open task in it: those that ran are
+cut, and all of them wait again; its gates are as they were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import logging
-from base64 import urlsafe_b64decode
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from zlib import crc32
 
 from aiohttp import web
 
+from scaler.agent import Gate, Place
+from scaler.agent.desk import Desk, ours
+from scaler.agent.doors.with_aiohttp import answered, response
 from scaler.live.clock import Clock
 from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, at, holds, labels, text
 from tests.cluster.harness.journal import Journal, open_tasks
 from tests.cluster.harness.load import Generator
-from tests.cluster.harness.work import Agent, Pool
+from tests.cluster.harness.work import Agent, GateTime, Pool
 
 SLOTS = "agent-scaler.test/slots"  # the annotation with a pod's slots; one where it is missing
 LOG = logging.getLogger(__name__)
@@ -58,12 +63,21 @@ def facts(pod: Json, label: str) -> PodFacts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Where the agents' gates keep their state, and the key set whose orders they believe; None believes none."""
+
+    folder: Path
+    keys: Path | None = None
+
+
 @dataclass(slots=True)
 class _Door:
     """Where an agent listens, once it does."""
 
     agent: Agent
     pool: Pool
+    desk: Desk
     server: asyncio.Server | None = None
 
 
@@ -74,13 +88,14 @@ class Fleet:
         pools: by NAMESPACE/NAME.
     """
 
-    def __init__(self, clock: Clock, journal: Path, port: int) -> None:
+    def __init__(self, clock: Clock, journal: Path, port: int, gates: Gates) -> None:
         self.pools: dict[str, Pool] = {}
         self._generators: dict[str, Generator] = {}
         self._doors: dict[str, _Door] = {}
         self._by_ip: dict[str, _Door] = {}
         self._clock = clock
         self._port = port
+        self._gates = gates
         left = open_tasks(journal)
         self._numbers = count(max((line.task for line in left), default=0) + 1)
         self._journal = Journal(journal)
@@ -120,6 +135,7 @@ class Fleet:
         for door in self._doors.values():
             if door.server is not None:
                 door.server.close()
+            door.desk.gate.close()
         await self._server.shutdown(timeout=0.0)
         self._journal.close()
 
@@ -139,16 +155,33 @@ class Fleet:
     async def _open(self, pod: PodFacts) -> None:
         """An agent is up once it can be reached."""
         pool = self.pool(pod.pool)
-        agent = Agent(pod.uid, pod.name, pod.ip, pod.slots, self._clock.now())
-        door = _Door(agent, pool)
+        desk = await asyncio.to_thread(self._desk, pod)
+        agent = Agent(pod.uid, pod.name, pod.ip, pod.slots, self._clock.now(), desk.gate)
+        door = _Door(agent, pool, desk)
         try:
             door.server = await asyncio.get_running_loop().create_server(self._server, pod.ip, self._port, backlog=16)
         except OSError:
             LOG.exception("%s cannot listen at %s:%d", pod.name, pod.ip, self._port)
+            desk.gate.close()
             return
+        desk.gate.on_turn(self._turning(pool, pod.uid))
         self._doors[pod.uid] = self._by_ip[pod.ip] = door
         pool.starting.discard(pod.uid)
         pool.join(agent)
+
+    def _desk(self, pod: PodFacts) -> Desk:
+        """The pod's gate, as the agent before this one left it, which was another process of the same pod."""
+        place = Place(pod.uid, self._gates.folder / pod.uid, self._gates.keys)
+        return Desk(Gate(place, slots=pod.slots, clock=GateTime(self._clock)))
+
+    def _turning(self, pool: Pool, uid: str) -> Callable[[bool], None]:
+        """Tells the pool of a gate that was turned by an order, which was carried out in a thread."""
+        loop = asyncio.get_running_loop()
+
+        def tell(is_open: bool) -> None:
+            loop.call_soon_threadsafe(partial(pool.turned, uid, is_open=is_open))
+
+        return tell
 
     def _lose(self, uid: str, why: str) -> None:
         door = self._doors.pop(uid, None)
@@ -161,6 +194,8 @@ class Fleet:
         if self._by_ip.get(door.agent.ip) is door:
             del self._by_ip[door.agent.ip]
         door.pool.lose(uid, why)
+        door.desk.gate.close()
+        shutil.rmtree(self._gates.folder / uid)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One agent's pages: it is known by the address that was called."""
@@ -170,52 +205,9 @@ class Fleet:
             if request.transport:
                 request.transport.abort()
             return web.Response(status=410)
-        match request.method, request.path:
-            case "GET", "/activity":
-                return web.json_response(activity(door.agent))
-            case "POST", "/drain" | "/resume":
-                return _obeyed(door, request.path, _claims(await request.json()))
-            case _:
-                pass
-        return web.json_response({"error": f"there is no {request.path}; there is /activity"}, status=404)
-
-
-def _claims(body: dict[str, str]) -> dict[str, str | int]:
-    """What an order says; whose it is, is not asked."""
-    part = body["order"].split(".")[1]
-    claims: dict[str, str | int] = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return claims
-
-
-def _obeyed(door: _Door, path: str, claims: dict[str, str | int]) -> web.Response:
-    """The answer of a gate, which has closed or opened as it was ordered."""
-    agent, epoch = door.agent, int(claims["epoch"])
-    if claims["sub"] != agent.uid or epoch < agent.epoch:
-        return web.json_response({"uid": agent.uid, "epoch": agent.epoch}, status=409)
-    if path == "/resume":
-        door.pool.open(agent.uid, epoch)
-        return web.json_response({"state": "active", "epoch": epoch})
-    door.pool.close(agent.uid, epoch)
-    if agent.idle:
-        return web.json_response({"state": "drained", "epoch": epoch})
-    held = {"inflight": len(agent.running), "sessions": agent.sessions, "eta": None}
-    return web.json_response({"state": "busy", "epoch": epoch, **held})
-
-
-def activity(agent: Agent) -> dict[str, str | int | float | bool]:
-    """What an agent says of itself on ``GET /activity``."""
-    acked: dict[str, int] = {"acked": agent.epoch} if agent.closed and agent.idle else {}
-    return acked | {
-        "uid": agent.uid,
-        "inflight": len(agent.running),
-        "sessions": agent.sessions,
-        "slots": agent.slots,
-        "ready": True,
-        "accepting": not (agent.leaving or agent.closed),
-        "started_at": agent.started_at,
-        "phase": ("drained" if agent.idle else "draining") if agent.closed else "active",
-        "epoch": agent.epoch,
-    }
+        if not ours(request.path):
+            return web.json_response({"error": f"there is no {request.path}; there is /activity"}, status=404)
+        return response(await answered(door.desk, request))
 
 
 def _is_loopback(ip: str) -> bool:

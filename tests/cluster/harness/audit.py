@@ -83,6 +83,16 @@ class AuditLog:
                 if line.endswith(b"\n"):
                     yield _request(json.loads(line))
 
+    def read(self, mark: int, holding: bytes) -> tuple[list[Request], int]:
+        """What has been answered since then of which the line holds this, and where to go on."""
+        if not self.path.exists():
+            return [], mark
+        with self.path.open("rb") as log:
+            log.seek(mark)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        found = [_request(json.loads(line)) for line in whole.split(b"\n") if holding in line]
+        return found, mark + len(whole) + len(newline)
+
 
 def _request(event: dict[str, dict[str, str]]) -> Request:
     about, annotations = event.get("objectRef", {}), event.get("annotations", {})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 
 LABEL: Final = "app"
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 (a thousand agents that start write a thousand files to the disk)
 _HTTP: Final = urllib3.PoolManager(retries=False, timeout=10.0)
 
 
@@ -66,8 +69,11 @@ class Crew:
 
 
 @contextmanager
-def crew(cluster: Cluster, namespace: str, *, label: str = LABEL) -> Iterator[Crew]:
-    """A fleet that is all pods of a namespace with that label, until the end of the block."""
+def crew(cluster: Cluster, namespace: str, *, label: str = LABEL, keys: Path | None = None) -> Iterator[Crew]:
+    """A fleet that is all pods of a namespace with that label, until the end of the block.
+
+    Its agents believe drain orders that are signed by the key set ``keys``, and none without it.
+    """
     name, pages, agents = f"fleet-{namespace}", free(), free()
     journal = cluster.folder / f"{name}.jsonl"
     command = (
@@ -75,12 +81,15 @@ def crew(cluster: Cluster, namespace: str, *, label: str = LABEL) -> Iterator[Cr
         *("--journal", journal, "--label", label, "--namespace", namespace),
         *("--port", str(agents), "--control", f"127.0.0.1:{pages}"),
     )
+    state = tempfile.mkdtemp(prefix=f"{name}-", dir=MEMORY if MEMORY.is_dir() else None)
+    command = (*command, "--state", state, *(() if keys is None else ("--keys", keys)))
     url = f"http://127.0.0.1:{pages}"
     part = cluster.run(name, command, ready=lambda: answers(f"{url}/pools"), ports=[pages])
     try:
         yield Crew(part, url, journal, agents)
     finally:
         cluster.remove(name)
+        shutil.rmtree(state)
 
 
 def _read(method: str, url: str) -> Any:  # noqa: ANN401 (the caller knows the page)

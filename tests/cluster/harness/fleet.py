@@ -13,16 +13,14 @@ import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
+from scaler.agent.doors.alone import PORT
 from scaler.live.clock import SystemClock
-from tests.cluster.harness.agents import Fleet
+from tests.cluster.harness.agents import Fleet, Gates
 from tests.cluster.harness.api import open_api
 from tests.cluster.harness.pages import pages
-
-PORT: Final = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,7 @@ class Options:
         namespace: where the pods are; None for all namespaces.
         port: where every agent listens, at its pod's address.
         control: where the pages are.
+        gates: where the agents' gates keep their state, and the key set whose orders they believe.
     """
 
     kubeconfig: Path
@@ -43,6 +42,7 @@ class Options:
     namespace: str | None
     port: int
     control: tuple[str, int]
+    gates: Gates
 
 
 def options(arguments: list[str] | None = None) -> Options:
@@ -58,9 +58,12 @@ def options(arguments: list[str] | None = None) -> Options:
     parser.add_argument(
         "--control", default="127.0.0.1:0", metavar="HOST:PORT", help="of the pages; port 0 takes a free one"
     )
+    parser.add_argument("--state", type=Path, help="where gates keep theirs (default: beside the journal)")
+    parser.add_argument("--keys", type=Path, help="the key set of drain orders; without it none is believed")
     typed = parser.parse_args(arguments)
+    gates = Gates(typed.state or typed.journal.with_suffix(".gates"), typed.keys)
     host, _, port = typed.control.rpartition(":")
-    return Options(typed.kubeconfig, typed.journal, typed.label, typed.namespace, typed.port, (host, int(port)))
+    return Options(typed.kubeconfig, typed.journal, typed.label, typed.namespace, typed.port, (host, int(port)), gates)
 
 
 async def run(options: Options) -> None:
@@ -68,7 +71,7 @@ async def run(options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    fleet = Fleet(SystemClock(), options.journal, options.port)
+    fleet = Fleet(SystemClock(), options.journal, options.port, options.gates)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(fleet.close)
         api = await stack.enter_async_context(open_api(options.kubeconfig))

@@ -101,10 +101,14 @@ class Generator:
             self._next.cancel()
         self._next = self._await_next(self._clock.now()) if load.rate else None
 
-    def burst(self, tasks: int) -> None:
-        """So many tasks at once."""
+    def burst(self, tasks: int, seconds: Seconds | None = None) -> None:
+        """So many tasks at once, each as long as it is told, or as the load has them."""
         for _ in range(tasks):
-            self._pool.submit(self._task())
+            self._pool.submit(self._task() if seconds is None else self._plain(seconds))
+
+    def _plain(self, seconds: Seconds) -> Task:
+        """A task of this length that nothing follows."""
+        return Task(number=next(self._numbers), seconds=seconds, queued_at=self._clock.now())
 
     def _await_next(self, last: Instant) -> Alarm:
         """Arrivals follow from one another, not from when each was noticed: a busy machine makes none of them fewer."""

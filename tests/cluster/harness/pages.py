@@ -7,7 +7,7 @@
                          ``sessions``, ``busy`` (slots at work or held by a session), ``agents``, ``starting``,
                          ``leaving``, and since the start ``queued``, ``started``, ``ended``, ``killed``; and the load
 ``POST /load``           form or query: ``pool``, then any of ``rate``, ``shorten``, ``subagents``, ``follows``, and
-                         ``burst`` (so many tasks at once)
+                         ``burst`` (so many tasks at once) and ``seconds`` (how long each of those takes)
 ``GET /metrics``         the same figures for Prometheus
 =======================  ==============================================================================================
 """
@@ -24,7 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from tests.cluster.harness.agents import Fleet
-from tests.cluster.harness.load import MOST_AT_ONCE, Generator, LoadError, described, within
+from tests.cluster.harness.load import LONGEST, MOST_AT_ONCE, Generator, LoadError, described, within
 from tests.cluster.harness.work import Pool
 
 Figures: TypeAlias = Mapping[str, float]
@@ -110,9 +110,11 @@ class _Pages:
         if key.count("/") != 1:
             raise LoadError(f"pool is {key!r}; it must be NAMESPACE/NAME")
         burst = int(within("burst", wishes.pop("burst", "0"), (0, MOST_AT_ONCE)))
+        length = wishes.pop("seconds", "")
         generator = self._fleet.generator(key)
         generator.turn(generator.load.changed(wishes))
-        generator.burst(burst)
+        seconds = within("seconds", length, (0, LONGEST)) if length else None
+        generator.burst(burst, seconds)
         return key
 
     def _pools(self) -> Iterable[tuple[str, Pool]]:

@@ -34,6 +34,7 @@ class Scaled:
         cooldown: seconds without activity before KEDA goes to zero.
         metadata: more of the trigger's metadata.
         replicas: what the workload starts with.
+        starts: how a StatefulSet starts its pods: Parallel or OrderedReady.
         annotations: of its pods, as kwok reads them.
     """
 
@@ -46,6 +47,7 @@ class Scaled:
     cooldown: int = 1
     metadata: tuple[tuple[str, str], ...] = ()
     replicas: int = 0
+    starts: str = "Parallel"
     annotations: tuple[tuple[str, str], ...] = ()
 
     def documents(self) -> list[Document]:
@@ -65,7 +67,7 @@ class Scaled:
             },
         }
         if self.kind == "StatefulSet":
-            spec |= {"serviceName": self.name, "podManagementPolicy": "Parallel"}
+            spec |= {"serviceName": self.name, "podManagementPolicy": self.starts}
         return {"apiVersion": "apps/v1", "kind": self.kind, "metadata": {"name": self.name}, "spec": spec}
 
     def scaled_object(self) -> Document:

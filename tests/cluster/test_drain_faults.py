@@ -1,0 +1,153 @@
+"""Whatever becomes of the controller while it drains, no pod at work is lost, and everything settles afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.draining import LOOK, POOL, SLOW, Guarded, Pool, Scaler, Story, guarded, story
+from tests.cluster.faults import Faults, faulty
+from tests.cluster.harness.cluster import Cluster
+from tests.cluster.harness.leftovers import Leftovers
+from tests.cluster.harness.scaled import Scaled
+from tests.cluster.harness.wait import until
+from tests.cluster.replicas import LEADER
+
+CRASHES = 12  # after the first write, after the second, and so on
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing(keda: Cluster) -> Iterator[None]:
+    """The stories share the guards, so what is left is looked at when the last has been told."""
+    before = Leftovers.before(keda)
+    yield
+    assert before.removed() == []
+
+
+@pytest.fixture(scope="module")
+def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
+    """Our guards and our rights."""
+    with guarded(keda) as made:
+        yield made
+
+
+def filled(told: Story, replicas: int) -> Pool:
+    """A pool with so many agents."""
+    pool = told.pool(Scaled(name=POOL, replicas=replicas, cooldown=5))
+    pool.fills(replicas)
+    return pool
+
+
+def leads(told: Story, scaler: Scaler) -> bool:
+    """Whether KEDA is led to this replica."""
+    found = told.cluster.api.items(f"/api/v1/namespaces/agent-scaler/pods?labelSelector={LEADER}%3Dtrue")
+    return [pod["metadata"]["name"] for pod in found if isinstance(pod["metadata"], dict)] == [scaler.pod]
+
+
+def test_leaders_that_freeze_wake_and_die_lose_nothing(guards: Guarded) -> None:
+    """The first is frozen in the middle of its drains and wakes while the second goes on; then that one is killed."""
+    with story(guards, "leaders") as told:
+        pool = filled(told, 24)
+        first = told.begin(pod="scaler-a")
+        until(lambda: leads(told, first) or None, within=SLOW, every=LOOK)
+        second = told.begin(pod="scaler-b")
+        told.work(pool, burst=24, seconds=45)
+        until(
+            lambda: pool.phases().get("draining", 0) + pool.phases().get("drained", 0) or None, within=SLOW, every=0.3
+        )
+        first.part.freeze()
+        until(lambda: leads(told, second) or None, within=SLOW, every=LOOK)
+        told.work(pool, burst=8, seconds=30)
+        pool.falls(15)
+        first.part.thaw()
+        told.work(pool, burst=6, seconds=30)
+        pool.falls(9)
+        second.part.kill()
+        until(lambda: leads(told, first) or None, within=SLOW, every=LOOK)
+        pool.settles(0)
+        assert told.losses() == []
+
+
+def test_two_controllers_at_once_lose_nothing(guards: Guarded) -> None:
+    """Both believe that they are alone, and act on everything: each write tests what it is for."""
+    with story(guards, "twins") as told:
+        pool = filled(told, 20)
+        for pod in ("scaler-a", "scaler-b"):
+            told.begin(pod=pod, lease=False)
+        told.work(pool, rate=1.0, shorten=10)
+        told.work(pool, burst=20, seconds=20)
+        until(lambda: told.removals()[0] >= 10 or None, within=SLOW, every=LOOK)
+        told.work(pool, rate=0)
+        pool.settles(0)
+        assert told.losses() == []
+
+
+def test_a_crash_after_any_write_loses_nothing(guards: Guarded) -> None:
+    """Killed after the first write of a drain, the next life after the second, and so on; each goes on from labels."""
+    with faulty(guards.cluster) as faults, story(guards, "crashes") as told:
+        pool = filled(told, 6)
+        scaler = told.begin(server=faults.url, lease=False)
+        faults.kill = lambda: os.kill(scaler.part.pid, signal.SIGKILL)
+        for crash in range(1, CRASHES + 1):
+            faults.made, faults.fatal = 0, crash
+            until(lambda: _killed(told, pool, scaler), within=SLOW, every=LOOK)
+            scaler.part.start()
+            scaler.part.await_ready()
+        faults.calm()
+        pool.settles(0)
+        assert told.losses() == []
+
+
+def _killed(told: Story, pool: Pool, scaler: Scaler) -> bool | None:
+    """The controller was killed; until then there is always somebody to be drained."""
+    if not scaler.part.running:
+        return True
+    if pool.replicas() < 3 and not told.figures(pool).get("pending"):
+        told.work(pool, burst=6, seconds=5)
+    return None
+
+
+def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
+    """Events late, doubled and missing, lists of yesterday, writes refused, and made but never answered."""
+    with faulty(guards.cluster) as faults, story(guards, "faults") as told:
+        pool = filled(told, 20)
+        told.begin(server=faults.url, lease=False)
+        told.work(pool, rate=0.8, shorten=10)
+        for regime in (_muddled, _refusing, _forgetful):
+            already = told.removals()[0]
+            told.work(pool, burst=12, seconds=15)
+            regime(faults)
+
+            def some(already: int = already, regime: object = regime) -> bool | None:
+                """Pods leave all the same."""
+                if regime is _refusing and not faults.refusals:
+                    _refusing(faults)
+                return told.removals()[0] >= already + 6 or None
+
+            until(some, within=SLOW, every=LOOK)
+            faults.calm()
+        told.work(pool, rate=0)
+        faults.forgetful = 1.0  # what was missed is listed again
+        pool.falls(3)
+        faults.calm()
+        pool.settles(0)
+        assert told.losses() == []
+
+
+def _muddled(faults: Faults) -> None:
+    """Watches that cannot be relied on."""
+    faults.doubled, faults.late, faults.omitted, faults.forgetful = 0.3, 0.05, 0.05, 0.02
+
+
+def _refusing(faults: Faults) -> None:
+    """Writes that are refused for every reason there is, and answers that are lost."""
+    faults.refusals = [409, 500, 429, 503] * 2
+    faults.lost = 0.2
+
+
+def _forgetful(faults: Faults) -> None:
+    """Watches that end all the time, and lists that are as they were."""
+    faults.forgetful, faults.frozen = 0.1, True

@@ -1,0 +1,50 @@
+"""Kubernetes objects as plain JSON, for tests of what is read from them and written to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
+
+Object = dict[str, Any]
+
+
+def pod_object(name: str = "coder-1", **more: Any) -> Object:  # noqa: ANN401 (parts of an object, by their key)
+    """A pod that is ready; ``more`` is its labels, annotations, owner, and so on."""
+    metadata: Object = {
+        "name": name,
+        "namespace": "agents",
+        "uid": more.get("uid", f"uid-{name}"),
+        "resourceVersion": more.get("version", "7"),
+        "creationTimestamp": "2026-11-21T12:00:00Z",
+        "labels": more.get("labels", {"app": "coder"}),
+    }
+    if "annotations" in more:
+        metadata["annotations"] = more["annotations"]
+    if "owner" in more:
+        owner = {"kind": more.get("owner_kind", "ReplicaSet"), "uid": more["owner"], "controller": True}
+        metadata["ownerReferences"] = [owner]
+    if more.get("leaving"):
+        metadata["deletionTimestamp"] = "2026-11-21T12:01:00Z"
+    ready = {"type": "Ready", "status": more.get("ready", "True"), "lastTransitionTime": "2026-11-21T12:00:09Z"}
+    status = {"phase": more.get("phase", "Running"), "podIP": more.get("ip", "10.0.0.1"), "conditions": [ready]}
+    return {"metadata": metadata, "spec": {"nodeName": more.get("node", "node-a")}, "status": status}
+
+
+def a_pod(name: str = "coder-1", **more: Any) -> PodFacts:  # noqa: ANN401 (parts of an object, by their key)
+    """The facts of such a pod."""
+    return pod(pod_object(name, **more))
+
+
+def a_workload(uid: str, **more: Any) -> WorkloadFacts:  # noqa: ANN401 (parts of an object, by their key)
+    """The facts of a Deployment, a ReplicaSet or a StatefulSet."""
+    metadata: Object = {"name": more.get("name", uid), "namespace": "agents", "uid": uid}
+    if "owner" in more:
+        metadata["ownerReferences"] = [{"kind": "Deployment", "uid": more["owner"], "controller": True}]
+    if "revision" in more:
+        metadata["annotations"] = {"deployment.kubernetes.io/revision": str(more["revision"])}
+    if more.get("leaving"):
+        metadata["deletionTimestamp"] = "2026-11-21T12:01:00Z"
+    spec: Object = {"replicas": more.get("replicas", 3), "selector": {"matchLabels": {"app": "coder"}}}
+    spec |= more.get("spec", {})
+    return workload({"metadata": metadata, "spec": spec, "status": more.get("status", {})})

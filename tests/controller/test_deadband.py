@@ -1,0 +1,71 @@
+"""Stepping over the HPA's dead band: when a minimum is held, and when it is put back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.controller.deadband import STUCK, Act, Scene, act
+from scaler.controller.names import LEAST
+from scaler.controller.scaled import Scaled, scaled
+from tests.controller.objects import Object
+
+ADDRESS = "agent-scaler.agent-scaler:6000"
+
+
+def a_scaled_object(least: int, kept: int | None = None) -> Scaled:
+    """A ScaledObject with this minimum, which we hold above another where that is told."""
+    metadata: Object = {"name": "coder", "namespace": "agents", "uid": "so-1"}
+    if kept is not None:
+        metadata["annotations"] = {LEAST: str(kept)}
+    trigger = {"type": "external", "metadata": {"scalerAddress": ADDRESS}}
+    spec: Object = {"scaleTargetRef": {"name": "coder"}, "minReplicaCount": least, "triggers": [trigger]}
+    body: Object = {"metadata": metadata, "spec": spec}
+    found = scaled(body, "ScaledObject", ADDRESS)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("live", "target", "expected"),
+    [
+        (20, 20, Act.NOTHING),
+        (20, 21, Act.HOLD),
+        (20, 22, Act.HOLD),
+        (20, 23, Act.NOTHING),
+        (20, 19, Act.TELL),
+        (20, 18, Act.TELL),
+        (20, 17, Act.NOTHING),
+        (9, 10, Act.NOTHING),
+        (0, 1, Act.NOTHING),
+        (100, 110, Act.HOLD),
+        (100, 111, Act.NOTHING),
+    ],
+)
+def test_what_the_hpa_would_not_do_is_done_for_it(live: int, target: int, expected: Act) -> None:
+    """Within a tenth, the bound counting as within, it stays for ever; beyond it moves by itself."""
+    assert act(a_scaled_object(2), Scene(target=target, live=live, stood=STUCK)) is expected
+
+
+def test_the_hpa_is_given_its_time() -> None:
+    """What it does by itself needs no write."""
+    assert act(a_scaled_object(2), Scene(target=21, live=20, stood=STUCK - 1)) is Act.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("live", "target", "expected"),
+    [(20, 21, Act.NOTHING), (21, 21, Act.PUT_BACK), (25, 25, Act.PUT_BACK), (20, 19, Act.PUT_BACK)],
+)
+def test_a_minimum_is_put_back_once_it_has_landed_or_is_not_wanted(live: int, target: int, expected: Act) -> None:
+    """Whoever held it: the annotation says what it was, and the pool's own minimum stays that."""
+    held = a_scaled_object(21, kept=2)
+    assert (held.found.least, held.least, held.held) == (2, 21, True)
+    assert act(held, Scene(target=target, live=live, stood=0.0)) is expected
+
+
+@given(live=st.integers(0, 500), target=st.integers(0, 500), stood=st.floats(0.0, 1000.0))
+def test_a_minimum_is_only_ever_held_above_what_there_is(live: int, target: int, stood: float) -> None:
+    """So a process that ends in between leaves too many pods, and never too few."""
+    if act(a_scaled_object(0), Scene(target=target, live=live, stood=stood)) is Act.HOLD:
+        assert target > live

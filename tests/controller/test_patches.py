@@ -1,0 +1,176 @@
+"""What orders write: whatever has become of the pod meanwhile, a patch does what the core would do, or nothing."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.controller.facts import pod
+from scaler.controller.names import (
+    DELETION_COST,
+    DO_NOT_DISRUPT,
+    EPOCH,
+    GUARD,
+    LOWEST_COST,
+    MANAGED,
+    PHASE,
+    POOL,
+    SAFE_TO_EVICT,
+)
+from scaler.controller.patches import UnfitError, adopted, patch
+from scaler.core.drain import IllegalOrderError, carry
+from scaler.core.pods import Phase, Pod
+from scaler.core.types import Order, Unknown, Verb
+from tests.controller.objects import Object, a_pod, pod_object
+
+
+class RefusedError(Exception):
+    """The API server refuses the patch, and nothing is changed."""
+
+
+def applied(found: Object, operations: list[dict[str, Any]]) -> Object:
+    """The object after a JSON patch as the API server applies it: a test for null passes where nothing is."""
+    after = deepcopy(found)
+    for operation in operations:
+        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        inner = after
+        for part in path:
+            if not isinstance(inner.get(part), dict):
+                raise RefusedError(operation)
+            inner = inner[part]
+        match operation["op"]:
+            case "test":
+                if inner.get(last) != operation["value"]:
+                    raise RefusedError(operation)
+            case "add":
+                inner[last] = operation["value"]
+            case "replace" | "remove" if last not in inner:
+                raise RefusedError(operation)
+            case "replace":
+                inner[last] = operation["value"]
+            case "remove":
+                del inner[last]
+            case other:
+                raise AssertionError(other)
+    return after
+
+
+LABELLED = st.fixed_dictionaries(
+    {"app": st.just("coder")}, optional={PHASE: st.sampled_from(["active", "draining", "drained"])}
+)
+NOTED = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        EPOCH: st.integers(1, 4).map(str),
+        DO_NOT_DISRUPT: st.just("true"),
+        SAFE_TO_EVICT: st.just("false"),
+        "note": st.just("of somebody's"),
+    },
+)
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> Object:
+    """A pod in any state that it may be met in."""
+    noted = draw(NOTED)
+    more: Object = {"annotations": noted} if noted else {}  # an API server never shows an empty map
+    return pod_object(uid=draw(st.sampled_from(["uid-1", "uid-2"])), labels=draw(LABELLED), **more)
+
+
+ORDERS = st.builds(
+    Order,
+    st.sampled_from([Verb.MARK, Verb.COMMIT, Verb.CANCEL]),
+    st.sampled_from(["uid-1", "uid-2"]),
+    st.integers(0, 5),
+)
+
+
+def as_core(found: Object) -> Pod:
+    """The pod as the core's protocol knows it, its drain acknowledged."""
+    facts = pod(found)
+    return Pod(
+        uid=facts.uid,
+        created_at=0.0,
+        since=0.0,
+        phase=facts.phase,
+        activity=Unknown("nobody asked"),
+        epoch=facts.epoch or 0,
+        acked=facts.epoch or 0,
+    )
+
+
+@given(known=objects(), now=objects(), order=ORDERS)
+def test_a_patch_does_what_the_core_says_or_nothing(known: Object, now: Object, order: Order) -> None:
+    """Made from what was known, applied to what there is: the two agree with the core's own table, or it is refused."""
+    order = replace(order, uid=known["metadata"]["uid"])
+    try:
+        operations = patch(pod(known), order)
+    except UnfitError:
+        return
+    try:
+        after = applied(now, operations)
+    except RefusedError:
+        return
+    core = carry(as_core(now), order)
+    assert core is not None
+    found = pod(after)
+    assert (found.uid, found.phase, found.epoch) == (order.uid, core.phase, core.epoch)
+
+
+@given(known=objects(), order=ORDERS)
+def test_what_the_core_allows_is_written(known: Object, order: Order) -> None:
+    """No legal order is lost on the way, whatever labels and annotations the pod has or lacks."""
+    try:
+        core = carry(as_core(known), order)
+    except IllegalOrderError:
+        return
+    if order.verb is Verb.COMMIT and pod(known).epoch is None:
+        return  # nobody marked it: its label is another's
+    assert core is not None
+    found = pod(applied(known, patch(pod(known), order)))
+    assert (found.phase, found.epoch) == (core.phase, core.epoch)
+
+
+@given(known=objects(), now=objects(), order=ORDERS)
+def test_what_is_drained_stays_drained(known: Object, now: Object, order: Order) -> None:
+    """No patch of ours takes a release back."""
+    if pod(now).phase is not Phase.DRAINED:
+        return
+    try:
+        after = applied(now, patch(pod(known), replace(order, uid=known["metadata"]["uid"])))
+    except (UnfitError, RefusedError):
+        return
+    assert pod(after).phase is Phase.DRAINED
+
+
+def test_a_commit_unpins_the_node_and_makes_the_pod_first_to_go() -> None:
+    """Left on, the annotations would keep its node for ever; and without the cost its ReplicaSet picks others."""
+    known = pod_object(
+        labels={"app": "coder", PHASE: "draining"},
+        annotations={EPOCH: "3", DO_NOT_DISRUPT: "true", SAFE_TO_EVICT: "false", "note": "kept"},
+    )
+    after = applied(known, patch(pod(known), Order(Verb.COMMIT, "uid-coder-1", 3)))
+    assert after["metadata"]["annotations"] == {EPOCH: "3", DELETION_COST: LOWEST_COST, "note": "kept"}
+
+
+def test_a_stranger_is_adopted_by_what_it_lacks() -> None:
+    """Once; and a pool that only audits says so on pods that were there before."""
+    stranger = a_pod()
+    assert adopted(stranger, "coder", "deny") == {
+        "metadata": {"uid": stranger.uid, "labels": {MANAGED: "true", POOL: "coder"}}
+    }
+    ours = a_pod(labels={"app": "coder", MANAGED: "true", POOL: "coder"})
+    assert adopted(ours, "coder", "deny") is None
+    assert adopted(ours, "coder", "audit") == {"metadata": {"uid": ours.uid, "labels": {GUARD: "audit"}}}
+
+
+@pytest.mark.parametrize("verb", [Verb.CLOSE, Verb.DELETE])
+def test_what_is_told_or_deleted_is_no_patch(verb: Verb) -> None:
+    """Closing is the agent's affair, and a deletion the API server's."""
+    with pytest.raises(UnfitError):
+        patch(a_pod(labels={"app": "coder", PHASE: "draining"}), Order(verb, "uid-coder-1", 0))

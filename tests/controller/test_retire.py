@@ -1,0 +1,121 @@
+"""Pods that must go whatever the pool wants: orphans, and those that a rollout has others started for."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaler.controller.facts import PodFacts, WorkloadFacts
+from scaler.controller.names import EPOCH, PHASE
+from scaler.controller.retire import Owners, orders, surplus
+from scaler.core.pods import Phase
+from scaler.core.types import Order, Verb
+from scaler.sources.activity_answer import Report
+from tests.controller.objects import a_pod, a_workload
+
+LATER = 1_795_262_400.0 + 3600.0  # an hour after the pods were created
+DEPLOYMENT = a_workload("deployment", replicas=4)
+
+
+def owners(*sets: WorkloadFacts, workload: WorkloadFacts | None = DEPLOYMENT, now: float = LATER) -> Owners:
+    """A workload and ReplicaSets."""
+    return Owners(workload=workload, sets={each.uid: each for each in sets}, now=now)
+
+
+def names(pods: tuple[PodFacts, ...]) -> set[str]:
+    """Their names."""
+    return {pod.name for pod in pods}
+
+
+def replica_set(uid: str, replicas: int, revision: int) -> WorkloadFacts:
+    """A ReplicaSet of the Deployment."""
+    return a_workload(uid, owner="deployment", replicas=replicas, revision=revision)
+
+
+def test_pods_that_are_asked_for_stay() -> None:
+    """One ReplicaSet, however many it asks for: who of its pods leaves is the pool's decision."""
+    pods = [a_pod(f"p-{i}", owner="set") for i in range(4)]
+    assert surplus(pods, owners(replica_set("set", 1, 1))) == ()
+
+
+def test_an_old_replica_set_gives_up_as_many_as_it_has_too_many() -> None:
+    """Those first that drain already, then those that are not ready; the new ones stay."""
+    old = [a_pod(f"old-{i}", owner="old") for i in range(3)]
+    old += [a_pod("old-3", owner="old", ready="False"), a_pod("old-4", owner="old", labels={PHASE: "draining"})]
+    new = [a_pod(f"new-{i}", owner="new") for i in range(4)]
+    sets = (replica_set("old", 3, 1), replica_set("new", 3, 2))
+    assert names(surplus([*old, *new], owners(*sets))) == {"old-3", "old-4"}
+
+
+def test_a_pod_whose_owner_is_gone_must_go() -> None:
+    """Nobody would start it again, and only its own drain ends it."""
+    pods = [a_pod("owned", owner="set"), a_pod("orphan", owner="gone"), a_pod("detached")]
+    assert names(surplus(pods, owners(replica_set("set", 3, 1)))) == {"orphan", "detached"}
+
+
+def test_a_young_pod_is_no_orphan() -> None:
+    """Its ReplicaSet may be as new as it is, and not seen yet."""
+    pods = [a_pod("young", owner="unseen")]
+    assert surplus(pods, owners(now=LATER - 3590.0)) == ()
+
+
+@pytest.mark.parametrize("workload", [None, a_workload("deployment", leaving=True)], ids=["gone", "going"])
+def test_without_its_workload_every_pod_must_go(workload: WorkloadFacts | None) -> None:
+    """Deleted in the background it is gone at once, in the foreground it waits for them."""
+    pods = [a_pod("a", owner="set"), a_pod("b", owner="set")]
+    assert names(surplus(pods, owners(replica_set("set", 3, 1), workload=workload))) == {"a", "b"}
+
+
+def stateful(partition: int = 0, kind: str = "RollingUpdate") -> WorkloadFacts:
+    """A StatefulSet in a rollout."""
+    strategy = {"type": kind, "rollingUpdate": {"partition": partition}}
+    return a_workload("ordered", spec={"updateStrategy": strategy}, status={"updateRevision": "new"})
+
+
+def member(ordinal: int, revision: str, ready: str = "True") -> PodFacts:
+    """A pod of it."""
+    label = {"controller-revision-hash": revision}
+    return a_pod(f"coder-{ordinal}", owner="ordered", owner_kind="StatefulSet", labels=label, ready=ready)
+
+
+def test_a_stateful_set_gives_up_its_highest_old_pod() -> None:
+    """One at a time, once all the others are ready, down to the partition; with OnDelete a person decides."""
+    pods = [member(0, "old"), member(1, "old"), member(2, "new")]
+    assert names(surplus(pods, owners(workload=stateful()))) == {"coder-1"}
+    assert surplus([*pods[:2], member(2, "new", ready="False")], owners(workload=stateful())) == ()
+    assert surplus(pods, owners(workload=stateful(partition=2))) == ()
+    assert surplus(pods, owners(workload=stateful(kind="OnDelete"))) == ()
+
+
+def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
+    """What an agent says that has acknowledged this epoch."""
+    return Report(
+        uid="uid-coder-1",
+        inflight=inflight,
+        sessions=sessions,
+        ready=True,
+        started_at=None,
+        phase=Phase.DRAINED,
+        epoch=2,
+        acked=acked,
+        ordinal=-1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "said", "verb", "epoch"),
+    [
+        ("active", None, Verb.MARK, 3),
+        ("active", report(2), Verb.MARK, 3),
+        ("draining", None, Verb.CLOSE, 2),
+        ("draining", report(1), Verb.CLOSE, 2),
+        ("draining", report(2, inflight=1), Verb.CLOSE, 2),
+        ("draining", report(2, sessions=1), Verb.CLOSE, 2),
+        ("draining", report(2), Verb.COMMIT, 2),
+        ("drained", None, Verb.DELETE, 2),
+    ],
+)
+def test_they_are_drained_like_any_other(phase: str, said: Report | None, verb: Verb, epoch: int) -> None:
+    """Nothing is committed but what was acknowledged for this epoch by an agent that says it is idle."""
+    pod = a_pod(labels={PHASE: phase}, annotations={EPOCH: "2"})
+    heard = {} if said is None else {pod.uid: said}
+    assert orders([pod], heard) == (Order(verb, pod.uid, epoch),)
