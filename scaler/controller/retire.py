@@ -87,10 +87,15 @@ def _too_many(pods: Sequence[PodFacts], made_by: WorkloadFacts) -> list[PodFacts
 
 
 def _next_of(pods: Sequence[PodFacts], workload: WorkloadFacts) -> list[PodFacts]:
-    """Of a StatefulSet in a rollout the highest pod of an old revision, once all the others are ready."""
+    """Of a StatefulSet in a rollout the highest pod of an old revision, once all the others are ready.
+
+    One that has begun to drain goes on, for others may start meanwhile.
+    """
     if not workload.revision_hash:
         return []
     old = [pod for pod in pods if pod.owner == workload.uid and pod.revision not in {"", workload.revision_hash}]
+    if going := [pod for pod in old if pod.phase is not Phase.ACTIVE]:
+        return going
     top = max(old, key=lambda pod: pod.ordinal, default=None)
     if top is None or top.ordinal < workload.partition or any(pod.ready is None for pod in pods if pod is not top):
         return []

@@ -71,9 +71,9 @@ def stateful(partition: int = 0, kind: str = "RollingUpdate") -> WorkloadFacts:
     return a_workload("ordered", spec={"updateStrategy": strategy}, status={"updateRevision": "new"})
 
 
-def member(ordinal: int, revision: str, ready: str = "True") -> PodFacts:
+def member(ordinal: int, revision: str, ready: str = "True", phase: str = "active") -> PodFacts:
     """A pod of it."""
-    label = {"controller-revision-hash": revision}
+    label = {"controller-revision-hash": revision, PHASE: phase}
     return a_pod(f"coder-{ordinal}", owner="ordered", owner_kind="StatefulSet", labels=label, ready=ready)
 
 
@@ -82,6 +82,8 @@ def test_a_stateful_set_gives_up_its_highest_old_pod() -> None:
     pods = [member(0, "old"), member(1, "old"), member(2, "new")]
     assert names(surplus(pods, owners(workload=stateful()))) == {"coder-1"}
     assert surplus([*pods[:2], member(2, "new", ready="False")], owners(workload=stateful())) == ()
+    begun = [member(0, "old"), member(1, "old", phase="draining"), member(2, "new", ready="False")]
+    assert names(surplus(begun, owners(workload=stateful()))) == {"coder-1"}
     assert surplus(pods, owners(workload=stateful(partition=2))) == ()
     assert surplus(pods, owners(workload=stateful(kind="OnDelete"))) == ()
 
