@@ -191,7 +191,7 @@ class Steward:
         kept.memory, kept.outcome = outcome.memory, outcome
         self._tell(kept, block, before)
         kept.blocked = block
-        if block is None and leads and policy.mode is Mode.AUTO:
+        if policy.mode is Mode.AUTO:
             self._ask(kept, now, group)
 
     def _ask(self, kept: _Kept, now: Instant, group: asyncio.TaskGroup) -> None:
