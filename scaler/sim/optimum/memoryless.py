@@ -5,8 +5,8 @@ steps. Nothing that has happened says anything about what will, beyond how many 
 each start has come. So the best policy is a function of that state, and value iteration finds it: it sees everything at
 once, knows every rate, and its orders cost no time. No autoscaler can be cheaper on such work, however clever it is.
 
-What OPT_blind costs on the same work is less, for it knows the future and is only bound in when it may order. The ratio
-of the two is the share of ``price_over_opt_blind`` that is nobody's fault.
+OPT_blind knows the future and is only bound in when it may order. Where this is dearer, the ratio of the two is the
+share of ``price_over_opt_blind`` that is nobody's fault.
 """
 
 from __future__ import annotations
