@@ -185,10 +185,7 @@ def well(made: Stage, stack: ExitStack) -> Stage:
     """The pool: declared, budgeted, held, scaled by one ScaledObject, and each of its two pods with a gate."""
     place, api = made.place, made.place.cluster.api
     declare(place, coder=WORDS)
-    api.apply(
-        [SENTINEL | {"metadata": {"name": "agent-scaler-coder", "labels": {f"{KEY}pool": "coder"}}}],
-        namespace=place.name,
-    )
+    api.apply([SENTINEL], namespace=place.name)
     template: Document = {
         "metadata": {"labels": {"app": "coder"}, "annotations": {f"{KEY}gate-port": str(made.port)}},
         "spec": {"containers": [{"name": "agent", "image": "agent"}]},

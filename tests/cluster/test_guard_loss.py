@@ -56,6 +56,13 @@ def evicts(place: Ward) -> object:
     return asked(place.voice("editor"), "POST", place.path("agent", sub="eviction"), body)
 
 
+def deletes_the_budget(place: Ward) -> object:
+    """Somebody takes away what an eviction is held against."""
+    path = place.path("agent-scaler-coder", kind="apis/policy/v1/poddisruptionbudgets")
+    asked(place.voice("system:serviceaccount:apps:installer"), "DELETE", path)
+    return evicts(place)
+
+
 def releases(place: Ward) -> object:
     """Somebody who may write a status labels the pod as drained through it."""
     place.tell("", "agent", {"labels": {f"{KEY}phase": "drained"}}, sub="status")
@@ -113,6 +120,7 @@ def _deleted_once_it_runs(place: Ward) -> object:
 ATTACKS: Mapping[str, Attack] = {
     "a deletion": Attack("agent-scaler-delete", deletes),
     "an eviction": Attack("agent-scaler-coder", evicts),
+    "an eviction once the budget is gone": Attack("agent-scaler-budgets", deletes_the_budget),
     "a release through the status": Attack("agent-scaler-labels", releases),
     "a guard turned to audit": Attack("agent-scaler-labels", audits),
     "a forged break-glass": Attack("agent-scaler-labels", forces),

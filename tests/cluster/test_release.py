@@ -54,7 +54,7 @@ def place(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Ward]:
 def written(place: Ward) -> None:
     """What a controller leaves of a pool: words, marks and budget; a pod of each phase; three more of a Deployment."""
     declare(place, coder="selector:app=coder;guard:deny;grace:600;tolerate:NoExecute")
-    place.cluster.api.apply([labelled(SENTINEL)], namespace=place.name)
+    place.cluster.api.apply([SENTINEL], namespace=place.name)
     until(lambda: pinned(place) or None)
     path = workload(place)
     holds: Document = {"metadata": {"labels": {HOLDS: "true"}}}
@@ -64,11 +64,6 @@ def written(place: Ward) -> None:
     place.mark(first)
     place.commit(first)
     place.mark(second)
-
-
-def labelled(budget: Document) -> Document:
-    """The budget with the controller's label."""
-    return budget | {"metadata": {"name": "agent-scaler-coder", "labels": {f"{KEY}pool": "coder"}}}
 
 
 def pinned(place: Ward) -> bool:
@@ -206,7 +201,7 @@ class Restless:
             "PATCH", f"/api/v1/namespaces/{self.place.name}", {"metadata": namespace["metadata"]}, content=MERGE
         )
         budgets = self.place.path("agent-scaler-coder", kind="apis/policy/v1/poddisruptionbudgets")
-        body = labelled(SENTINEL)
+        body = SENTINEL
         self.way.request(
             "PATCH", f"{budgets}?fieldManager=agent-scaler&force=true", body, content="application/apply-patch+yaml"
         )

@@ -14,7 +14,7 @@ from scaler.controller.doctor.findings import Body, Cluster, examine, selects
 from scaler.controller.doctor.gather import RIGHTS
 from tests.house.source import ROOT
 
-GUARDS = ("delete", "labels", "birth", "owners", "owner-labels")
+GUARDS = ("delete", "labels", "birth", "owners", "owner-labels", "budgets")
 HERE: dict[str, Json] = {"namespace": "agents", "name": "coder"}
 EXACT: Json = {"tolerance": "0", "stabilizationWindowSeconds": 0}
 FOREVER: Json = {"operator": "Exists", "effect": "NoExecute"}
