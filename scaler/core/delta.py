@@ -9,6 +9,7 @@ seconds from one that is known already: the sample's former instant, or the tick
   ``[from, to]`` of former rows and uids of new pods; under a column's name its new values by row, where ``*`` is the
   instant that every row came to which had one. A new pod begins with zeros, and with no instants.
 - ``a``: what is announced, whole.
+- ``g``: why the guards do not hold, or null from when on they do.
 
 Where a sum of floats cannot give an instant back, it stands as ``[instant]`` in the place of seconds.
 """
@@ -44,7 +45,8 @@ def change(was: Observation, now: Observation, at: Instant) -> Change:
         "p": _pods_change(was.pods, now.pods, at),
         "a": None if repr(was.announced) == repr(now.announced) else to_json(now.announced),
     }
-    return {key: value for key, value in found.items() if value not in (0, None)}
+    said = {key: value for key, value in found.items() if value not in (0, None)}
+    return said if was.unguarded == now.unguarded else said | {"g": to_json(now.unguarded)}
 
 
 def changed(was: Observation, found: Change, at: Instant) -> Observation:
@@ -59,9 +61,14 @@ def changed(was: Observation, found: Change, at: Instant) -> Observation:
             pods=_pods(was.pods, found["p"], at) if "p" in found else was.pods,
             signals=_signals(was.signals, found.get("s", 0), at),
             announced=from_json(tuple[Announcement, ...], found["a"]) if "a" in found else was.announced,
+            unguarded=_unguarded(found["g"]) if "g" in found else was.unguarded,
         )
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
         raise RecordError(f"not a change of this observation: {error!r:.200}") from error
+
+
+def _unguarded(found: Json) -> Unknown | None:
+    return None if found is None else from_json(Unknown, found)
 
 
 def span(instant: Instant, since: Instant) -> Json:

@@ -48,6 +48,7 @@ OBSERVATIONS = st.builds(
     pods=any_pods() | st.builds(Unknown, st.text()),
     signals=st.dictionaries(st.sampled_from(Signal), SAMPLES, max_size=3),
     announced=st.lists(HINTS, max_size=2).map(tuple),
+    unguarded=st.none() | st.builds(Unknown, st.text()),
 )
 
 
@@ -174,6 +175,7 @@ def test_the_form_of_a_change() -> None:
     [
         pytest.param({"r": 5.0}, "moves a sample that there was not", id="ASampleOutOfNothing"),
         pytest.param({"r": [1.0]}, "not enough values", id="HalfASample"),
+        pytest.param({"g": 1}, "Unknown", id="GuardsThatAreANumber"),
         pytest.param({"r": ["x", 0]}, "expected a number", id="AWordForANumber"),
         pytest.param({"s": [1.0]}, "longer", id="ASignalTooMany"),
         pytest.param({"s": {"queues": [1.0, 0]}}, "not a valid Signal", id="ASignalThatIsNone"),

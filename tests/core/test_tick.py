@@ -27,6 +27,7 @@ from tests.core.pool import (
     seasoned,
     told,
 )
+from tests.properties.warm import STORIES
 
 QUEUE = Signal.QUEUE
 AUTO = Policy(max_replicas=50)
@@ -173,6 +174,7 @@ class Scenario:
     replicas: int | None = None
     target: int | None = None
     announced: tuple[Announcement, ...] = ()
+    unguarded: Unknown | None = None
     moves: Moves = field(default_factory=Moves)
     born: float = NOW - 86_400.0
     idle_ticks: int = 0
@@ -185,6 +187,7 @@ class Scenario:
         for n in range(self.idle_ticks, -1, -1):
             at = NOW - n * TICK
             seen = observe(self.pods, self.signals, at=at, replicas=self.replicas, announced=self.announced)
+            seen = replace(seen, unguarded=self.unguarded)
             outcome = tick(self.policy, memory, seen, at)
             memory = outcome.memory
         return [step.reason for step in outcome.trail]
@@ -224,6 +227,7 @@ SCENARIOS: dict[Reason, Scenario] = {
     Reason.NO_SIGNAL: Scenario(pods=UNSEEN, target=3, signals={QUEUE: SILENT}),
     Reason.NO_REPLICAS: Scenario(policy=RECOMMEND, pods=UNSEEN),
     Reason.UNSEEN: Scenario(pods=UNSEEN, target=3),
+    Reason.UNGUARDED: Scenario(pods=GONE, unguarded=Unknown("a pod could be deleted")),
     Reason.PAUSED: Scenario(policy=replace(AUTO, pause_up=True), signals={QUEUE: 2.0}),
     Reason.OFF: Scenario(policy=OFF),
     Reason.RECOMMEND: Scenario(policy=RECOMMEND),
@@ -241,8 +245,8 @@ def test_every_reason_is_given(reason: Reason) -> None:
 
 
 def test_no_reason_is_idle_talk() -> None:
-    """The vocabulary holds nothing that no pool is ever told; forecast and lag have stories of their own."""
-    assert set(Reason) - set(SCENARIOS) == {Reason.FORECAST, Reason.LAGGING}
+    """The vocabulary holds nothing that no pool is ever told; forecast, lag and warm pools have stories of their own."""
+    assert set(Reason) - set(SCENARIOS) - set(STORIES) == {Reason.FORECAST, Reason.LAGGING}
 
 
 def test_a_forecast_that_has_earned_it_is_given() -> None:
