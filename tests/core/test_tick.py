@@ -245,7 +245,7 @@ def test_every_reason_is_given(reason: Reason) -> None:
 
 
 def test_no_reason_is_idle_talk() -> None:
-    """The vocabulary holds nothing that no pool is ever told; forecast, lag and warm pools have stories of their own."""
+    """The vocabulary holds nothing that no pool is ever told; forecast, lag and warm pools have stories."""
     assert set(Reason) - set(SCENARIOS) - set(STORIES) == {Reason.FORECAST, Reason.LAGGING}
 
 
