@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import urllib3
 
 from tests.cluster.harness.rest import Api, Json
 from tests.cluster.harness.wait import until
@@ -62,13 +65,15 @@ class Namespaces:
         """
         paths, undertaker = [path.format(name) for path in CONTENT], self.api.acting(UNDERTAKER)
         for path in paths:
-            undertaker.delete(path, grace=0, timeout=within)  # a thousand Jobs take a minute where others work too
-        undertaker.delete(f"/api/v1/namespaces/{name}")
+            self._clear(path)
+        self.api.acting(UNDERTAKER).delete(f"/api/v1/namespaces/{name}")
 
         def empty() -> bool | None:
             """Nothing that runs is left in the namespace."""
-            undertaker.delete(paths[-1], grace=0, timeout=within)
-            return not any(self.api.items(f"{path}?limit=1") for path in paths) or None
+            left = [path for path in paths if self.api.items(f"{path}?limit=1")]
+            for path in left:
+                self._clear(path)
+            return not left or None
 
         try:
             until(empty, within=within, every=0.2)
@@ -88,6 +93,11 @@ class Namespaces:
         now = time.perf_counter()
         self._dropped = {name: at for name, at in self._dropped.items() if self._left(name)}
         return [f"{name}: {self._left(name)}" for name, at in self._dropped.items() if now - at > PATIENCE]
+
+    def _clear(self, path: str) -> None:
+        """Delete what is listed there, or as much of it as the API server manages within a request's own minute."""
+        with suppress(urllib3.exceptions.HTTPError):
+            self.api.acting(UNDERTAKER).delete(path, grace=0, timeout=90.0)
 
     def _left(self, name: str) -> Json:
         """The status of a namespace; None where it is gone."""
