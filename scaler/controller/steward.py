@@ -144,8 +144,10 @@ class Steward:
         if pool.unguarded is None and tried_at is not None and abs(now - tried_at) < ANEW:
             return
         candidates = [pod for pod in holding.all if pod.managed and pod.node and pod.phase is not Phase.DRAINED]
-        if not candidates:
-            return  # nobody is there to be protected, and it is tried before anybody is drained
+        if not candidates:  # nobody is there to be protected; whoever comes is, before anybody could be drained
+            pool.unguarded = None
+            self._tried.pop(key, None)
+            return
         was, pool.unguarded = pool.unguarded, await tried(self._pen, candidates[-1])
         self._tried[key] = now
         if was != pool.unguarded:
