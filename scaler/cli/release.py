@@ -19,7 +19,7 @@ from scaler.live.clock import SystemClock
 ROUNDS = 2
 AGAIN = "it is there again: a controller that lives wants this pool; take it out of the configuration first"
 LEFT = (
-    "The Deployment, its configuration and namespace are left, without any right: kubectl delete -k manifests/base.\n"
+    "Our Deployment and its namespace are left, without any right: kubectl delete namespace agent-scaler.\n"
     "Pods keep their tolerations and their grace period until they end; those whose drain had begun take no new work."
 )
 

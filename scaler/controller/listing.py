@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -11,6 +12,8 @@ from scaler.controller.dig import objects, parsed
 from scaler.core.types import Seconds
 
 PATIENCE: Final[Seconds] = 30.0
+TRIES: Final = 20  # a busy API server, or one that has just been told of a kind, asks to come again
+PAUSE: Final[Seconds] = 0.5
 
 
 async def listed(api: Api, path: str, *, labels: str = "") -> list[Mapping[str, Json]]:
@@ -19,8 +22,13 @@ async def listed(api: Api, path: str, *, labels: str = "") -> list[Mapping[str, 
     Raises:
         ApiError: they cannot be listed.
     """
-    query = {"labelSelector": labels} if labels else {}
-    answer = await api.ask(Request(method="GET", path=path, query=query, within=PATIENCE))
+    request = Request(method="GET", path=path, query={"labelSelector": labels} if labels else {}, within=PATIENCE)
+    answer = await api.ask(request)
+    for _ in range(TRIES):
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            break
+        await asyncio.sleep(PAUSE)
+        answer = await api.ask(request)
     if answer.status == HTTPStatus.NOT_FOUND:
         return []
     if answer.status != HTTPStatus.OK:

@@ -8,6 +8,7 @@ from scaler.core.pods import Phase
 
 DOMAIN: Final = "agent-scaler.io"
 MANAGER: Final = "agent-scaler"  # the field manager of all that is applied
+ACCOUNT: Final = f"system:serviceaccount:{MANAGER}:{MANAGER}"  # who the controller is, to policies and to RBAC
 
 MANAGED: Final = f"{DOMAIN}/managed"  # label of pods: the guards stand before it; never removed
 POOL: Final = f"{DOMAIN}/pool"  # label of pods: whose it is

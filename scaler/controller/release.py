@@ -17,6 +17,7 @@ from scaler.controller.api import MERGE, Api, ApiError, Json, Request
 from scaler.controller.dig import at, objects, parsed, strings, text
 from scaler.controller.listing import listed
 from scaler.controller.names import (
+    ACCOUNT,
     DOMAIN,
     FORCE,
     GUARD,
@@ -110,8 +111,10 @@ async def _machinery(api: Api) -> AsyncIterator[Act]:
     """What the controller writes by, and the guards."""
     for kind, plural in (("ClusterRoleBinding", "clusterrolebindings"), ("RoleBinding", "rolebindings")):
         for body in await listed(api, f"{RIGHTS}/{plural}"):
-            if any(_is_ours(subject) for subject in objects(body, "subjects")):
-                yield _deleted(kind, _path(f"{RIGHTS}/{plural}", body), body)
+            subjects = objects(body, "subjects")
+            others = [subject for subject in subjects if not _is_ours(subject)]
+            if len(others) < len(subjects):
+                yield _withdrawn(kind, _path(f"{RIGHTS}/{plural}", body), body, others)
     for kind, paths in (("binding", BINDINGS), ("policy", POLICIES)):
         for path in paths:
             for body in await listed(api, path):
@@ -190,6 +193,16 @@ def _deleted(kind: str, path: str, body: Mapping[str, Json]) -> Act:
     )
 
 
+def _withdrawn(kind: str, path: str, body: Mapping[str, Json], others: list[Mapping[str, Json]]) -> Act:
+    """Our ServiceAccount has the rights no more; who shares them keeps them."""
+    if not others:
+        return _deleted(kind, path, body)
+    change: Json = {"metadata": {"uid": text(body, "metadata", "uid")}, "subjects": others}
+    return Act(
+        f"leave {kind} {_title(body)}", Request(method="PATCH", path=path, body=change, content=MERGE, within=PATIENCE)
+    )
+
+
 def _unmarked(kind: str, path: str, body: Mapping[str, Json], keys: tuple[list[str], list[str]]) -> Act:
     """Take these labels and annotations off."""
     return _changed(kind, path, body, (dict.fromkeys(keys[0]), dict.fromkeys(keys[1])))
@@ -205,8 +218,9 @@ def _changed(
 
 
 def _is_ours(subject: Mapping[str, Json]) -> bool:
-    named = (text(subject, "kind"), text(subject, "namespace"), text(subject, "name"))
-    return named == ("ServiceAccount", MANAGER, MANAGER)
+    """Whether a subject is our ServiceAccount, which can also be named as a user."""
+    kind, namespace, name = text(subject, "kind"), text(subject, "namespace"), text(subject, "name")
+    return (kind, namespace, name) == ("ServiceAccount", MANAGER, MANAGER) or (kind, name) == ("User", ACCOUNT)
 
 
 def _pool(body: Mapping[str, Json], budget: str) -> PoolKey | None:

@@ -74,9 +74,9 @@ class Ward:
         base, _, plural = kind.rpartition("/")
         return f"/{base}/namespaces/{self.name}/{plural}" + f"/{name}" * bool(name) + f"/{sub}" * bool(sub) + query
 
-    def pod(self, name: str, *, phase: str = "", labels: Document | None = None, **spec: Json) -> str:
+    def pod(self, name: str, *, phase: str = "", labels: Document | None = None, spec: Document | None = None) -> str:
         """A guarded pod that runs, in this phase. The value is its name."""
-        self.cluster.api.apply([pod(name, labels or PROTECTED, **spec)], namespace=self.name)
+        self.cluster.api.apply([pod(name, labels or PROTECTED, **(spec or {}))], namespace=self.name)
         until(lambda: self._runs(name) or None)
         steps = {"": 0, "active": 0, "draining": 1, "drained": 2}[phase]
         told = ([self.mark(name)] if steps else []) + ([self.commit(name)] if steps > 1 else [])
@@ -135,6 +135,13 @@ def asked(api: Api, method: str, path: str, body: Json = None, *, content: str =
 def metadata(document: Document) -> Document:
     """The metadata of an object."""
     found = document["metadata"]
+    assert isinstance(found, dict)
+    return found
+
+
+def spec(document: Document) -> Document:
+    """The spec of an object."""
+    found = document["spec"]
     assert isinstance(found, dict)
     return found
 

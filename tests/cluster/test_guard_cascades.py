@@ -22,6 +22,7 @@ from tests.cluster.guarding import (
     pod,
     ward,
 )
+from tests.cluster.guarding import spec as inner
 from tests.cluster.harness import kwok
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
@@ -32,7 +33,7 @@ from tests.cluster.test_guard_essentials import declare
 DEPLOYMENTS = "apis/apps/v1/deployments"
 GARBAGE = f"{KUBE}generic-garbage-collector"
 TAINTS = f"{KUBE}node-controller"
-GRACE: Document = {"tolerations": [{"operator": "Exists", "effect": "NoExecute"}]}
+FOREVER: Document = {"operator": "Exists", "effect": "NoExecute"}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def workload(place: Ward, replicas: int = 3, *, kind: str = "Deployment", **spec
         },
     }
     if kind == "StatefulSet":
-        made["spec"] = {**made["spec"], "serviceName": "coder"}  # type: ignore[dict-item] (it is an object)
+        inner(made)["serviceName"] = "coder"
     place.cluster.api.apply([made], namespace=place.name)
     until(lambda: len(running(place)) == replicas or None)
     return place.cluster.api.path(made, place.name)
@@ -217,16 +218,16 @@ def node(cluster: Cluster) -> Iterator[str]:
     cluster.api.delete(f"/api/v1/nodes/{name}")
 
 
-def on(node: str, **more: Json) -> Document:
+def on(node: str, *tolerations: Json) -> Document:
     """A pod's spec that puts it on this node."""
     story: Document = {"key": "story", "operator": "Exists", "effect": "NoSchedule"}
-    return {"nodeSelector": {"kubernetes.io/hostname": node}, "tolerations": [story, *more.get("tolerations", [])]}  # type: ignore[misc, list-item] (it is a list)
+    return {"nodeSelector": {"kubernetes.io/hostname": node}, "tolerations": [story, *tolerations]}
 
 
 def test_a_taint_takes_no_pod(place: Ward, node: str) -> None:
     """Refused where the pod has no toleration, and not even asked where it was given one."""
-    place.pod("bare", **on(node))
-    place.pod("tolerant", **on(node, **GRACE))
+    place.pod("bare", spec=on(node))
+    place.pod("tolerant", spec=on(node, FOREVER))
     mark = place.cluster.audit.mark()
     taint: Json = [{"op": "add", "path": "/spec/taints/-", "value": {"key": "fire", "effect": "NoExecute"}}]
     place.cluster.api.request("PATCH", f"/api/v1/nodes/{node}", taint, content=JSON_PATCH)

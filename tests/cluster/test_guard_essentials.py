@@ -6,7 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, pod, ward
+from tests.cluster.guarding import (
+    CONTROLLER,
+    KEY,
+    PROTECTED,
+    Ward,
+    asked,
+    installed,
+    metadata,
+    objects,
+    pod,
+    spec,
+    ward,
+)
+from tests.cluster.harness.api import at, labels
+from tests.cluster.harness.api import objects as each
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document, Json
 from tests.cluster.harness.wait import until
@@ -14,7 +28,8 @@ from tests.cluster.harness.wait import until
 FIRST: Document = {"operator": "Exists", "effect": "NoExecute"}
 DISRUPT, EVICT = "karpenter.sh/do-not-disrupt", "cluster-autoscaler.kubernetes.io/safe-to-evict"
 FULL = "selector:app=coder,tier=gpu;guard:deny;grace:600;tolerate:NoExecute;spread:zone,node"
-OURS = {"app": "coder", "tier": "gpu"}
+OURS: Document = {"app": "coder", "tier": "gpu"}
+BORN: Document = {f"{KEY}managed": "true", f"{KEY}pool": "coder", f"{KEY}guard": "deny"}
 
 
 def declare(place: Ward, **pools: str | None) -> None:
@@ -49,25 +64,16 @@ def born(place: Ward, wanted: Document) -> Document:
     return answer.document
 
 
-def spec(document: Document) -> Document:
-    """The spec of an object."""
-    found = document["spec"]
-    assert isinstance(found, dict)
-    return found
-
-
-def annotations(document: Document) -> Document:
+def annotated(document: Document) -> Document:
     """The annotations of an object."""
-    found = metadata(document).get("annotations", {})
-    assert isinstance(found, dict)
-    return found
+    return dict(labels(document, "metadata", "annotations"))
 
 
 def test_a_pod_of_the_pool_is_born_with_everything(hall: Ward) -> None:
     """Labels, the two promises to node autoscalers, grace, toleration and spread."""
     agent = born(hall, pod("agent", OURS))
     assert metadata(agent)["labels"] == OURS | {f"{KEY}managed": "true", f"{KEY}pool": "coder", f"{KEY}guard": "deny"}
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"}
+    assert annotated(agent) == {DISRUPT: "true", EVICT: "false"}
     assert spec(agent)["terminationGracePeriodSeconds"] == 600
     assert spec(agent)["topologySpreadConstraints"] == [
         _spread("topology.kubernetes.io/zone"),
@@ -108,7 +114,7 @@ def test_what_a_template_says_for_itself_is_kept(hall: Ward, what: str) -> None:
     wanted = pod("agent", OURS, **demanded)
     metadata(wanted).update(said)
     agent = born(hall, wanted)
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"} | dict(annotations(wanted))
+    assert annotated(agent) == {DISRUPT: "true", EVICT: "false"} | dict(annotated(wanted))
     for key, value in demanded.items():
         found = spec(agent)[key]
         assert found[: len(value)] == value if isinstance(value, list) and isinstance(found, list) else found == value
@@ -116,24 +122,22 @@ def test_what_a_template_says_for_itself_is_kept(hall: Ward, what: str) -> None:
         assert spec(agent)["tolerations"] == [FIRST]
 
 
-@pytest.mark.parametrize(
-    "labels", [{}, {"app": "coder"}, {"app": "coder", "tier": "cpu"}, {"tier": "gpu"}, {"app": "x"}]
-)
-def test_other_pods_are_born_as_ever(hall: Ward, labels: Document) -> None:
+@pytest.mark.parametrize("own", [{}, {"app": "coder"}, {"app": "coder", "tier": "cpu"}, {"tier": "gpu"}, {"app": "x"}])
+def test_other_pods_are_born_as_ever(hall: Ward, own: Document) -> None:
     """Every pair of the selector must stand on the pod."""
-    other = born(hall, pod("other", labels))
-    assert metadata(other).get("labels", {}) == labels
-    assert annotations(other) == {}
+    other = born(hall, pod("other", own))
+    assert metadata(other).get("labels", {}) == own
+    assert annotated(other) == {}
     assert spec(other)["terminationGracePeriodSeconds"] == 30
 
 
 def test_a_pool_that_asks_for_nothing_more_has_the_guard_alone(hall: Ward) -> None:
     """Its grace, tolerations and spread are what they would have been."""
     agent = born(hall, pod("agent", {"app": "plain"}))
-    assert annotations(agent) == {DISRUPT: "true", EVICT: "false"}
+    assert annotated(agent) == {DISRUPT: "true", EVICT: "false"}
     assert spec(agent)["terminationGracePeriodSeconds"] == 30
     assert "topologySpreadConstraints" not in spec(agent)
-    assert FIRST not in list(spec(agent)["tolerations"])  # type: ignore[arg-type] (a list of JSON)
+    assert FIRST not in each(agent, "spec", "tolerations")
 
 
 def test_an_audited_pool_pins_no_node(hall: Ward) -> None:
@@ -145,7 +149,7 @@ def test_an_audited_pool_pins_no_node(hall: Ward) -> None:
         f"{KEY}pool": "watched",
         f"{KEY}guard": "audit",
     }
-    assert annotations(agent) == {}
+    assert annotated(agent) == {}
 
 
 @pytest.mark.parametrize("said", ["false", "true"])
@@ -168,15 +172,15 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
     version, _, given = MAKERS[kind]
     with ward(guarded, f"maker {kind}") as place:
         declare(place, coder=FULL)
-        until(lambda: annotations(born(place, pod("probe", OURS))) or None)
-        template = {
+        until(lambda: annotated(born(place, pod("probe", OURS))) or None)
+        template: Document = {
             k: v
             for k, v in pod("", OURS, **({"restartPolicy": "Never"} if kind == "Job" else {})).items()
             if k in {"metadata", "spec"}
         }
         metadata(template).pop("name")
-        selector: Document = {} if kind == "Job" else {"selector": {"matchLabels": OURS}}
-        made = {
+        selector: Document = {} if kind == "Job" else {"selector": {"matchLabels": dict(OURS)}}
+        made: Document = {
             "apiVersion": version,
             "kind": kind,
             "metadata": {"name": "agents"},
@@ -185,14 +189,10 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
         guarded.api.apply([made], namespace=place.name)
         until(lambda: len(place.names()) == 2 or None)
         for item in guarded.api.items(place.path()):
-            assert annotations(item) | {DISRUPT: "true", EVICT: "false"} == annotations(item)
-            labels = metadata(item)["labels"]
-            assert isinstance(labels, dict)
-            assert labels.items() >= PROTECTED.items() - {("app", "coder")}
+            assert annotated(item) | {DISRUPT: "true", EVICT: "false"} == annotated(item)
+            assert labels(item, "metadata", "labels").items() >= (OURS | BORN).items()
         found = guarded.api.get(guarded.api.path(made, place.name)) or {}
-        inner = spec(found)["template"]
-        assert isinstance(inner, dict)
-        assert "annotations" not in metadata(inner)
+        assert at(found, "spec", "template", "metadata", "annotations") is None
         if kind == "Job":
             place.voice("system:serviceaccount:kube-system:namespace-controller").delete(
                 place.path(kind="apis/batch/v1/jobs")
@@ -205,8 +205,8 @@ def test_every_policy_is_of_the_right_types(guarded: Cluster) -> None:
     def checked() -> list[Document] | None:
         """The API server has looked at each."""
         listed = guarded.api.items("/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies")
-        seen = [item for item in listed if "typeChecking" in (item.get("status") or {})]
+        seen = [item for item in listed if at(item, "status", "typeChecking") is not None]
         return listed if len(seen) == len(listed) else None
 
     for policy in until(checked, within=60.0):
-        assert policy["status"]["typeChecking"] == {}, metadata(policy)["name"]  # type: ignore[index, call-overload]
+        assert at(policy, "status", "typeChecking") == {}, metadata(policy)["name"]

@@ -23,6 +23,7 @@ from tests.cluster.guarding import (
     pod,
     ward,
 )
+from tests.cluster.harness.api import labels
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import APPLY, JSON_PATCH, MERGE, Document, Json
 
@@ -207,7 +208,9 @@ BORN: dict[str, Document] = {
 def test_no_pod_is_born_with_our_words(hall: Ward, how: str) -> None:
     """A template could release every pod it makes."""
     wanted = pod("born", PROTECTED)
-    metadata(wanted).update({k: PROTECTED | v if k == "labels" else v for k, v in BORN[how].items()})  # type: ignore[operator]
+    born, said = BORN[how], metadata(wanted)
+    said["labels"] = {**PROTECTED, **labels(born, "labels")}
+    said["annotations"] = dict(labels(born, "annotations"))
     answer = asked(hall.voice("editor"), "POST", hall.path(), wanted)
     refused(answer, BIRTH)
 
@@ -258,3 +261,29 @@ def test_what_a_person_gave_up_no_machine_takes(place: Ward, user: str) -> None:
     place.pod("agent")
     assert place.tell("breaker", "agent", {"annotations": {FORCE: place.uid("agent")}}).status == 200
     refused(asked(place.voice(user), "DELETE", place.path("agent")), "agent-scaler-delete")
+
+
+FREEING = {
+    "a person with the verb": ("breaker", 200),
+    "an editor": ("editor", 403),
+    "an installer that may do everything": ("system:serviceaccount:apps:installer", 403),
+    "the controller": (CONTROLLER, 403),
+}
+
+
+@pytest.mark.parametrize("who", FREEING)
+def test_a_person_with_the_verb_may_make_a_pod_nobodys(place: Ward, who: str) -> None:
+    """All our labels go at once, in a patch that names the very pod as given up; from then on anybody deletes it."""
+    user, status = FREEING[who]
+    place.pod("agent", phase="draining")
+    ours = dict.fromkeys(f"{KEY}{key}" for key in ("managed", "pool", "guard", "phase"))
+    given_up: Document = {FORCE: place.uid("agent"), EPOCH: None}
+    assert place.tell(user, "agent", {"labels": {**ours}, "annotations": given_up}).status == status
+    deleted = asked(place.voice("editor"), "DELETE", place.path("agent"))
+    assert deleted.status == status
+
+
+def test_labels_that_are_forgotten_are_not_taken_off(place: Ward) -> None:
+    """Who replaces a pod without them has not said that its work may go."""
+    place.pod("agent")
+    refused(place.tell("breaker", "agent", {"labels": dict.fromkeys(PROTECTED)}))

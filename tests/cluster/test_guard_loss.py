@@ -26,7 +26,7 @@ from tests.cluster.guarding import (
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.wait import until
-from tests.cluster.test_guard_essentials import FULL, OURS, annotations, born, declare
+from tests.cluster.test_guard_essentials import FULL, OURS, annotated, born, declare
 from tests.cluster.test_guard_matrix import SENTINEL
 
 RS = f"{KUBE}replicaset-controller"
@@ -56,6 +56,13 @@ def evicts(place: Ward) -> object:
     return asked(place.voice("editor"), "POST", place.path("agent", sub="eviction"), body)
 
 
+def deletes_the_budget(place: Ward) -> object:
+    """Somebody takes away what an eviction is held against."""
+    path = place.path("agent-scaler-coder", kind="apis/policy/v1/poddisruptionbudgets")
+    asked(place.voice("system:serviceaccount:apps:installer"), "DELETE", path)
+    return evicts(place)
+
+
 def releases(place: Ward) -> object:
     """Somebody who may write a status labels the pod as drained through it."""
     place.tell("", "agent", {"labels": {f"{KEY}phase": "drained"}}, sub="status")
@@ -81,7 +88,8 @@ def drops_the_namespace(place: Ward) -> object:
 
 def frees_the_namespace(place: Ward) -> object:
     """Somebody takes the label off the namespace first."""
-    path, body = f"/api/v1/namespaces/{place.name}", {"metadata": {"labels": {f"{KEY}holds": None}}}
+    path = f"/api/v1/namespaces/{place.name}"
+    body: Document = {"metadata": {"labels": {f"{KEY}holds": None}}}
     installer = place.voice("system:serviceaccount:apps:installer")
     asked(installer, "PATCH", path, body, content=MERGE)
     return asked(installer, "DELETE", path)
@@ -112,6 +120,7 @@ def _deleted_once_it_runs(place: Ward) -> object:
 ATTACKS: Mapping[str, Attack] = {
     "a deletion": Attack("agent-scaler-delete", deletes),
     "an eviction": Attack("agent-scaler-coder", evicts),
+    "an eviction once the budget is gone": Attack("agent-scaler-budgets", deletes_the_budget),
     "a release through the status": Attack("agent-scaler-labels", releases),
     "a guard turned to audit": Attack("agent-scaler-labels", audits),
     "a forged break-glass": Attack("agent-scaler-labels", forces),
@@ -150,7 +159,7 @@ def besieged(place: Ward, guard: str) -> Iterator[None]:
 
     def settled() -> bool | None:
         """Pods are born with the essentials, or without."""
-        return bool(annotations(born(place, pod("probe", OURS)))) == injected or None
+        return bool(annotated(born(place, pod("probe", OURS)))) == injected or None
 
     until(settled)
     holds(place, "true")

@@ -34,7 +34,7 @@ DRY: Document = {"dryRun": ["All"]}
 SENTINEL: Document = {
     "apiVersion": "policy/v1",
     "kind": "PodDisruptionBudget",
-    "metadata": {"name": "agent-scaler-coder"},
+    "metadata": {"name": "agent-scaler-coder", "labels": {"agent-scaler.io/pool": "coder"}},
     "spec": {
         "minAvailable": 2147483647,
         "unhealthyPodEvictionPolicy": "IfHealthyBudget",

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scaler.controller.names import FORCE, HOLDS, POOLS, WORD
+from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import (
     CONTROLLER,
     KEY,
@@ -25,7 +27,7 @@ from tests.cluster.guarding import (
 )
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
-from tests.cluster.harness.shipped import BASE, HOME, rendered
+from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.test_guard_cascades import running, workload
 from tests.cluster.test_guard_essentials import declare
@@ -52,7 +54,7 @@ def place(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Ward]:
 def written(place: Ward) -> None:
     """What a controller leaves of a pool: words, marks and budget; a pod of each phase; three more of a Deployment."""
     declare(place, coder="selector:app=coder;guard:deny;grace:600;tolerate:NoExecute")
-    place.cluster.api.apply([labelled(SENTINEL)], namespace=place.name)
+    place.cluster.api.apply([SENTINEL], namespace=place.name)
     until(lambda: pinned(place) or None)
     path = workload(place)
     holds: Document = {"metadata": {"labels": {HOLDS: "true"}}}
@@ -62,11 +64,6 @@ def written(place: Ward) -> None:
     place.mark(first)
     place.commit(first)
     place.mark(second)
-
-
-def labelled(budget: Document) -> Document:
-    """The budget with the controller's label."""
-    return budget | {"metadata": {"name": "agent-scaler-coder", "labels": {f"{KEY}pool": "coder"}}}
 
 
 def pinned(place: Ward) -> bool:
@@ -143,7 +140,8 @@ def test_with_the_controller_dead_nothing_of_ours_is_left(place: Ward) -> None:
 @pytest.fixture
 def half_dead(place: Ward, cluster: Cluster) -> Iterator[Api]:
     """The way of a controller that lives on under its own rights, whatever becomes of it."""
-    made = [d for d in _documents() if d["kind"] in {"Namespace", "ServiceAccount"} or "Role" in str(d["kind"])]
+    kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    made = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in kinds]
     cluster.api.apply(made)
     way = Api(cluster.service_account(HOME, HOME))
     yield way
@@ -152,12 +150,6 @@ def half_dead(place: Ward, cluster: Cluster) -> Iterator[Api]:
         if str(document["kind"]).startswith("ClusterRole"):
             cluster.api.delete(cluster.api.path(document))
     cluster.namespaces.drop(HOME)
-
-
-def _documents() -> list[Document]:
-    import yaml  # noqa: PLC0415 (only this story reads YAML)
-
-    return list(yaml.safe_load_all(rendered(BASE)))
 
 
 def test_a_controller_that_lives_on_writes_nothing_back(place: Ward, half_dead: Api) -> None:
@@ -209,7 +201,7 @@ class Restless:
             "PATCH", f"/api/v1/namespaces/{self.place.name}", {"metadata": namespace["metadata"]}, content=MERGE
         )
         budgets = self.place.path("agent-scaler-coder", kind="apis/policy/v1/poddisruptionbudgets")
-        body = labelled(SENTINEL)
+        body = SENTINEL
         self.way.request(
             "PATCH", f"{budgets}?fieldManager=agent-scaler&force=true", body, content="application/apply-patch+yaml"
         )

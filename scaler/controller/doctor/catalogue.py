@@ -47,7 +47,7 @@ CHECKS: Final = (
     Check(
         "rights-missing",
         "a drain stops where the controller is refused",
-        "kubectl apply -k manifests/base, or bind its ClusterRole in the namespaces of pools",
+        "kubectl apply -k manifests/overlays/protected, or bind its ClusterRole in the namespaces of pools",
         guards.powerless,
     ),
     Check(

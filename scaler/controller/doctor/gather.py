@@ -15,7 +15,7 @@ from scaler.controller.doctor.findings import PLURALS, Body, Cluster, is_drained
 from scaler.controller.facts import PodFacts
 from scaler.controller.facts import pod as facts_of
 from scaler.controller.listing import PATIENCE, listed
-from scaler.controller.names import GUARD, MANAGED, MANAGER, TRUE
+from scaler.controller.names import ACCOUNT, GUARD, MANAGED, MANAGER, TRUE
 from scaler.controller.scaled import is_ours
 from scaler.controller.trial import DRY, denied, eviction, kept
 from scaler.core.types import Seconds, Unknown
@@ -25,9 +25,8 @@ ENDED: Final = ("Succeeded", "Failed")
 AUDIT: Final = "audit"
 CALLERS: Final = 20  # gates asked at a time
 ANSWERS: Final[Seconds] = 3.0
-ACCOUNT: Final = f"system:serviceaccount:{MANAGER}:{MANAGER}"
 GROUPS: Final = ("system:serviceaccounts", f"system:serviceaccounts:{MANAGER}", "system:authenticated")
-# Group, resource and verbs: what manifests/base binds to our ServiceAccount wherever pools are; a test compares.
+# Group, resource and verbs: what the manifests bind to our ServiceAccount wherever pools are; a test compares.
 RIGHTS: Final = (
     ("apps", "deployments/scale", ("get",)),
     ("apps", "statefulsets/scale", ("get",)),
@@ -39,7 +38,7 @@ RIGHTS: Final = (
     ("", "namespaces", ("patch",)),
     ("policy", "poddisruptionbudgets", ("create", "patch", "delete")),
     ("", "events", ("create", "patch")),
-    ("keda.sh", "scaledobjects", ("list", "watch")),
+    ("keda.sh", "scaledobjects", ("get", "list", "watch", "patch")),
     ("keda.sh", "scaledjobs", ("list", "watch")),
 )
 

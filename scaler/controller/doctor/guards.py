@@ -9,7 +9,7 @@ from scaler.controller.dig import at, strings, text
 from scaler.controller.doctor.findings import Body, Cluster, Hit, is_drained, pool_of, selects, title
 from scaler.controller.names import GUARD, HOLDS, MANAGER, TRUE, budget_name
 
-REFUSING: Final = ("delete", "labels", "birth", "owners", "owner-labels")
+REFUSING: Final = ("delete", "labels", "birth", "owners", "owner-labels", "budgets")
 INJECTING: Final = "essentials"
 AUDIT: Final = "audit"
 MUTATES: Final = (1, 36)  # the first that serves MutatingAdmissionPolicy without a feature gate

@@ -41,7 +41,12 @@ def restarted(cluster: Cluster) -> Iterator[Hit]:
     """Containers that the kubelet kills when a probe fails: a busy agent answers late."""
     for pool, pods in _by_pool(cluster).items():
         probed = sorted(
-            {text(c, "name") for pod in pods for c in objects(pod, "spec", "containers") if at(c, "livenessProbe")}
+            {
+                text(c, "name")
+                for pod in pods
+                for c in objects(pod, "spec", "containers")
+                if at(c, "livenessProbe") is not None
+            }
         )
         if probed:
             yield Hit(f"pool {pool}", f"liveness probe of container {', '.join(probed)}")

@@ -1,0 +1,64 @@
+"""The guards in their first week, and beside kinds that are not installed: nothing breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.guarding import KEY, Ward, asked, installed, objects, ward
+from tests.cluster.harness.assets import module
+from tests.cluster.harness.cluster import Cluster
+from tests.cluster.harness.rest import MERGE, Document
+from tests.cluster.harness.yamls import establish
+from tests.cluster.test_guard_cascades import workload
+from tests.house.source import ROOT
+
+FIRST_WEEK = ROOT / "manifests" / "overlays" / "audit-first"
+HELD: Document = {"metadata": {"labels": {f"{KEY}holds": "true"}}}
+SCALED = "apis/keda.sh/v1alpha1/scaledobjects"
+
+
+@pytest.fixture
+def watched(cluster: Cluster) -> Iterator[Cluster]:
+    """The overlay in which every guard on deletions only counts."""
+    with installed(cluster, objects(FIRST_WEEK)):
+        yield cluster
+
+
+@pytest.fixture
+def place(watched: Cluster, request: pytest.FixtureRequest) -> Iterator[Ward]:
+    """A namespace of the story's own."""
+    with ward(watched, request.node.name) as made:
+        yield made
+
+
+def test_in_the_first_week_everything_goes(place: Ward) -> None:
+    """A pod that works, and what holds it."""
+    path = workload(place, 1)
+    place.cluster.api.request("PATCH", path, HELD, content=MERGE)
+    (pod,) = place.names()
+    assert asked(place.voice("editor"), "DELETE", place.path(pod), {"dryRun": ["All"]}).status == 200
+    assert asked(place.voice("editor"), "DELETE", path).status == 200
+    place.await_only()
+
+
+def test_in_the_first_week_labels_are_guarded_all_the_same(place: Ward) -> None:
+    """Or the second week would begin with pods that somebody released."""
+    place.pod("agent")
+    released: Document = {"labels": {f"{KEY}phase": "drained"}}
+    assert place.tell("editor", "agent", released).policy == "agent-scaler-labels"
+
+
+def test_kinds_that_are_installed_later_are_guarded_from_then_on(cluster: Cluster) -> None:
+    """The guards name KEDA's kinds, whether the cluster has them or not."""
+    with installed(cluster, objects()), ward(cluster, "later") as place:
+        establish(cluster.api, module("keda") / "config" / "crd" / "bases")
+        scaled: Document = {"scaleTargetRef": {"name": "coder"}, "triggers": [{"type": "cron", "metadata": {}}]}
+        body: Document = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "coder"}}
+        cluster.api.apply([body | {"spec": scaled}], namespace=place.name)
+        path = place.path("coder", kind=SCALED)
+        cluster.api.request("PATCH", path, HELD, content=MERGE)
+        assert asked(place.voice(), "DELETE", path).policy == "agent-scaler-owners"
+        cluster.api.request("PATCH", path, {"metadata": {"labels": {f"{KEY}holds": None}}}, content=MERGE)
+        assert asked(place.voice(), "DELETE", path).status == 200
