@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scaler.agent.book import GateClosedError
 from scaler.agent.gate import Done, Gate
-from tests.agent.material import Site
+from tests.agent.material import Hands, Site
 
 WORKERS, TASKS, DRAINS = 8, 1500, 60
+LET_IN = 2  # the reading of the clock at which a task was let in and does not count yet
 OFTEN = 1e-6  # seconds between two switches of threads, so that they meet everywhere
 
 
@@ -76,3 +77,39 @@ def test_no_task_runs_between_an_acknowledgement_and_the_next_resumption(site: S
     assert witness.gate.activity().inflight == 0
     assert witness.done + witness.refused == WORKERS * TASKS
     assert witness.done > 0
+
+
+class Meddler(Hands):
+    """A clock that is read in the middle of a task's beginning, and lets a drain come just then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meddle: Callable[[], None] | None = None
+        self.reads = 0
+        self.drain = threading.Thread()
+
+    def steady(self) -> float:
+        """The time, once the drain has come as far as it can."""
+        self.reads += 1
+        if self.meddle is not None and self.reads == LET_IN:
+            self.drain = threading.Thread(target=self.meddle)
+            self.drain.start()
+            self.drain.join(0.2)  # it cannot end while the task begins; where it can, it has by then
+        return super().steady()
+
+
+def test_a_drain_comes_before_a_task_begins_or_after_it(site: Site) -> None:
+    """Never in the middle: the task was let in, so the drain that came meanwhile finds it in flight."""
+    clock, told = Meddler(), list[Done]()
+    gate = Gate(site.place, clock=clock)
+    site.gates.append(gate)
+
+    def drain() -> None:
+        outcome = gate.drain(1)
+        assert isinstance(outcome, Done)
+        told.append(outcome)
+
+    clock.meddle, clock.reads = drain, 0
+    gate.task().begin()
+    clock.drain.join()
+    assert (told[0].activity.acked, told[0].activity.inflight) == (False, 1)
