@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,8 @@ class Server:
     pods: list[Object] = field(default_factory=list)
     guarded: bool = True
     writes: Counter[str] = field(default_factory=Counter)
+    lets: set[str] = field(default_factory=set)
+    moves: Callable[[], object] = lambda: None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call."""
@@ -68,13 +70,17 @@ class Server:
         if request.method == "GET":
             return await self._listed(request, kind)
         if request.query.get("dryRun") == "All":
-            return self._tried(request.method)
+            return self._tried(request.method, name)
         self.writes[f"{request.method} {request.path}"] += 1
         if kind == "pods" and request.method == "PATCH":
             return self._labelled(name, json.loads(await request.read()))
         return web.json_response({})
 
     async def _listed(self, request: web.Request, kind: str) -> web.StreamResponse:
+        """A list, a watch, or one of the pods."""
+        for pod in self.pods:
+            if request.path.endswith(f"/{pod['metadata']['name']}"):
+                return web.json_response(pod)
         if request.query.get("watch") == "true":
             response = web.StreamResponse()
             await response.prepare(request)
@@ -82,8 +88,9 @@ class Server:
         found = {"pods": self.pods, "deployments": [DEPLOYMENT], "replicasets": [SET]}.get(kind, [])
         return web.json_response({"metadata": {"resourceVersion": "9"}, "items": found})
 
-    def _tried(self, method: str) -> web.Response:
-        if not self.guarded:
+    def _tried(self, method: str, name: str) -> web.Response:
+        self.moves()
+        if not self.guarded or name in self.lets:
             return web.json_response({}, status=200 if method == "DELETE" else 201)
         if method == "DELETE":
             return web.json_response({"message": OURS}, status=403)
@@ -173,6 +180,18 @@ async def test_where_nobody_is_to_be_protected_nothing_is_held_up(tmp_path: Path
     async with steward(tmp_path, server) as pool:
         assert pool.unguarded is not None
         await holds(pool)
+
+
+async def test_a_pod_that_is_drained_while_it_tries_them_proves_nothing(tmp_path: Path) -> None:
+    """It may be deleted, and its neighbours may not: the guards are tried on another, and nobody is alarmed."""
+    first, second = stranger("coder-a"), stranger("coder-b")
+    server = Server([first, second])
+    server.lets = {"coder-b"}
+    async with steward(tmp_path, server) as pool:
+        server.moves = lambda: second["metadata"]["labels"].update({PHASE: "drained"})
+        await holds(pool)
+        assert pool.unguarded is None
+    assert not [write for write in server.writes if "events" in write]
 
 
 async def test_who_stands_by_writes_nothing(tmp_path: Path) -> None:
