@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import pytest
 
-from scaler.controller.names import FORCE, HOLDS
+from scaler.controller.names import FORCE, HOLDS, LEAST
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, guarded, labels, name, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
@@ -23,7 +23,19 @@ from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
 
-POOLS = ("plain", "unready", "lowered", "evicted", "rolled", "deleted", "parallel", "ordered", "rolling", "bare")
+POOLS = (
+    "plain",
+    "unready",
+    "lowered",
+    "evicted",
+    "rolled",
+    "deleted",
+    "parallel",
+    "ordered",
+    "rolling",
+    "bare",
+    "banded",
+)
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 4  # stories side by side
 Acts = Mapping[str, "Future[None]"]
@@ -235,7 +247,25 @@ def _uid(pod: Document) -> str:
     return str(metadata["uid"])
 
 
+def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
+    """From 20 to 22 the HPA never goes by itself; its minimum is held at 22 until it has, and is put back."""
+    pool = filled(told, Scaled(name="banded", replicas=20, most=22, exact=False), 20, 60)
+    told.work(pool, burst=8, seconds=60)
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/banded"
+
+    def landed() -> bool | None:
+        """The workload asks for 22, and the ScaledObject's minimum is its own again."""
+        found = told.cluster.api.get(path) or {}
+        spec = found["spec"]
+        assert isinstance(spec, dict)
+        return (pool.replicas() == 22 and spec["minReplicaCount"] == 0 and LEAST not in str(found["metadata"])) or None
+
+    until(landed, within=SLOW, every=LOOK)
+    pool.settles(0)
+
+
 STORIES = (
+    a_rise_within_the_hpas_tolerance_lands,
     idle_agents_leave_and_busy_ones_stay,
     an_agent_that_is_not_ready_starves_nobody,
     whoever_lowers_the_replicas_takes_nobody_away,
