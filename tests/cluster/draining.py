@@ -218,7 +218,7 @@ class Story:
             push=True,
             most=min(scaled.most, 60),
             cooldown=max(scaled.cooldown, 5),
-            metadata=(("class", "agents"),),
+            metadata=(("class", "agents"), *scaled.metadata),
             annotations=(*scaled.annotations, (GATE_PORT, str(self.fleet.port))),
         )
         pool = Pool(self.cluster, self.namespace, made.name, f"{made.kind.lower()}s")

@@ -13,14 +13,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from scaler.controller.names import FORCE, HOLDS, LEAST
-from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, guarded, labels, name, story
+from tests.cluster.draining import LOOK, PROTECTED, SLOW, Guarded, Pool, Story, guarded, labels, name, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
+from tests.cluster.harness.shipped import ACCOUNT, granted, rendered
 from tests.cluster.harness.wait import until
 
 POOLS = (
@@ -35,6 +37,7 @@ POOLS = (
     "rolling",
     "bare",
     "banded",
+    "audited",
 )
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 4  # stories side by side
@@ -264,7 +267,19 @@ def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
     pool.settles(0)
 
 
+def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
+    """It is being moved under the guard: whoever deletes an agent at work is warned, and no budget keeps it."""
+    pool = filled(told, Scaled(name="audited", replicas=4, metadata=(("guard", "audit"),)), 4, 40)
+    place = f"/api/v1/namespaces/{told.namespace}/pods/{name(pool.agents()[0])}"
+    person = told.cluster.api.acting("person", ["system:masters"])
+    person.request("DELETE", f"{place}?dryRun=All")
+    eviction: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": place.rsplit("/", maxsplit=1)[-1]}}
+    person.request("POST", f"{place}/eviction?dryRun=All", eviction)
+    pool.settles(0)
+
+
 STORIES = (
+    an_audited_pool_is_drained_and_refuses_nobody,
     a_rise_within_the_hpas_tolerance_lands,
     idle_agents_leave_and_busy_ones_stay,
     an_agent_that_is_not_ready_starves_nobody,
@@ -309,6 +324,15 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
         kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
         api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
     pool.settles(0)
+
+
+def test_the_controller_uses_every_right_that_it_has(told: Story, acts: Acts) -> None:
+    """And none that it has not, by the audit log of all stories; rights of another namespace's are not asked for."""
+    asked = [request for request in told.cluster.audit.since() if request.user == ACCOUNT]
+    assert [request for request in asked if request.decision == "forbid"] == []
+    used = {(r.group, f"{r.resource}/{r.subresource}" if r.subresource else r.resource, r.verb) for r in asked}
+    if len(acts) == len(STORIES):
+        assert granted([d for d in yaml.safe_load_all(rendered(PROTECTED)) if d]) - used == set()
 
 
 def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:
