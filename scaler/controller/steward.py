@@ -20,7 +20,7 @@ from scaler.controller.facts import PodFacts, WorkloadFacts
 from scaler.controller.owners import KINDS, Ward, budget, mark, words
 from scaler.controller.patches import adopted
 from scaler.controller.pen import NotLeadingError, Pen
-from scaler.controller.trial import tried
+from scaler.controller.trial import released, tried
 from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee
 from scaler.core.types import Instant, Seconds, Unknown
@@ -144,9 +144,14 @@ class Steward:
         if pool.unguarded is None and tried_at is not None and abs(now - tried_at) < ANEW:
             return
         candidates = [pod for pod in holding.all if pod.managed and pod.node and pod.phase is not Phase.DRAINED]
-        if not candidates:
-            return  # nobody is there to be protected, and it is tried before anybody is drained
-        was, pool.unguarded = pool.unguarded, await tried(self._pen, candidates[-1])
+        if not candidates:  # nobody is there to be protected; whoever comes is, before anybody could be drained
+            pool.unguarded = None
+            self._tried.pop(key, None)
+            return
+        verdict = await tried(self._pen, candidates[-1])
+        if verdict is not None and await released(self._pen, candidates[-1]):
+            return  # it was drained meanwhile; the next look tries another
+        was, pool.unguarded = pool.unguarded, verdict
         self._tried[key] = now
         if was != pool.unguarded:
             self._tell(pool, holding.workload)

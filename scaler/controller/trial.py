@@ -11,9 +11,12 @@ from http import HTTPStatus
 from typing import Final
 
 from scaler.controller.api import Answer, Json, Request
+from scaler.controller.dig import parsed
 from scaler.controller.facts import PodFacts
+from scaler.controller.facts import pod as read
 from scaler.controller.names import MANAGER, budget_name
 from scaler.controller.pen import Pen
+from scaler.core.pods import Phase
 from scaler.core.types import Seconds, Unknown
 
 PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
@@ -46,6 +49,16 @@ def eviction(pod: PodFacts) -> Request:
         "deleteOptions": {"dryRun": ["All"]},
     }
     return Request(method="POST", path=f"{pod.path}/eviction", query=DRY, body=body, within=PATIENCE)
+
+
+async def released(pen: Pen, pod: PodFacts) -> bool:
+    """Whether the pod is drained by now, or gone: then nothing was to be refused.
+
+    Raises:
+        ApiError: it cannot be read.
+    """
+    answer = await pen.read(Request(method="GET", path=pod.path, within=PATIENCE))
+    return answer.status != HTTPStatus.OK or read(parsed(answer.body)).phase is Phase.DRAINED
 
 
 def denied(answer: Answer) -> Unknown | None:

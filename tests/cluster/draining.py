@@ -210,20 +210,25 @@ class Story:
         """Where it plays."""
         return self.guards.cluster
 
-    def pool(self, scaled: Scaled | None = None) -> Pool:
-        """A pool that our scaler looks after, by a workload and its ScaledObject."""
-        scaled = scaled or Scaled(name=POOL)
+    def pool(self, scaled: Scaled, tasks: int = 0, seconds: float = 0.0) -> Pool:
+        """A pool that our scaler looks after once its agents are there, so many of them at work for so long."""
         made = replace(
             scaled,
             address=self.guards.service.address,
             push=True,
             most=min(scaled.most, 60),
             cooldown=max(scaled.cooldown, 5),
-            metadata=(("class", "agents"),),
+            metadata=(("class", "agents"), *scaled.metadata),
             annotations=(*scaled.annotations, (GATE_PORT, str(self.fleet.port))),
         )
-        self.cluster.api.apply(made.documents(), namespace=self.namespace)
-        return Pool(self.cluster, self.namespace, made.name, f"{made.kind.lower()}s")
+        pool = Pool(self.cluster, self.namespace, made.name, f"{made.kind.lower()}s")
+        self.cluster.api.apply([made.workload()], namespace=self.namespace)
+        pool.fills(made.replicas)
+        if tasks:
+            self.work(pool, burst=tasks, seconds=seconds)
+            until(lambda: self.figures(pool).get("inflight") == tasks or None, within=SLOW, every=LOOK)
+        self.cluster.api.apply([made.scaled_object()], namespace=self.namespace)
+        return pool
 
     def work(self, pool: Pool, **load: float) -> None:
         """Turn the load on a pool's agents."""

@@ -10,19 +10,35 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import yaml
 
-from scaler.controller.names import FORCE, HOLDS
-from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, guarded, labels, name, story
+from scaler.controller.names import FORCE, HOLDS, LEAST
+from tests.cluster.draining import LOOK, PROTECTED, SLOW, Guarded, Pool, Story, guarded, labels, name, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
+from tests.cluster.harness.shipped import ACCOUNT, granted, rendered
 from tests.cluster.harness.wait import until
 
-POOLS = ("plain", "unready", "lowered", "evicted", "rolled", "deleted", "parallel", "ordered", "rolling", "bare")
+POOLS = (
+    "plain",
+    "unready",
+    "lowered",
+    "evicted",
+    "rolled",
+    "deleted",
+    "parallel",
+    "ordered",
+    "rolling",
+    "bare",
+    "banded",
+    "audited",
+)
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 4  # stories side by side
 Acts = Mapping[str, "Future[None]"]
@@ -60,17 +76,11 @@ def acts(told: Story, request: pytest.FixtureRequest) -> Iterator[Acts]:
         yield {each.__name__: threads.submit(each, told) for each in wanted}
 
 
-def filled(told: Story, pool: str, replicas: int, **scaled: object) -> Pool:
-    """A pool with so many agents, all of them under the guards."""
-    made = told.pool(Scaled(name=pool, replicas=replicas, cooldown=5, **scaled))  # type: ignore[arg-type] # its fields
-    made.fills(replicas)
+def filled(told: Story, scaled: Scaled, tasks: int = 0, seconds: float = 0.0) -> Pool:
+    """A pool whose agents are all under the guards, and so many of them at work for so long."""
+    made = told.pool(replace(scaled, cooldown=5), tasks, seconds)
     until(lambda: _guarded(made) or None, within=SLOW, every=LOOK)
     return made
-
-
-def occupied(told: Story, pool: Pool, tasks: int) -> None:
-    """Return once so many tasks run."""
-    until(lambda: told.figures(pool).get("inflight") == tasks or None, within=SLOW, every=LOOK)
 
 
 def _guarded(pool: Pool) -> bool:
@@ -89,8 +99,7 @@ def set_ready(pool: Pool, pod: str, *, ready: bool) -> None:
 
 def idle_agents_leave_and_busy_ones_stay(told: Story) -> None:
     """Sixty agents, tasks for some: the others leave, none is started in their place, and in the end all are gone."""
-    pool = filled(told, "plain", 60)
-    told.work(pool, burst=10, seconds=60)
+    pool = filled(told, Scaled(name="plain", replicas=60), 10, 60)
     pool.falls(20)
     pool.settles(0)
     assert told.removals("plain")[0] == 60
@@ -98,9 +107,7 @@ def idle_agents_leave_and_busy_ones_stay(told: Story) -> None:
 
 def an_agent_that_is_not_ready_starves_nobody(told: Story) -> None:
     """Its ReplicaSet would pick it first and for ever; we delete the drained ones ourselves, and all settles."""
-    pool = filled(told, "unready", 40)
-    told.work(pool, burst=40, seconds=40)
-    occupied(told, pool, 40)
+    pool = filled(told, Scaled(name="unready", replicas=40), 40, 40)
     busy = [name(pod) for pod in pool.agents()][:5]
     for pod in busy:
         set_ready(pool, pod, ready=False)
@@ -113,9 +120,7 @@ def an_agent_that_is_not_ready_starves_nobody(told: Story) -> None:
 
 def whoever_lowers_the_replicas_takes_nobody_away(told: Story) -> None:
     """A person and an HPA gone mad, again and again, while all work: denied each time, and the target comes back."""
-    pool = filled(told, "lowered", 20)
-    told.work(pool, burst=20, seconds=90)
-    occupied(told, pool, 20)
+    pool = filled(told, Scaled(name="lowered", replicas=20), 20, 90)
     stop = threading.Event()
 
     def lower() -> None:
@@ -137,9 +142,7 @@ def whoever_lowers_the_replicas_takes_nobody_away(told: Story) -> None:
 
 def kubectl_drain_ends_when_the_agents_do(told: Story) -> None:
     """Every eviction is refused until its pod is drained, and what is evicted is replaced without our doing."""
-    pool = filled(told, "evicted", 20)
-    told.work(pool, burst=20, seconds=60)
-    occupied(told, pool, 20)
+    pool = filled(told, Scaled(name="evicted", replicas=20), 20, 60)
     evicted = [name(pod) for pod in pool.agents()]
     left, refused = set(evicted), 0
 
@@ -171,9 +174,7 @@ def _evicted(pool: Pool, pod: str) -> bool:
 
 def a_rollout_waits_for_the_agents_and_ends(told: Story) -> None:
     """New pods come at once; old ones take nothing more, finish what they have, and go one by one."""
-    pool = filled(told, "rolled", 12)
-    told.work(pool, burst=12, seconds=45)
-    occupied(told, pool, 12)
+    pool = filled(told, Scaled(name="rolled", replicas=12), 12, 45)
     before = {name(pod) for pod in pool.agents()}
     told.work(pool, rate=0.6, shorten=8)  # work goes on, so the pool stays
     template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
@@ -191,9 +192,7 @@ def a_rollout_waits_for_the_agents_and_ends(told: Story) -> None:
 
 def a_deployment_is_not_deleted_under_its_agents(told: Story) -> None:
     """Refused by name; by a person who may it is deleted at once, and its pods go when they are done."""
-    pool = filled(told, "deleted", 15)
-    told.work(pool, burst=15, seconds=60)
-    occupied(told, pool, 15)
+    pool = filled(told, Scaled(name="deleted", replicas=15), 15, 60)
     kubectl = (str(Assets.usual().binary("kubectl")), "--kubeconfig", str(told.cluster.admin), "-n", told.namespace)
     asked = subprocess.run(
         [*kubectl, "delete", "deployment", "deleted", "--wait=false"], capture_output=True, text=True, check=False
@@ -221,27 +220,21 @@ def a_deployment_is_not_deleted_under_its_agents(told: Story) -> None:
 
 def a_stateful_set_gives_up_its_highest_idle_pods(told: Story) -> None:
     """Down to the highest busy one, however idle those below it are; and in the end all are gone."""
-    pool = filled(told, "parallel", 40, kind="StatefulSet")
-    told.work(pool, burst=40, seconds=40)
-    occupied(told, pool, 40)
+    pool = filled(told, Scaled(name="parallel", replicas=40, kind="StatefulSet"), 40, 40)
     told.work(pool, burst=6, seconds=60)
     pool.settles(0)
 
 
 def an_ordered_stateful_set_gives_up_its_highest_idle_pods(told: Story) -> None:
     """Its controller takes one at a time, and none while a lower one is not ready; we take the drained ones."""
-    pool = filled(told, "ordered", 20, kind="StatefulSet", starts="OrderedReady")
-    told.work(pool, burst=20, seconds=40)
-    occupied(told, pool, 20)
+    pool = filled(told, Scaled(name="ordered", replicas=20, kind="StatefulSet", starts="OrderedReady"), 20, 40)
     told.work(pool, burst=6, seconds=60)
     pool.settles(0)
 
 
 def a_stateful_set_is_rolled_out_pod_by_pod(told: Story) -> None:
     """Its controller would take the highest old pod, busy or not; it waits for it to be drained."""
-    pool = filled(told, "rolling", 5, kind="StatefulSet")
-    told.work(pool, burst=5, seconds=30)
-    occupied(told, pool, 5)
+    pool = filled(told, Scaled(name="rolling", replicas=5, kind="StatefulSet"), 5, 30)
     told.work(pool, rate=0.4, shorten=8)
     before = {_uid(pod) for pod in pool.agents()}
     template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
@@ -257,7 +250,37 @@ def _uid(pod: Document) -> str:
     return str(metadata["uid"])
 
 
+def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
+    """From 20 to 22 the HPA never goes by itself; its minimum is held at 22 until it has, and is put back."""
+    pool = filled(told, Scaled(name="banded", replicas=20, most=22, exact=False), 20, 60)
+    told.work(pool, burst=8, seconds=60)
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/banded"
+
+    def landed() -> bool | None:
+        """The workload asks for 22, and the ScaledObject's minimum is its own again."""
+        found = told.cluster.api.get(path) or {}
+        spec = found["spec"]
+        assert isinstance(spec, dict)
+        return (pool.replicas() == 22 and spec["minReplicaCount"] == 0 and LEAST not in str(found["metadata"])) or None
+
+    until(landed, within=SLOW, every=LOOK)
+    pool.settles(0)
+
+
+def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
+    """It is being moved under the guard: whoever deletes an agent at work is warned, and no budget keeps it."""
+    pool = filled(told, Scaled(name="audited", replicas=4, metadata=(("guard", "audit"),)), 4, 40)
+    place = f"/api/v1/namespaces/{told.namespace}/pods/{name(pool.agents()[0])}"
+    person = told.cluster.api.acting("person", ["system:masters"])
+    person.request("DELETE", f"{place}?dryRun=All")
+    eviction: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": place.rsplit("/", maxsplit=1)[-1]}}
+    person.request("POST", f"{place}/eviction?dryRun=All", eviction)
+    pool.settles(0)
+
+
 STORIES = (
+    an_audited_pool_is_drained_and_refuses_nobody,
+    a_rise_within_the_hpas_tolerance_lands,
     idle_agents_leave_and_busy_ones_stay,
     an_agent_that_is_not_ready_starves_nobody,
     whoever_lowers_the_replicas_takes_nobody_away,
@@ -286,7 +309,6 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
     api.delete(path)
     try:
         pool = told.pool(Scaled(name="bare", replicas=10, cooldown=5))
-        pool.fills(10)
 
         def said() -> bool | None:
             """An Event says that the guards do not hold."""
@@ -302,6 +324,15 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
         kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
         api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
     pool.settles(0)
+
+
+def test_the_controller_uses_every_right_that_it_has(told: Story, acts: Acts) -> None:
+    """And none that it has not, by the audit log of all stories; rights of another namespace's are not asked for."""
+    asked = [request for request in told.cluster.audit.since() if request.user == ACCOUNT]
+    assert [request for request in asked if request.decision == "forbid"] == []
+    used = {(r.group, f"{r.resource}/{r.subresource}" if r.subresource else r.resource, r.verb) for r in asked}
+    if len(acts) == len(STORIES):
+        assert granted([d for d in yaml.safe_load_all(rendered(PROTECTED)) if d]) - used == set()
 
 
 def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:

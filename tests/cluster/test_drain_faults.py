@@ -34,13 +34,6 @@ def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
         yield made
 
 
-def filled(told: Story, replicas: int) -> Pool:
-    """A pool with so many agents."""
-    pool = told.pool(Scaled(name=POOL, replicas=replicas, cooldown=5))
-    pool.fills(replicas)
-    return pool
-
-
 def leads(told: Story, scaler: Scaler) -> bool:
     """Whether KEDA is led to this replica."""
     found = told.cluster.api.items(f"/api/v1/namespaces/agent-scaler/pods?labelSelector={LEADER}%3Dtrue")
@@ -50,11 +43,10 @@ def leads(told: Story, scaler: Scaler) -> bool:
 def test_leaders_that_freeze_wake_and_die_lose_nothing(guards: Guarded) -> None:
     """The first is frozen in the middle of its drains and wakes while the second goes on; then that one is killed."""
     with story(guards, "leaders") as told:
-        pool = filled(told, 24)
+        pool = told.pool(Scaled(name=POOL, replicas=24, cooldown=5), 24, 45)
         first = told.begin(pod="scaler-a")
         until(lambda: leads(told, first) or None, within=SLOW, every=LOOK)
         second = told.begin(pod="scaler-b")
-        told.work(pool, burst=24, seconds=45)
         until(
             lambda: pool.phases().get("draining", 0) + pool.phases().get("drained", 0) or None, within=SLOW, every=0.3
         )
@@ -74,11 +66,10 @@ def test_leaders_that_freeze_wake_and_die_lose_nothing(guards: Guarded) -> None:
 def test_two_controllers_at_once_lose_nothing(guards: Guarded) -> None:
     """Both believe that they are alone, and act on everything: each write tests what it is for."""
     with story(guards, "twins") as told:
-        pool = filled(told, 20)
+        pool = told.pool(Scaled(name=POOL, replicas=20, cooldown=5), 20, 20)
         for pod in ("scaler-a", "scaler-b"):
             told.begin(pod=pod, lease=False)
         told.work(pool, rate=1.0, shorten=10)
-        told.work(pool, burst=20, seconds=20)
         until(lambda: told.removals()[0] >= 10 or None, within=SLOW, every=LOOK)
         told.work(pool, rate=0)
         pool.settles(0)
@@ -88,7 +79,7 @@ def test_two_controllers_at_once_lose_nothing(guards: Guarded) -> None:
 def test_a_crash_after_any_write_loses_nothing(guards: Guarded) -> None:
     """Killed after the first write of a drain, the next life after the second, and so on; each goes on from labels."""
     with faulty(guards.cluster) as faults, story(guards, "crashes") as told:
-        pool = filled(told, 6)
+        pool = told.pool(Scaled(name=POOL, replicas=6, cooldown=5))
         scaler = told.begin(server=faults.url, lease=False)
         faults.kill = lambda: os.kill(scaler.part.pid, signal.SIGKILL)
         for crash in range(1, CRASHES + 1):
@@ -113,7 +104,7 @@ def _killed(told: Story, pool: Pool, scaler: Scaler) -> bool | None:
 def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
     """Events late, doubled and missing, lists of yesterday, writes refused, and made but never answered."""
     with faulty(guards.cluster) as faults, story(guards, "faults") as told:
-        pool = filled(told, 20)
+        pool = told.pool(Scaled(name=POOL, replicas=20, cooldown=5))
         told.begin(server=faults.url, lease=False)
         told.work(pool, rate=0.8, shorten=10)
         for regime in (_muddled, _refusing, _forgetful):

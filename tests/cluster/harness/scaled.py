@@ -20,6 +20,13 @@ EXACT: Document = {
 }
 
 
+BANDED: Document = {
+    way: {key: value for key, value in said.items() if key != "tolerance"}
+    for way, said in EXACT.items()
+    if isinstance(said, dict)
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaled:
     """A workload, and the ScaledObject that scales it by our scaler.
@@ -35,6 +42,7 @@ class Scaled:
         metadata: more of the trigger's metadata.
         replicas: what the workload starts with.
         starts: how a StatefulSet starts its pods: Parallel or OrderedReady.
+        exact: whether the HPA has a tolerance of nought; otherwise it has its own, a tenth.
         annotations: of its pods, as kwok reads them.
     """
 
@@ -48,6 +56,7 @@ class Scaled:
     metadata: tuple[tuple[str, str], ...] = ()
     replicas: int = 0
     starts: str = "Parallel"
+    exact: bool = True
     annotations: tuple[tuple[str, str], ...] = ()
 
     def documents(self) -> list[Document]:
@@ -82,7 +91,7 @@ class Scaled:
             "maxReplicaCount": self.most,
             "pollingInterval": self.poll,
             "cooldownPeriod": self.cooldown,
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": EXACT}},
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": EXACT if self.exact else BANDED}},
             "triggers": [trigger],
         }
         return {
