@@ -184,6 +184,8 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
 def well(made: Stage, stack: ExitStack) -> Stage:
     """The pool: declared, budgeted, held, scaled by one ScaledObject, and each of its two pods with a gate."""
     place, api = made.place, made.place.cluster.api
+    binding = f"{CONTROLLER.replace(':', '-')}-cluster-admin"  # here it has the rights that ship, and no others
+    api.delete(place.path(binding, kind="apis/rbac.authorization.k8s.io/v1/rolebindings"))
     declare(place, coder=WORDS)
     api.apply([SENTINEL], namespace=place.name)
     template: Document = {
@@ -276,7 +278,7 @@ def warning(on: Stage) -> AbstractContextManager[None]:
 def unheld(on: Stage) -> AbstractContextManager[None]:
     """The namespace may be deleted."""
     body: Document = {"metadata": {"labels": {HOLDS: None}}}
-    return on.changed(f"/api/v1/namespaces/{on.place.name}", body, user=CONTROLLER)
+    return on.changed(f"/api/v1/namespaces/{on.place.name}", body)
 
 
 @contextmanager
