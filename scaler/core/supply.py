@@ -39,7 +39,7 @@ def count(given: Given, base: int) -> Footing:
     policy, fleet = given.policy, given.fleet
     if isinstance(fleet, Unknown):
         return _unseen(given, base)
-    leaving = fleet.drained - _settled(given, fleet)
+    leaving = fleet.drained - _settled(given, fleet, base)
     ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
     going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle = int(fleet.idle.sum())
@@ -63,14 +63,15 @@ def count(given: Given, base: int) -> Footing:
     return Footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
 
 
-def _settled(given: Given, fleet: Fleet) -> int:
+def _settled(given: Given, fleet: Fleet, base: int) -> int:
     """Drained pods that nobody counts any more: neither the last target nor, as far as they are known, the replicas.
 
     A ReplicaSet takes any of the drained pods, as many as the replicas fell by. Those that the target no longer counted
-    may stand while others that were drained since have gone for them; then these stand where those stood.
+    may stand while others that were drained since have gone for them; then these stand where those stood. Replicas that
+    have not risen to the target yet say nothing of that.
     """
     settled, replicas = int(fleet.settled.sum()), given.observation.replicas
-    beyond = len(fleet.pods) - int(replicas.value) if isinstance(replicas, Known) else settled
+    beyond = len(fleet.pods) - max(int(replicas.value), base) if isinstance(replicas, Known) else settled
     return min(settled, beyond) if beyond >= 0 else settled  # below 0 some are leaving, and others are still to come
 
 

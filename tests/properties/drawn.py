@@ -160,6 +160,7 @@ class Pool:
     surplus: int | None = 0
     read: Seconds = 0.0
     seen: bool = True
+    unguarded: bool = False
     hints: tuple[Hint, ...] = ()
 
     def observe(self, policy: Policy, now: Instant) -> Observation:
@@ -171,6 +172,7 @@ class Pool:
             pods=Pods.of(pods) if self.seen else SILENT,
             signals={name: sampled(read, now) for name, read in self.signals.items()},
             announced=tuple(hint.announcement(f"hint-{i}") for i, hint in enumerate(self.hints)),
+            unguarded=Unknown("a pod that is not drained could be deleted") if self.unguarded else None,
         )
 
 

@@ -254,9 +254,9 @@ def test_a_new_leader_without_a_memory_kills_nobody(
 @tries(40)
 @given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 3))
 def test_a_drained_pod_is_subtracted_once(busy: int, drained: int, ordered: int) -> None:
-    """Beside pods that were ordered and are not seen yet, the target falls by the drained ones and then stays."""
+    """Beside pods that the replicas count and nobody sees yet, the target falls by the drained ones and then stays."""
     pods = (Life(inflight=1),) * busy
-    high = Pool(lives=pods + (Life(),) * drained, signals=queue(drained + ordered))
+    high = Pool(lives=pods + (Life(),) * drained, signals=queue(drained + ordered), surplus=-ordered)
     low = replace(high, signals=queue(ordered))
     left = replace(low, lives=pods + (Life(phase=Phase.DRAINED),) * drained, signals=queue(0))
     seen = [(0.0, high), (200.0, high), (400.0, high), (410.0, low), (420.0, left), (425.0, left)]

@@ -66,6 +66,7 @@ STORIES: dict[Reason, Story] = {
     Reason.NO_REPLICAS: story(replace(OPEN, mode=Mode.OFF), replace(pool(), surplus=None)),
     Reason.LAGGING: story(OPEN, pool(BUSY), replace(pool(BUSY, BUSY), surplus=1, read=7.0)),
     Reason.UNSEEN: story(OPEN, replace(pool(IDLE), seen=False)),
+    Reason.UNGUARDED: story(OPEN, replace(pool(IDLE), unguarded=True)),
     Reason.PAUSED: story(HELD, pool(queue=1.0)),
     Reason.OFF: story(replace(OPEN, mode=Mode.OFF), pool(queue=1.0)),
     Reason.RECOMMEND: story(replace(OPEN, mode=Mode.RECOMMEND), pool(queue=1.0)),

@@ -63,7 +63,7 @@ class Namespaces:
         Raises:
             AssertionError: something stays; says what.
         """
-        paths, undertaker = [path.format(name) for path in CONTENT], self.api.acting(UNDERTAKER)
+        paths = [path.format(name) for path in CONTENT]
         for path in paths:
             self._clear(path)
         self.api.acting(UNDERTAKER).delete(f"/api/v1/namespaces/{name}")
