@@ -1,7 +1,7 @@
-"""Kubernetes Events: what befalls a pod or a pool, told where people look for it. What is repeated is told once
-in five minutes.
+"""Kubernetes Events: what befalls a pod or a pool, told where people look for it.
 
-They are written aside and never waited for; one that cannot be written is lost, and the metrics and the log have it.
+What is repeated is told once in five minutes. They are written aside and never waited for; one that cannot be
+written is lost, and the metrics and the log have it.
 """
 
 from __future__ import annotations
