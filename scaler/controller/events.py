@@ -1,6 +1,7 @@
-"""Kubernetes Events: what befalls a pod or a pool, told where people look for it. A repeated one is counted, not added.
+"""Kubernetes Events: what befalls a pod or a pool, told where people look for it.
 
-They are written aside and never waited for; one that cannot be written is lost, and the metrics and the log have it.
+What is repeated is told once in five minutes. They are written aside and never waited for; one that cannot be
+written is lost, and the metrics and the log have it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
-from scaler.controller.api import MERGE, ApiError, Json, Request
-from scaler.controller.dig import text
+from scaler.controller.api import ApiError, Json, Request
 from scaler.controller.names import MANAGER
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.core.types import Instant, Seconds
@@ -37,58 +37,43 @@ class Told:
     uid: str
 
 
-@dataclass(slots=True)
-class _Known:
-    count: int
-    at: Instant
-
-
 class Events:
     """Writes Events. Belongs to one event loop."""
 
     def __init__(self, pen: Pen, clock: Clock) -> None:
         self._pen, self._clock = pen, clock
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._told: OrderedDict[str, Instant] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tell(self, about: Told, reason: str, message: str, *, warning: bool = False) -> None:
         """Tell this of the object, unless it was told lately; returns at once."""
-        name = _name(about, reason, message)
-        known, now = self._known.get(name), self._clock.now()
-        if known is not None and abs(now - known.at) < AGAIN:
-            known.count += 1
+        what, now = _what(about, reason, message), self._clock.now()
+        told = self._told.get(what)
+        if told is not None and abs(now - told) < AGAIN:
             return
         if len(self._tasks) >= WAITING:
             self._pen.deeds.untold += 1
             return
-        count = 1 if known is None else known.count + 1
-        self._known[name] = _Known(count, now)
-        self._known.move_to_end(name)
-        if len(self._known) > KNOWN:
-            self._known.popitem(last=False)
-        event = _event(about, name, reason, message) | {"type": "Warning" if warning else "Normal"}
-        path = f"/api/v1/namespaces/{about.namespace}/events"
-        task = asyncio.get_running_loop().create_task(self._write(path, event, count))
+        self._told[what] = now
+        self._told.move_to_end(what)
+        if len(self._told) > KNOWN:
+            self._told.popitem(last=False)
+        period = int(now // AGAIN)  # two leaders that tell the same tell it once
+        event = _event(about, f"{about.name[:200]}.{what}{period:x}", reason, message)
+        event |= {"type": "Warning" if warning else "Normal", "count": 1} | _stamps(now)
+        task = asyncio.get_running_loop().create_task(self._write(about.namespace, event))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _write(self, path: str, event: dict[str, Json], count: int) -> None:
-        """Write a new one; what was told before has its count raised, unless it is gone by now."""
-        stamp = _stamp(self._clock.now())
-        change: dict[str, Json] = {"count": count, "lastTimestamp": stamp}
-        fresh = event | change | {"firstTimestamp": stamp}
-        requests = [Request(method="POST", path=path, body=fresh, within=PATIENCE)]
-        if count > 1:
-            one = f"{path}/{text(event, 'metadata', 'name')}"
-            requests.insert(0, Request(method="PATCH", path=one, body=change, content=MERGE, within=PATIENCE))
+    async def _write(self, namespace: str, event: dict[str, Json]) -> None:
+        path = f"/api/v1/namespaces/{namespace}/events"
         try:
-            for request in requests:
-                answer = await self._pen.write("event", request)
-                if answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.CONFLICT:
-                    return
+            answer = await self._pen.write("event", Request(method="POST", path=path, body=event, within=PATIENCE))
         except (ApiError, NotLeadingError):
-            pass
-        self._pen.deeds.untold += 1
+            self._pen.deeds.untold += 1
+        else:
+            done = answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.CONFLICT
+            self._pen.deeds.untold += not done
 
 
 def _event(about: Told, name: str, reason: str, message: str) -> dict[str, Json]:
@@ -109,11 +94,11 @@ def _event(about: Told, name: str, reason: str, message: str) -> dict[str, Json]
     }
 
 
-def _name(about: Told, reason: str, message: str) -> str:
-    """The same for the same Event, so that one that is told twice by two leaders is one."""
-    told = hashlib.sha256(f"{about.uid}\n{reason}\n{message}".encode()).hexdigest()
-    return f"{about.name[:200]}.{told[:16]}"
+def _what(about: Told, reason: str, message: str) -> str:
+    """The same for the same thing told."""
+    return hashlib.sha256(f"{about.uid}\n{reason}\n{message}".encode()).hexdigest()[:16]
 
 
-def _stamp(now: Instant) -> str:
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _stamps(now: Instant) -> dict[str, Json]:
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"firstTimestamp": stamp, "lastTimestamp": stamp}

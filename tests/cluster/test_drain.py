@@ -270,10 +270,11 @@ def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
 def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
     """It is being moved under the guard: whoever deletes an agent at work is warned, and no budget keeps it."""
     pool = filled(told, Scaled(name="audited", replicas=4, metadata=(("guard", "audit"),)), 4, 40)
-    place = f"/api/v1/namespaces/{told.namespace}/pods/{name(pool.agents()[0])}"
+    pod = name(pool.agents()[0])
+    place = f"/api/v1/namespaces/{told.namespace}/pods/{pod}"
     person = told.cluster.api.acting("person", ["system:masters"])
     person.request("DELETE", f"{place}?dryRun=All")
-    eviction: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": place.rsplit("/", maxsplit=1)[-1]}}
+    eviction: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
     person.request("POST", f"{place}/eviction?dryRun=All", eviction)
     pool.settles(0)
 

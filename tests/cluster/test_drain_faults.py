@@ -69,7 +69,7 @@ def test_two_controllers_at_once_lose_nothing(guards: Guarded) -> None:
         pool = told.pool(Scaled(name=POOL, replicas=20, cooldown=5), 20, 20)
         for pod in ("scaler-a", "scaler-b"):
             told.begin(pod=pod, lease=False)
-        told.work(pool, rate=1.0, shorten=10)
+        told.work(pool, rate=0.3, shorten=20)
         until(lambda: told.removals()[0] >= 10 or None, within=SLOW, every=LOOK)
         told.work(pool, rate=0)
         pool.settles(0)
@@ -106,7 +106,7 @@ def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
     with faulty(guards.cluster) as faults, story(guards, "faults") as told:
         pool = told.pool(Scaled(name=POOL, replicas=20, cooldown=5))
         told.begin(server=faults.url, lease=False)
-        told.work(pool, rate=0.8, shorten=10)
+        told.work(pool, rate=0.3, shorten=20)
         for regime in (_muddled, _refusing, _forgetful):
             already = told.removals()[0]
             told.work(pool, burst=12, seconds=15)
