@@ -16,7 +16,10 @@ from tests.cluster.harness.suite import Suite
 
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
-LONGEST = ("exactness", "outages", "jobs", "recorder", "playground", "leader", "harness", "zero", "shipped")
+LONGEST = (
+    *("drain", "warm_storm", "exactness", "drain_faults", "outages", "jobs", "warm_stories", "recorder", "doctor"),
+    *("guard_loss", "guard_cascades", "playground", "leader", "harness", "zero", "shipped"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
