@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from scaler.config.check import checked
-from scaler.config.pool import PoolKey
+from scaler.config.pool import Found, PoolKey
 from scaler.config.problems import ConfigError
 from tests.cli.world import CODER, FILE, WRITER, World
 from tests.config.material import said
@@ -86,3 +86,42 @@ async def test_a_trigger_that_comes_during_a_reload_is_not_lost(world: World) ->
     world.keeper.dismiss(WRITER)
     await reloading
     assert (world.bounds(CODER), world.bounds(latecomer), world.bounds(WRITER)) == ((3, 7), (0, 7), None)
+
+
+FOUND = Found(least=1, most=6, workload=("deployments", "writer"))
+
+
+async def test_a_pool_that_is_discovered_is_there_before_keda_asks(world: World) -> None:
+    """With the bounds of its ScaledObject; what KEDA says of its trigger later goes before what was discovered."""
+    world.keeper.discover(WRITER, said({"class": "coding", "max": "4"}), FOUND)
+    assert world.bounds(WRITER) == (1, 6)
+    world.keeper.admit(WRITER, said({"class": "coding", "slotsPerPod": "3"}))
+    assert world.bounds(WRITER) == (1, 6)
+    spec = world.keeper.find(WRITER)
+    assert spec is not None
+    assert spec.policy.slots_per_pod == 3
+
+
+async def test_a_pool_that_is_lost_goes_unless_the_file_has_it(world: World) -> None:
+    """Its ScaledObject is gone, and so is what KEDA said of it."""
+    for key in (WRITER, CODER):
+        world.keeper.discover(key, said({"class": "coding"}), FOUND)
+        assert world.bounds(key) == (1, 6)
+        world.keeper.lose(key)
+    assert world.bounds(WRITER) is None
+    assert world.bounds(CODER) == (2, 9)
+
+
+async def test_keda_may_fall_silent_about_a_pool_that_is_still_there(world: World) -> None:
+    """Its ScaledObject is paused, for instance: the pool stays as it was discovered."""
+    world.keeper.discover(WRITER, said({"class": "coding"}), FOUND)
+    world.keeper.admit(WRITER, said({"class": "coding", "slotsPerPod": "3"}))
+    world.keeper.dismiss(WRITER)
+    assert world.bounds(WRITER) == (1, 6)
+
+
+async def test_what_was_discovered_outlives_a_new_file(world: World) -> None:
+    """The file changes under it like under any other pool."""
+    world.keeper.discover(WRITER, said({"class": "coding"}), FOUND)
+    await world.keeper.reload(checked(FILE))
+    assert world.bounds(WRITER) == (1, 6)

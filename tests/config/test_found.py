@@ -1,0 +1,84 @@
+"""What the cluster itself says of a pool: bounds that nobody overrules, and a workload where nothing else says one."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaler.config.metadata import TriggerMetadata
+from scaler.config.pool import ActivityEndpoints, Found, JobStrategy, LiveScale, PoolKey, PoolSpec, WatchedPods
+from scaler.config.problems import ConfigError
+from scaler.config.resolve import resolve
+from scaler.config.rows import rows
+from scaler.core.policy import Workload
+from tests.config.material import QUERY, READABLE, Section, parsed
+
+KEY = PoolKey("agents", "coder")
+DEPLOYED = Found(least=1, most=7, workload=("deployments", "coder"))
+
+
+def found(pool: Section, what: Found | None = DEPLOYED, metadata: TriggerMetadata | None = None) -> PoolSpec:
+    """The pool with these settings, of which the cluster says this."""
+    settings = parsed({**READABLE, "classes": {"coding": {"signals": {"queue": QUERY}}}, "pools": {str(KEY): pool}})
+    return resolve(settings, KEY, metadata or TriggerMetadata(), what)
+
+
+def told(spec: PoolSpec, key: str) -> str:
+    """Who decided a setting."""
+    return next(row.origin for row in rows(spec) if row.key == key)
+
+
+def test_the_bounds_of_a_scaled_object_are_the_pools() -> None:
+    """The HPA has no others: what the file or the trigger say beside them would be told in vain."""
+    spec = found({"class": "coding", "min": 3, "max": 50}, metadata=TriggerMetadata.model_validate({"max": 40}))
+    assert (spec.policy.min_replicas, spec.policy.max_replicas) == (1, 7)
+    assert (told(spec, "min"), told(spec, "max")) == ("ScaledObject", "ScaledObject")
+
+
+def test_its_workload_is_watched_and_counted_where_nothing_else_is_said() -> None:
+    """The shortest configuration of a protected pool names a class, and that how much there is to do."""
+    spec = found({"class": "coding"})
+    assert spec.pods == WatchedPods(pool=KEY, kind="deployments", name="coder")
+    assert isinstance(spec.replicas, LiveScale)
+    assert spec.replicas.url.endswith("/apis/apps/v1/namespaces/agents/deployments/coder/scale")
+
+
+def test_what_the_file_says_of_pods_and_replicas_goes_before_it() -> None:
+    """Somebody who lists URLs has a reason to."""
+    spec = found({"class": "coding", "pods": {"activity": ["http://one:1"]}, "replicas": QUERY})
+    assert spec.pods == ActivityEndpoints(urls=("http://one:1",))
+    assert not isinstance(spec.replicas, LiveScale)
+
+
+def test_the_kind_of_workload_decides_who_can_leave() -> None:
+    """And where its ordinals begin."""
+    what = Found(least=0, most=5, workload=("statefulsets", "coder"), ordinals_start=2)
+    policy = found({"class": "coding"}, what).policy
+    assert (policy.workload, policy.ordinals_start) == (Workload.STATEFUL_SET, 2)
+
+
+def test_a_scaled_job_says_how_it_is_counted() -> None:
+    """It has no workload, and KEDA counts its replicas."""
+    spec = found({"class": "coding"}, Found(least=0, most=9, strategy=JobStrategy.ACCURATE))
+    assert (spec.job_strategy, spec.policy.max_replicas, spec.pods) == (JobStrategy.ACCURATE, 9, None)
+
+
+def test_a_workload_of_the_file_is_watched_and_its_scale_read() -> None:
+    """Without a ScaledObject, too."""
+    spec = found({"class": "coding", "pods": {"workload": "statefulsets/{name}"}}, None)
+    assert spec.pods == WatchedPods(pool=KEY, kind="statefulsets", name="coder")
+    assert isinstance(spec.replicas, LiveScale)
+
+
+@pytest.mark.parametrize(
+    ("pods", "allowed"),
+    [
+        ({}, "must have activity or workload"),
+        ({"activity": ["http://one:1"], "workload": "deployments/x"}, "must have activity or workload"),
+        ({"workload": "replicasets/x"}, "workload must be of deployments or statefulsets"),
+        ({"workload": "extensions.agents.x-k8s.io/v1beta1/sandboxwarmpools/x"}, "workload must be of"),
+    ],
+)
+def test_pods_are_at_one_kind_of_place_that_can_be_drained(pods: Section, allowed: str) -> None:
+    """The message says what is allowed."""
+    with pytest.raises(ConfigError, match=allowed):
+        found({"class": "coding", "pods": pods}, None)
