@@ -102,7 +102,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop, warm = Loop(registry, sources, ticker, clock), _warming(asked, sources, keeper, charge)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
-        desk = HintDesk(registry, loop.prompt, lambda: keeper.settings.hints)
+        desk = HintDesk(warm.beside(registry), warm.prompting(loop.prompt), lambda: keeper.settings.hints)
         running = Running(
             board=board,
             registry=registry,

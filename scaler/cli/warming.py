@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 
+from scaler.config.pool import PoolKey
 from scaler.config.settings import Settings
 from scaler.core.types import Seconds
 from scaler.live.charge import Charge
 from scaler.live.clock import Clock
+from scaler.live.hinting import Hintable, Pools
 from scaler.live.warm import WarmStanding
 
 if TYPE_CHECKING:
@@ -56,6 +58,25 @@ class Warming:
     def standings(self) -> Iterable[WarmStanding]:
         """How each warm pool stands."""
         return () if self._steward is None else self._steward.standings()
+
+    def beside(self, pools: Pools) -> Pools:
+        """The pools for which hints may be given: these, and the warm ones."""
+        return _Both(pools, self)
+
+    def get(self, key: PoolKey) -> Hintable | None:
+        """The warm pool of this name, as hints see it."""
+        return None if self._steward is None else self._steward.hintable(key)
+
+    def prompting(self, prompt: Callable[[PoolKey], None]) -> Callable[[PoolKey], None]:
+        """What ticks a pool at once, warm or not."""
+
+        def both(key: PoolKey) -> None:
+            """Tick whichever has this name."""
+            prompt(key)
+            if self._steward is not None:
+                self._steward.prompt(key)
+
+        return both
 
     async def run(self) -> None:
         """Wait until the file names a warm pool, then keep it and those that follow, until cancelled."""
@@ -114,6 +135,18 @@ class Warming:
         gates = await stack.enter_async_context(open_gates(Signer.read(self._means.key), self._clock))
         warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.ahead, self._clock)
         return warden.run(), Budgets(steward.world, pen, self._clock).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Pools of pods before warm ones of the same name."""
+
+    pools: Pools
+    warm: Pools
+
+    def get(self, key: PoolKey) -> Hintable | None:
+        """The pool of this name."""
+        return self.pools.get(key) or self.warm.get(key)
 
 
 def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:

@@ -18,8 +18,7 @@ from scaler.config.pool import PoolKey
 from scaler.config.schedule import AHEAD
 from scaler.core.policy import Mode, Policy
 from scaler.core.types import Instant, Seconds
-from scaler.live.hints import Hint, Wish
-from scaler.live.registry import Pool, Registry
+from scaler.live.hints import Hint, Hints, Wish
 
 MOST_IN_POOL: Final = 128  # hints of one pool at once, whoever gave them: each is looked at on every tick
 
@@ -34,6 +33,42 @@ class Caller(Protocol):
 
     def may_hint(self, namespace: str) -> bool:
         """Whether they may give hints for pools of this namespace."""
+        ...
+
+
+class Bounds(Protocol):
+    """What bounds the hints of a pool."""
+
+    @property
+    def key(self) -> PoolKey:
+        """The pool."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """Its policy: the most that its hints may ask for follows from it."""
+        ...
+
+
+class Hintable(Protocol):
+    """A pool for which hints may be given."""
+
+    @property
+    def hints(self) -> Hints:
+        """Those that were given."""
+        ...
+
+    @property
+    def spec(self) -> Bounds:
+        """What bounds them."""
+        ...
+
+
+class Pools(Protocol):
+    """Where pools are found."""
+
+    def get(self, key: PoolKey) -> Hintable | None:
+        """The pool of this name, None where there is none."""
         ...
 
 
@@ -72,9 +107,7 @@ class Granted:
 class HintDesk:
     """Takes hints in. Belongs to one event loop."""
 
-    def __init__(
-        self, registry: Registry, prompt: Callable[[PoolKey], None], section: Callable[[], HintsSection]
-    ) -> None:
+    def __init__(self, registry: Pools, prompt: Callable[[PoolKey], None], section: Callable[[], HintsSection]) -> None:
         """``prompt`` ticks a pool at once; ``section`` gives the configuration in force."""
         self._registry, self._prompt, self.section = registry, prompt, section
         self._given: dict[tuple[str, str], Hint] = {}  # by caller and id
@@ -132,7 +165,7 @@ class HintDesk:
         bounds = tuple(_bounds(hint, pool.spec.policy, section.longest))
         return Granted(hint, bounds), Verdict.GRANTED if hint == whole else Verdict.CUT
 
-    def _pool(self, caller: Caller, key: PoolKey) -> Pool:
+    def _pool(self, caller: Caller, key: PoolKey) -> Hintable:
         """The pool, if the caller may give hints for it. Who may not is not told whether there is one."""
         if not caller.may_hint(key.namespace):
             raise HintError(Verdict.FORBIDDEN, f"{caller.name} may give no hints for pools of {key.namespace}")
@@ -181,7 +214,7 @@ def _check_room(owner: str, hints: Collection[Hint], most: int) -> None:
         raise HintError(Verdict.CROWDED, why, again=min(hint.end for hint in hints))
 
 
-def _within(hint: Hint, pool: Pool, longest: Seconds, now: Instant) -> Hint:
+def _within(hint: Hint, pool: Hintable, longest: Seconds, now: Instant) -> Hint:
     """The hint, within what its pool has left of its share while it stands."""
     end = min(hint.end, hint.start + longest)
     others = [h for h in pool.hints.standing(now) if h.start < end and hint.start < h.end]

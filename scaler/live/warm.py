@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaler.config.pool import PoolKey
+from scaler.core.policy import Policy
 from scaler.core.types import Seconds
 from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
+from scaler.live.hints import Hints
 from scaler.sources.timing import Times
 
 
@@ -61,3 +63,25 @@ class WarmStanding:
     idle: Seconds
     idle_price: float | None
     writes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarmBounds:
+    """What bounds the hints of a warm pool: one sandbox for each task that is announced."""
+
+    key: PoolKey
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class WarmHinted:
+    """A warm pool for which hints may be given."""
+
+    hints: Hints
+    spec: WarmBounds
+
+
+def hinted(key: PoolKey, policy: WarmPolicy, hints: Hints) -> WarmHinted:
+    """The warm pool as hints see it."""
+    bounds = Policy(mode=policy.mode, max_replicas=policy.max_size, slots_per_pod=1)
+    return WarmHinted(hints, WarmBounds(key, bounds))

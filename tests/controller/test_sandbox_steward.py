@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from scaler.config.hints import HintsSection
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmLayer, WarmPoolLayer, WarmSection
 from scaler.controller.api import ApiError
@@ -21,8 +22,10 @@ from scaler.core.policy import Mode
 from scaler.core.types import Instant, Unknown
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import VirtualClock
+from scaler.live.hinting import HintDesk
+from scaler.live.hints import Wish
 from scaler.live.office import ALONE, Office
-from scaler.live.warm import Block, Blocked, WarmStanding
+from scaler.live.warm import Block, Blocked, WarmHinted, WarmStanding
 from tests.controller.sandboxed import BORN, claim, sandbox, warm_pool, wrote
 from tests.support.office import FIRST, Chair
 
@@ -131,6 +134,27 @@ async def running(stage: Stage) -> AsyncIterator[Stage]:
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+class Planner:
+    """Somebody who gives hints."""
+
+    name = "planner"
+
+    def may_hint(self, namespace: str) -> bool:
+        """For every pool."""
+        return True
+
+
+@dataclass
+class Hinted:
+    """The warm pools of a steward."""
+
+    steward: Steward
+
+    def get(self, key: PoolKey) -> WarmHinted | None:
+        """The pool of this name."""
+        return self.steward.hintable(key)
 
 
 async def settled(stage: Stage, pool: Object | None = None) -> None:
@@ -293,6 +317,19 @@ async def test_the_size_is_not_raised_while_a_sandbox_finds_no_node() -> None:
         await stage.pass_by(30)
         assert stage.sizes.written == []
         assert stage.standing.stuck == 1
+
+
+async def test_a_fan_out_that_is_announced_has_its_sandboxes_before_its_claims() -> None:
+    """An orchestrator says that forty sub-agents are to come."""
+    async with running(Stage(section=bounded(1, 500))) as stage:
+        await settled(stage, warm_pool(1))
+        before = stage.sizes.written[-1] if stage.sizes.written else 1
+        desk = HintDesk(Hinted(stage.steward), stage.steward.prompt, HintsSection)
+        now = stage.clock.now()
+        granted = desk.give(Planner(), Wish(id="w", pool=KEY, slots=40, duration=300.0, start=None, reason=""), now)
+        await stage.pass_by(1)
+        assert granted.hint.slots == 40
+        assert stage.sizes.written[-1] >= before + 40
 
 
 async def test_pools_that_share_a_budget_have_no_more_than_it_together() -> None:

@@ -13,11 +13,8 @@ from scaler.core.warmpool_types import WarmObservation
 from scaler.live.warm import Block, Blocked
 
 
-def observe(world: World, key: PoolKey, allowance: int | None, now: Instant) -> WarmObservation:
-    """All that is known of the pool. What came since the last time is taken out of its book.
-
-    ``allowance`` is what a budget that it shares with others leaves to it.
-    """
+def observe(world: World, key: PoolKey, now: Instant) -> WarmObservation:
+    """All that is seen of the pool. What came since the last time is taken out of its book."""
     fresh = world.ledger.book(key).take()
     blind = world.blind.get(Kind.CLAIM)
     return WarmObservation(
@@ -28,7 +25,6 @@ def observe(world: World, key: PoolKey, allowance: int | None, now: Instant) -> 
         leads=tuple(fresh.leads),
         cold=fresh.cold,
         unready=fresh.unready,
-        allowance=allowance,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
@@ -34,8 +34,9 @@ from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_model import Offered
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import Clock
+from scaler.live.hints import Hints
 from scaler.live.office import Office
-from scaler.live.warm import Block, Blocked, WarmStanding
+from scaler.live.warm import Block, Blocked, WarmHinted, WarmStanding, hinted
 
 TICK: Final[Seconds] = 2.0  # between two ticks of a pool, at the most
 REST: Final[Seconds] = 0.25  # between two, at the least: a storm is answered in batches
@@ -77,6 +78,7 @@ class _Kept:
 
     spec: WarmSpec
     memory: WarmMemory
+    hints: Hints = field(default_factory=Hints)
     outcome: WarmOutcome | None = None
     blocked: Blocked | None = None
     asked: tuple[str, int, Instant] = ("", -1, 0.0)
@@ -122,6 +124,16 @@ class Steward:
         """How far ahead the expiry of a busy claim on this pool is kept; None where it is left alone."""
         kept = self._kept.get(key)
         return None if kept is None else kept.spec.extend_shutdown
+
+    def hintable(self, key: PoolKey) -> WarmHinted | None:
+        """The warm pool of this name, as hints see it; None where there is none."""
+        kept = self._kept.get(key)
+        return None if kept is None else hinted(key, kept.spec.policy, kept.hints)
+
+    def prompt(self, key: PoolKey) -> None:
+        """Tick a pool at once, because of something that was announced."""
+        self._due.add(key)
+        self._wake.set()
 
     def standings(self) -> Iterator[WarmStanding]:
         """Every pool as it stands."""
@@ -184,10 +196,12 @@ class Steward:
         policy = kept.spec.policy
         if (block is not None or not leads) and policy.mode is Mode.AUTO:
             policy = replace(policy, mode=Mode.RECOMMEND)
-        before, outcome = (
-            kept.outcome,
-            tick_pool(policy, kept.memory, observe(self.world, key, self._allowances.get(key), now), now),
+        seen = replace(
+            observe(self.world, key, now),
+            announced=tuple(hint.announcement(1) for hint in kept.hints.standing(now)),
+            allowance=self._allowances.get(key),
         )
+        before, outcome = kept.outcome, tick_pool(policy, kept.memory, seen, now)
         kept.memory, kept.outcome = outcome.memory, outcome
         self._tell(kept, block, before)
         kept.blocked = block
