@@ -48,7 +48,7 @@ test-cluster: $(STAMP) ## what must hold on a real Kubernetes, with KEDA; builds
 	@$(BIN)/python -m tests.cluster.assets
 	$(STAGE) 'tests on a cluster'
 	@$(BIN)/pytest --quiet --override-ini=faulthandler_timeout=900 --numprocesses auto --maxprocesses 4 \
-		--dist loadgroup --no-loadscope-reorder tests/cluster $(ARGS)
+		--dist loadfile --no-loadscope-reorder tests/cluster $(ARGS)
 
 assets: $(STAMP) ## build what that cluster is made of: make assets ARGS="etcd kubernetes kwok"
 	$(STAGE) 'programs of the cluster'

@@ -17,8 +17,8 @@ from tests.cluster.harness.suite import Suite
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
 LONGEST = (
-    *("drain", "warm_storm", "exactness", "drain_faults", "outages", "jobs", "warm_stories", "recorder", "doctor"),
-    *("guard_loss", "guard_cascades", "playground", "leader", "harness", "zero", "shipped"),
+    *("drain", "exactness", "drain_faults", "outages", "jobs", "warm_stories", "doctor", "warm_guard", "release"),
+    *("recorder", "guard_loss", "guard_cascades", "playground", "leader", "harness", "zero", "shipped"),
 )
 
 
@@ -28,11 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[SUITE])
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups at the same occasion
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the stories of a file, which may share what they stand on, be told in one process: `--dist loadgroup`."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Begin with the longest."""
     items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.stem[5:]) in LONGEST else len(LONGEST))
 
 
