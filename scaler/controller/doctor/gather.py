@@ -37,7 +37,7 @@ RIGHTS: Final = (
     ("", "pods/eviction", ("create",)),
     ("", "namespaces", ("patch",)),
     ("policy", "poddisruptionbudgets", ("create", "patch", "delete")),
-    ("", "events", ("create", "patch")),
+    ("", "events", ("create",)),
     ("keda.sh", "scaledobjects", ("get", "list", "watch", "patch")),
     ("keda.sh", "scaledjobs", ("list", "watch")),
 )
