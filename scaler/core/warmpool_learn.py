@@ -144,11 +144,12 @@ def dispersion(record: Record) -> float:
     """Variance over mean of the claims in a lead time, 1 where it cannot be told from that.
 
     Few large bursts say little of how large the next one is, and the fourth powers tell how few: it is taken from the
-    unfavourable end of its error. Trials overlap, so as many of them are worth one.
+    unfavourable end of its error, which is at most as large as itself. Trials overlap, so as many are worth one.
     """
     found = record.squares / max(record.claims, record.came)
-    error = found * math.sqrt(PARTS * record.fourths) / record.squares
-    return found + error if found > 1.0 + DOUBT * error else 1.0
+    chance = DOUBT * math.sqrt(2.0 / record.windows) if record.windows else 0.0
+    error = min(1.0, math.sqrt(PARTS * record.fourths) / record.squares)
+    return found * (1.0 + error) if found > 1.0 + chance else 1.0
 
 
 def _averaged(claims: Claims, stretch: Stretch, lead: Seconds) -> tuple[float, ...]:
@@ -248,6 +249,7 @@ def _marked(record: Record, trial: Trial, i: int, passed: Stretch, q: float) -> 
     return Record(
         squares=fade * record.squares + error**2,
         fourths=fade**2 * record.fourths + error**4,
+        windows=fade * record.windows + 1.0 / PARTS,
         claims=fade * record.claims + expected,
         came=fade * record.came + passed.came,
         own=forget * record.own + pinball(q, came, said),

@@ -46,12 +46,14 @@ class Record:
         squares, fourths: the errors of its expectations, to the power of two and of four.
         claims, came: the expectations, and the claims that came; the squares over the larger of both is the dispersion,
             so that who expected too few does not take that for batches.
+        windows: lead times that these stand on.
         own, beside: pinball losses, its own and those of the plain average on the same trials.
         trials: how many there were.
     """
 
     squares: float = DISPERSION_PRIOR * PRIOR_WEIGHT
     fourths: float = 0.0
+    windows: float = 0.0
     claims: float = PRIOR_WEIGHT
     came: float = PRIOR_WEIGHT
     own: float = 0.0

@@ -12,7 +12,8 @@ import pytest
 from scaler.core.policy import Mode, Pace, PolicyError
 from scaler.core.reasons import Reason
 from scaler.core.types import Hold, Known, ScaleTo, Unknown
-from scaler.core.warmpool_memory import Surplus, WarmMemory
+from scaler.core.warmpool_learn import dispersion
+from scaler.core.warmpool_memory import CANDIDATES, Surplus, WarmMemory
 from scaler.core.warmpool_model import miss
 from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
 from tests.core.pool import HOUR, NOW, TICK
@@ -148,6 +149,27 @@ def test_a_fan_out_raises_the_size_before_its_claims_come_and_ends() -> None:
     assert abs(pool.size - usual) <= 4
 
 
+def test_a_fan_out_that_never_comes_ends_with_its_hint() -> None:
+    """From then on nothing is announced, and what stood for it goes as any surplus does."""
+    pool = busy()
+    told = {"announced": (hint(40.0, start=pool.now, end=pool.now + 60.0),)}
+    assert {pool.tick(10, **told).evidence.announced for _ in range(12)} == {40.0}
+    with_hint = pool.size
+    assert {pool.tick(10, **told).evidence.announced for _ in range(20)} == {0.0}
+    assert pool.size <= with_hint - 30
+
+
+def test_what_a_tick_teaches_of_dispersion_decides_from_the_next_on() -> None:
+    """The rate of its claims counts at once; otherwise more of them could mean a smaller pool."""
+    pool = busy()
+    assert pool.memory is not None
+    before = pool.memory.claims.records
+    outcome = pool.tick(300)
+    after, believed = outcome.memory.claims.records, CANDIDATES.index(outcome.evidence.candidate)
+    assert dispersion(after[believed]) > dispersion(before[believed])
+    assert outcome.evidence.offered.dispersion == dispersion(before[believed])
+
+
 def test_announced_claims_teach_nothing() -> None:
     """They were no surprise: neither the rate nor its dispersion rises."""
     pool = busy()
@@ -210,7 +232,7 @@ def test_nothing_is_added_beyond_what_may_be(policy: WarmPolicy, change: dict[st
 def test_nothing_is_taken_away_while_it_may_not_be(policy: WarmPolicy, change: dict[str, object], said: Reason) -> None:
     """A pause, and a status of an older spec: a claim may be taking what would be deleted."""
     pool = busy(policy)
-    pool.size += 20
+    pool.size = min(pool.size + 20, policy.max_size)
     kept = pool.size
     assert {pool.tick(8, **change).trail[-1].reason for _ in range(40)} == {said}
     assert pool.size == kept

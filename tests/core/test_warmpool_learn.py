@@ -94,6 +94,18 @@ def test_too_little_is_known_at_first_to_think_that_claims_come_alone() -> None:
     assert dispersion(fed(poisson(1.0, 1000)).records[2]) == 1.0
 
 
+def test_few_large_bursts_are_taken_from_the_unfavourable_end() -> None:
+    """The same squares from a hundred errors say how large the next is; from four they hardly do."""
+    many, few = (
+        Record(squares=1_000.0, fourths=n * (1_000.0 / n) ** 2, windows=50.0, claims=100.0, came=100.0)
+        for n in (100, 16)
+    )
+    assert dispersion(many) == pytest.approx(10.0 * (1.0 + math.sqrt(4 / 100)))
+    assert dispersion(few) == pytest.approx(10.0 * (1.0 + math.sqrt(4 / 16)))
+    assert dispersion(replace(many, fourths=1e6)) == 20.0  # a single one: twice what it was
+    assert dispersion(replace(many, squares=130.0)) == 1.0
+
+
 def test_yesterday_speaks_where_it_was_watched_whole() -> None:
     """And is used where it beats the averages: here the claims come in the same five minutes of each hour."""
     day = [60 if n % 60 < 5 else 0 for n in range(1_440)]
