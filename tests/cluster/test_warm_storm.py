@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 
 import pytest
 
@@ -24,7 +23,6 @@ START: Document = {  # an agent in Go: it is ready after 2.7 s, more or less
 }
 
 
-@pytest.mark.skipif("AGENT_SCALER_STORM" not in os.environ, reason="takes an hour: set AGENT_SCALER_STORM=1 for it")
 def test_a_storm_of_claims_misses_no_more_than_the_target(
     sandboxes: Cluster, namespace: str, request: pytest.FixtureRequest
 ) -> None:
