@@ -12,7 +12,7 @@ from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.leftovers import Leftovers
-from tests.cluster.harness.suite import Suite
+from tests.cluster.harness.suite import ASKED_FOR, Suite
 
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
@@ -20,7 +20,6 @@ LONGEST = (
     *("drain", "exactness", "outages", "jobs", "warm_stories", "doctor", "warm_guard", "release"),
     *("recorder", "guard_loss", "guard_cascades", "playground", "leader", "harness", "zero", "shipped"),
 )
-ASKED_FOR = ("drain_faults", "warm_storm")  # most of an hour each: told where AGENT_SCALER_LONG=1
 
 
 def pytest_configure(config: pytest.Config) -> None:

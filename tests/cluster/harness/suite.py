@@ -21,6 +21,7 @@ from tests.cluster.harness.rest import Document
 from tests.cluster.harness.shipped import BASE, objects
 
 HERE: Final = Path(__file__).parents[1]
+ASKED_FOR: Final = ("drain_faults", "warm_storm")  # most of an hour each: told where AGENT_SCALER_LONG=1
 OUTPUT: Final = "agent-scaler"  # the key in what a worker hands over
 
 
@@ -55,7 +56,7 @@ class Suite:
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
         """Notice that a file is missing among what was chosen."""
         told = {item.path for item in items}
-        self.everything &= told >= set(HERE.glob("test_*.py"))
+        self.everything &= told >= {path for path in HERE.glob("test_*.py") if path.stem[5:] not in ASKED_FOR}
 
     def pytest_deselected(self) -> None:
         """Notice that a story is left out."""
