@@ -92,6 +92,7 @@ def guarded(cluster: Cluster) -> Iterator[Guarded]:
     signer = Signer.new()
     key.write_text(signer.pem())
     (folder / "keys.json").write_text(key_set([signer.jwk()]))
+    cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
     cluster.api.apply(made)
     try:
         cluster.mount(HOME, HOME, folder)

@@ -100,6 +100,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
     ``options`` are further ones of ``scaler serve``.
     """
     mark, rights = cluster.audit.mark(), list(yaml.safe_load_all(RIGHTS.read_text()))
+    cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
     cluster.api.apply(HOUSE)
     cluster.api.apply(rights)
     config, keda, http = cluster.folder / "warm-pools.yaml", free(), free()
