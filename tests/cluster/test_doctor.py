@@ -20,13 +20,13 @@ import yaml
 
 from scaler.controller.api import Api as ScalerApi
 from scaler.controller.api import open_api
+from scaler.controller.dig import at
 from scaler.controller.doctor.catalogue import CHECKS
 from scaler.controller.doctor.findings import Finding, examine
 from scaler.controller.doctor.gather import gather
 from scaler.controller.names import HOLDS
 from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, settle, ward
-from tests.cluster.harness.api import at
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from scaler.controller.dig import at, strings
+from scaler.controller.dig import objects as each
 from tests.cluster.guarding import (
     CONTROLLER,
     KEY,
@@ -19,8 +21,6 @@ from tests.cluster.guarding import (
     spec,
     ward,
 )
-from tests.cluster.harness.api import at, labels
-from tests.cluster.harness.api import objects as each
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document, Json
 from tests.cluster.harness.wait import until
@@ -66,7 +66,7 @@ def born(place: Ward, wanted: Document) -> Document:
 
 def annotated(document: Document) -> Document:
     """The annotations of an object."""
-    return dict(labels(document, "metadata", "annotations"))
+    return dict(strings(document, "metadata", "annotations"))
 
 
 def test_a_pod_of_the_pool_is_born_with_everything(hall: Ward) -> None:
@@ -190,7 +190,7 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
         until(lambda: len(place.names()) == 2 or None)
         for item in guarded.api.items(place.path()):
             assert annotated(item) | {DISRUPT: "true", EVICT: "false"} == annotated(item)
-            assert labels(item, "metadata", "labels").items() >= (OURS | BORN).items()
+            assert strings(item, "metadata", "labels").items() >= (OURS | BORN).items()
         found = guarded.api.get(guarded.api.path(made, place.name)) or {}
         assert at(found, "spec", "template", "metadata", "annotations") is None
         if kind == "Job":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scaler.controller.dig import strings
 from tests.cluster.guarding import (
     BIRTH,
     CONTROLLER,
@@ -23,7 +24,6 @@ from tests.cluster.guarding import (
     pod,
     ward,
 )
-from tests.cluster.harness.api import labels
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import APPLY, JSON_PATCH, MERGE, Document, Json
 
@@ -209,8 +209,8 @@ def test_no_pod_is_born_with_our_words(hall: Ward, how: str) -> None:
     """A template could release every pod it makes."""
     wanted = pod("born", PROTECTED)
     born, said = BORN[how], metadata(wanted)
-    said["labels"] = {**PROTECTED, **labels(born, "labels")}
-    said["annotations"] = dict(labels(born, "annotations"))
+    said["labels"] = {**PROTECTED, **strings(born, "labels")}
+    said["annotations"] = dict(strings(born, "annotations"))
     answer = asked(hall.voice("editor"), "POST", hall.path(), wanted)
     refused(answer, BIRTH)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from scaler.controller.dig import strings
 from tests.cluster.guarding import CONTROLLER, EPOCH, KEY, Answer, Ward, asked, installed, metadata, objects, ward
-from tests.cluster.harness.api import labels
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document, condition
 from tests.cluster.harness.wait import until
@@ -77,7 +77,7 @@ def claimed(sandboxes: Cluster) -> Iterator[Claimed]:
         def apart() -> dict[bool, str] | None:
             """One pod is in the pool, and one is not."""
             pods = sandboxes.api.items(place.path())
-            found = {WARM in labels(pod, "metadata", "labels"): str(metadata(pod)["name"]) for pod in pods}
+            found = {WARM in strings(pod, "metadata", "labels"): str(metadata(pod)["name"]) for pod in pods}
             return found if set(found) == {True, False} else None
 
         by_pool = until(apart, within=60.0)

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.cluster.harness.api import Put, open_api, text
+from scaler.controller.dig import text
+from tests.cluster.harness.api import Put, open_api
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.kwok import COMPLETE_AFTER, READY_AFTER
 from tests.cluster.harness.ports import answers, free

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from scaler.agent import Gate, Place, serve
+from scaler.controller.dig import strings, text
 from scaler.controller.orders import Signer, key_set
 from scaler.live.clock import SystemClock
 from tests.cluster.guarding import Answer, asked, installed, objects
-from tests.cluster.harness.api import labels, text
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document, Json
 from tests.cluster.harness.wait import until
@@ -60,7 +60,7 @@ class Mine:
 
     def phase(self, what: str) -> str:
         """The phase that one of them is labelled with."""
-        return labels(self.cluster.api.get(self.paths[what]) or {}, "metadata", "labels").get(PHASE, "")
+        return strings(self.cluster.api.get(self.paths[what]) or {}, "metadata", "labels").get(PHASE, "")
 
     def deleted(self, what: str, user: str = "") -> Answer:
         """What is answered to who deletes one of them; it is only asked whether it would be done."""
@@ -176,6 +176,6 @@ def _noted(mine: Mine) -> Callable[[], bool | None]:
     def noted() -> bool | None:
         """The pod is noted to have worked."""
         pod = mine.cluster.api.get(mine.paths["pod"]) or {}
-        return labels(pod, "metadata", "annotations").get("agent-scaler.io/worked") == "true" or None
+        return strings(pod, "metadata", "annotations").get("agent-scaler.io/worked") == "true" or None
 
     return noted

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
+from scaler.controller.dig import strings, text
 from scaler.controller.sandboxes.kinds import LAUNCH
-from tests.cluster.harness.api import labels, text
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.kwok import READY_LOGNORMAL
 from tests.cluster.harness.rest import Document
@@ -48,7 +48,7 @@ def test_a_storm_of_claims_misses_no_more_than_the_target(
 def _cold(cluster: Cluster, namespace: str) -> int:
     """Claims that agent-sandbox itself says it served cold."""
     found = cluster.api.items(f"/apis/agents.x-k8s.io/v1beta1/namespaces/{namespace}/sandboxes")
-    return sum(labels(item, "metadata", "labels").get(LAUNCH) == "cold" for item in found)
+    return sum(strings(item, "metadata", "labels").get(LAUNCH) == "cold" for item in found)
 
 
 def _taken_away(cluster: Cluster, namespace: str, mark: int) -> set[str]:

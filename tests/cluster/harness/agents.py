@@ -25,8 +25,9 @@ from aiohttp import web
 from scaler.agent import Gate, Place
 from scaler.agent.desk import Desk, ours
 from scaler.agent.doors.with_aiohttp import answered, response
+from scaler.controller.dig import at, strings, text
 from scaler.live.clock import Clock
-from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, at, holds, labels, text
+from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, holds
 from tests.cluster.harness.journal import Journal, open_tasks
 from tests.cluster.harness.load import Generator
 from tests.cluster.harness.work import Agent, GateTime, Pool
@@ -54,9 +55,9 @@ def facts(pod: Json, label: str) -> PodFacts:
     return PodFacts(
         uid=text(pod, "metadata", "uid"),
         name=text(pod, "metadata", "name"),
-        pool=f"{text(pod, 'metadata', 'namespace')}/{labels(pod, 'metadata', 'labels').get(label, '')}",
+        pool=f"{text(pod, 'metadata', 'namespace')}/{strings(pod, 'metadata', 'labels').get(label, '')}",
         ip=text(pod, "status", "podIP"),
-        slots=int(labels(pod, "metadata", "annotations").get(SLOTS, "1")),
+        slots=int(strings(pod, "metadata", "annotations").get(SLOTS, "1")),
         ready=holds(pod, "Ready"),
         leaving=at(pod, "metadata", "deletionTimestamp") is not None,
         ended=text(pod, "status", "phase") in {"Failed", "Succeeded"},

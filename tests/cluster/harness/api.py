@@ -19,6 +19,8 @@ from typing import Final, TypeAlias
 
 import aiohttp
 
+from scaler.controller.dig import objects, text
+
 Json: TypeAlias = "Sequence[Json] | Mapping[str, Json] | str | int | float | bool | None"
 Query: TypeAlias = Mapping[str, str | int]
 
@@ -190,39 +192,6 @@ def _message(body: bytes) -> str:
         return text(json.loads(body), "message") or body.decode(errors="replace")
     except ValueError:
         return body.decode(errors="replace")[:400]
-
-
-def at(found: Json, *path: str) -> Json:
-    """What stands at the end of a path of keys; None where the path breaks off."""
-    for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
-def text(found: Json, *path: str) -> str:
-    """The string at the end of a path; empty where there is none."""
-    value = at(found, *path)
-    return value if isinstance(value, str) else ""
-
-
-def whole(found: Json, *path: str, otherwise: int) -> int:
-    """The whole number at the end of a path."""
-    value = at(found, *path)
-    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
-
-
-def labels(found: Json, *path: str) -> Mapping[str, str]:
-    """The mapping of strings at the end of a path; empty where there is none."""
-    value = at(found, *path)
-    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, Mapping) else {}
-
-
-def objects(found: Json, *path: str) -> list[Mapping[str, Json]]:
-    """The objects of the list at the end of a path; none where there is no list."""
-    value = at(found, *path)
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return []
-    return [item for item in value if isinstance(item, Mapping)]
 
 
 def holds(found: Json, kind: str) -> bool:

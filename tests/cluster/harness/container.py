@@ -16,9 +16,10 @@ from typing import Final
 
 import aiohttp
 
+from scaler.controller.dig import at, text
 from scaler.core.types import Instant, Seconds
 from scaler.live.clock import Clock
-from tests.cluster.harness.api import Json, at, text
+from tests.cluster.harness.api import Json
 from tests.cluster.harness.podspec import Container
 from tests.cluster.harness.process import LAUNCHER
 

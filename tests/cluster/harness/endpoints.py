@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.cluster.harness.api import Json, at, holds, labels, objects, text, whole
+from scaler.controller.dig import at, objects, strings, text, whole
+from tests.cluster.harness.api import Json, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,12 @@ def endpoints(service: Json, pods: Sequence[Mapping[str, Json]]) -> tuple[Endpoi
 
     A target port with a name is looked up in each pod.
     """
-    wanted = labels(service, "spec", "selector")
+    wanted = strings(service, "spec", "selector")
     port = next(iter(objects(service, "spec", "ports")), {})
     found = [
         Endpoint(text(pod, "metadata", "name"), text(pod, "status", "podIP"), number, leaving)
         for pod in pods
-        if wanted and wanted.items() <= labels(pod, "metadata", "labels").items()
+        if wanted and wanted.items() <= strings(pod, "metadata", "labels").items()
         if holds(pod, "Ready") and (number := _number(port, pod))
         for leaving in (at(pod, "metadata", "deletionTimestamp") is not None,)
     ]

@@ -20,8 +20,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
+from scaler.controller.dig import text
 from scaler.core.types import Seconds
-from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, open_api, text
+from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, open_api
 from tests.cluster.harness.endpoints import Endpoint, endpoints
 
 CHUNK: Final = 65_536

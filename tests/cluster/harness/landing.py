@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.cluster.harness.api import Put, open_api, whole
+from scaler.controller.dig import whole
+from tests.cluster.harness.api import Put, open_api
 
 
 class Replicas:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from scaler.controller.dig import at, objects, text, whole
 from scaler.core.types import Seconds
-from tests.cluster.harness.api import Json, at, objects, text, whole
+from tests.cluster.harness.api import Json
 
 VOLUMES: Final = ("emptyDir", "configMap", "secret", "projected", "downwardAPI")
 HOOKS: Final = ("exec", "httpGet", "tcpSocket", "sleep")

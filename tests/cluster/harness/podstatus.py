@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from scaler.controller.dig import objects, text, whole
 from scaler.core.types import Instant
-from tests.cluster.harness.api import Json, objects, text, whole
+from tests.cluster.harness.api import Json
 from tests.cluster.harness.container import Ended, Running
 from tests.cluster.harness.podspec import Container, PodSpec
 

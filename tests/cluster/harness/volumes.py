@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.cluster.harness.api import Api, Json, at, labels, objects, text
+from scaler.controller.dig import at, objects, strings, text
+from tests.cluster.harness.api import Api, Json
 from tests.cluster.harness.podspec import Container, PodSpec, UnsupportedError
 
 HOUR: Final = 3600
@@ -76,10 +77,10 @@ class Volumes:
             return {name: content for part in parts for name, content in part.items()}
         if isinstance(kept := source.get("configMap"), Mapping):
             found = await self._kept("configmaps", text(kept, "name"))
-            return _chosen(kept, {k: v.encode() for k, v in labels(found, "data").items()})
+            return _chosen(kept, {k: v.encode() for k, v in strings(found, "data").items()})
         if isinstance(kept := source.get("secret"), Mapping):
             found = await self._kept("secrets", text(kept, "secretName") or text(kept, "name"))
-            return _chosen(kept, {k: base64.b64decode(v) for k, v in labels(found, "data").items()})
+            return _chosen(kept, {k: base64.b64decode(v) for k, v in strings(found, "data").items()})
         if isinstance(told := source.get("downwardAPI"), Mapping):
             return {
                 text(i, "path"): self._field(text(i, "fieldRef", "fieldPath")).encode() for i in objects(told, "items")
@@ -120,7 +121,7 @@ class Volumes:
             return self._field(field)
         for kind, plural in (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")):
             if name := text(entry, "valueFrom", kind, "name"):
-                found = labels(await self._kept(plural, name), "data")
+                found = strings(await self._kept(plural, name), "data")
                 value = found[text(entry, "valueFrom", kind, "key")]
                 return value if plural == "configmaps" else base64.b64decode(value).decode()
         if "valueFrom" in entry:
@@ -133,7 +134,7 @@ class Volumes:
         if path in known:
             return known[path]
         if found := SUBSCRIPT.fullmatch(path):
-            return labels(self._pod.object, "metadata", found[1]).get(found[2], "")
+            return strings(self._pod.object, "metadata", found[1]).get(found[2], "")
         return text(self._pod.object, *path.split("."))
 
     async def _kept(self, plural: str, name: str) -> Mapping[str, Json]:

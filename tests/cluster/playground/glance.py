@@ -9,8 +9,9 @@ from typing import Final
 
 import urllib3
 
+from scaler.controller.dig import at, objects, text
 from scaler.core.types import Instant
-from tests.cluster.harness.api import Json, at, objects, text
+from tests.cluster.harness.api import Json
 from tests.cluster.playground.stage import NAME, NAMESPACE, POOL, Stage
 
 _HTTP: Final = urllib3.PoolManager(retries=False, timeout=2.0)

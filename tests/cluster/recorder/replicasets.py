@@ -14,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from scaler.controller.dig import objects, text, whole
 from scaler.core.types import Instant, Seconds
 from scaler.live.clock import SystemClock
 from scaler.sim.replicaset import PodPhase
-from tests.cluster.harness.api import Api, ApiError, Json, objects, text, whole
+from tests.cluster.harness.api import Api, ApiError, Json
 from tests.cluster.harness.kwok import READY_AFTER
 from tests.support.recorded.replicaset import Pod, Story
 from tests.support.wait import eventually

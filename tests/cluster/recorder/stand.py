@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scaler.controller.dig import whole
 from scaler.sim.hpa import Behavior, Rules
 from scaler.sim.hpa_pods import Stand as State
-from tests.cluster.harness.api import Api, ApiError, Json, whole
+from tests.cluster.harness.api import Api, ApiError, Json
 from tests.support.recorded.hpa import Kind, Story, Wanted
 from tests.support.wait import eventually
 
