@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME ...] [--json] [--list] [--strict] [--minutes N]``.
+"""``python -m benchmarks [NAME ...] [--json] [--list] [--strict] [--minutes N] [--pools N]``.
 
 Exit codes: 0 measured, 1 with ``--strict`` when a figure missed its goal, 2 for an unknown name or when something could
 not be measured.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import cast
 
@@ -24,12 +25,11 @@ def known() -> list[str]:
     return sorted(path.stem.removeprefix(PREFIX) for path in Path(__file__).parent.glob(f"{PREFIX}*.py"))
 
 
-def load(name: str, minutes: float | None) -> Callable[[], Iterable[Result]]:
-    """The ``run`` of one benchmark, or for so many minutes where it can be told."""
-    module = importlib.import_module(f"benchmarks.{PREFIX}{name}")
-    if minutes is not None and hasattr(module, "run_for"):
-        return partial(module.run_for, minutes)
-    return cast("Callable[[], Iterable[Result]]", module.run)
+def load(name: str, told: Mapping[str, float]) -> Callable[[], Iterable[Result]]:
+    """The ``run`` of one benchmark, with what it can be told of these."""
+    run = cast("Callable[..., Iterable[Result]]", importlib.import_module(f"benchmarks.{PREFIX}{name}").run)
+    takes = signature(run).parameters
+    return partial(run, **{key: value for key, value in told.items() if key in takes})
 
 
 def tell(result: Result, *, only_json: bool) -> None:
@@ -39,13 +39,13 @@ def tell(result: Result, *, only_json: bool) -> None:
     print(result.line(), flush=True)
 
 
-def measure(names: Sequence[str], *, only_json: bool, minutes: float | None) -> tuple[list[Result], list[str]]:
+def measure(names: Sequence[str], *, only_json: bool, told: Mapping[str, float]) -> tuple[list[Result], list[str]]:
     """Run the benchmarks one after the other. Answers the results, and one sentence for each that could not run."""
     results: list[Result] = []
     missing: list[str] = []
     for name in names:
         try:
-            for result in load(name, minutes)():
+            for result in load(name, told)():
                 tell(result, only_json=only_json)
                 results.append(result)
         except CannotMeasureError as error:
@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--json", action="store_true", help="print only the JSON lines")
     asked.add_argument("--list", action="store_true", help="print the names and stop")
     asked.add_argument("--minutes", type=float, metavar="N", help="how long those go on that can be told (the soak: 3)")
+    asked.add_argument(
+        "--pools", type=int, metavar="N", help="how many pools, where that can be told (the soak: 5000)"
+    )
     asked.add_argument("--strict", action="store_true", help="exit with 1 when a figure misses its goal")
     return asked
 
@@ -73,7 +76,8 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := sorted(set(asked.names) - set(names)):
         print(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    results, missing = measure(asked.names or names, only_json=asked.json, minutes=asked.minutes)
+    told = {key: value for key in ("minutes", "pools") if (value := getattr(asked, key)) is not None}
+    results, missing = measure(asked.names or names, only_json=asked.json, told=told)
     for sentence in missing:
         print(sentence, file=sys.stderr)
     return 2 if missing else int(asked.strict and not all(result.holds for result in results))

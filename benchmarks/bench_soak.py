@@ -1,5 +1,7 @@
 """The running scaler with 5,000 pools of 20 pods, while KEDA and the HPA ask as often as they do for 10,000.
 
+``--pools N`` says what less comes to: so many pools, and calls for twice as many ScaledObjects.
+
 Two runs. In ``pods``, pools have pods that are read one by one, a fifth of which take up or end work from tick to tick:
 ``soak_server`` is the scaler with those made up in its own process, where their cost counts with the rest. ``pages`` is
 ``scaler serve`` as it stands, with pools whose queue, tasks and replicas are on a page of their namespace, which is how
@@ -33,10 +35,11 @@ import aiohttp
 
 from benchmarks import CannotMeasureError, Goal, Result
 from benchmarks.keda_traffic import VISITS, Traffic, TrafficError, connect, quantile, visits, watches
-from benchmarks.soak_world import POOL_KEYS, POOLS, World, pages, settings
+from benchmarks.soak_world import World, keys, pages, settings
 from scaler.live.segments import segments
 
-SCALED_OBJECTS: Final = 10_000  # for which is asked
+POOLS: Final = 5_000
+ASKED_FOR: Final = 2  # ScaledObjects for each pool
 MINUTES: Final = 3.0
 WARM_UP: Final = 20.0  # seconds in which every pool is ticked a few times, and asked half as often
 REFERENCE: Final = 15.0  # seconds
@@ -92,20 +95,15 @@ class Ticks:
     later: list[int] = field(default_factory=list)
 
 
-def run() -> Iterator[Result]:
-    """Both runs, in the usual time."""
-    return run_for(MINUTES)
-
-
-def run_for(minutes: float) -> Iterator[Result]:
-    """Both runs, each for half of so many minutes once it is warm."""
+def run(minutes: float = MINUTES, pools: int = POOLS) -> Iterator[Result]:
+    """Both runs with so many pools, each for half of so many minutes once it is warm."""
     if not Path("/proc/self/stat").exists():
         raise CannotMeasureError("what a process uses is read in /proc, which Linux has")
     try:
-        idle = asyncio.run(reference())
+        idle = asyncio.run(reference(pools))
         for name in ("pods", "pages"):
             with TemporaryDirectory() as folder:
-                soak = asyncio.run(soaked(name, Path(folder), minutes * 30))
+                soak = asyncio.run(soaked(name, Path(folder), minutes * 30, pools))
                 ticked = ticks(Path(folder) / "journal", soak.began)
                 if not ticked.apart:
                     raise CannotMeasureError("no pool was ticked twice while it was asked; the machine is too busy")
@@ -130,48 +128,49 @@ def results(name: str, soak: Soak, idle: Soak, ticked: Ticks) -> Iterator[Result
         yield Result(name=f"soak {name}, {what}", figure=figure, unit=unit, reference=beside, goal=goal)
 
 
-async def reference() -> Soak:
+async def reference(pools: int) -> Soak:
     """The same calls to a server that does nothing."""
     command = (sys.executable, "-m", "benchmarks.rpc_servers", "idle")
     server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     try:
         port = int(await server.stdout.readline()) if server.stdout else 0
-        traffic = await connect(POOL_KEYS, port)
-        return await measured(server, traffic, REFERENCE)
+        traffic = await connect(keys(pools), port)
+        return await measured(server, traffic, REFERENCE, pools)
     finally:
         if server.stdin:
             server.stdin.close()
         await server.wait()
 
 
-async def soaked(name: str, folder: Path, seconds: float) -> Soak:
+async def soaked(name: str, folder: Path, seconds: float, pools: int) -> Soak:
     """One run."""
-    world, began = World(), perf_counter()
+    there, began = keys(pools), perf_counter()
+    world = World(there)
     async with pages(world) as port:
-        folder.joinpath("pools.yaml").write_text(settings(port, pods=name == "pods"), encoding="utf-8")
+        folder.joinpath("pools.yaml").write_text(settings(there, port, pods=name == "pods"), encoding="utf-8")
         async with scaler(name, folder) as (process, places):
             ready = await readiness(places["http"], began) if "http" in places else None
-            traffic = await connect(POOL_KEYS, places["keda"])
+            traffic = await connect(there, places["keda"])
             world.told = traffic.told
-            await watches(traffic, POOLS, SCALED_OBJECTS // POOLS)
-            await visits(traffic, SCALED_OBJECTS * VISITS / 2, WARM_UP)
+            await watches(traffic, pools, ASKED_FOR)
+            await visits(traffic, pools * ASKED_FOR * VISITS / 2, WARM_UP)
             scraping = asyncio.create_task(scraped(places.get("http")))
-            soak = await measured(process, traffic, seconds)
+            soak = await measured(process, traffic, seconds, pools)
             scraping.cancel()
             await asyncio.wait([scraping])
             return replace(soak, ready=ready)
 
 
-async def measured(process: Process, traffic: Traffic, seconds: float) -> Soak:
+async def measured(process: Process, traffic: Traffic, seconds: float, pools: int) -> Soak:
     """What the process uses while it is asked."""
     traffic.forget()
     began, before = time(), Usage.of(process.pid)
-    await visits(traffic, SCALED_OBJECTS * VISITS, seconds)
+    await visits(traffic, pools * ASKED_FOR * VISITS, seconds)
     after, answers = Usage.of(process.pid), traffic.answers["GetMetrics"]
     return Soak(
         began=began,
         cores=after.cores(before),
-        memory=(before.memory / POOLS, after.memory / POOLS),
+        memory=(before.memory / pools, after.memory / pools),
         answered=(len(answers.took) - answers.failed) / (after.at - before.at),
         p99=quantile(answers.took, 0.99),
     )

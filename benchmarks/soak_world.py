@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,10 +11,8 @@ from aiohttp import web
 
 from scaler.config.pool import PoolKey
 
-POOLS: Final = 5_000
 PODS: Final = 20
 NAMESPACES: Final = 50
-POOL_KEYS: Final = tuple(PoolKey(f"team-{i % NAMESPACES}", f"pool-{i}") for i in range(POOLS))
 CHANGING: Final = 25  # one pool in so many has other figures a second later, so one in five after five
 QUEUES: Final = (0, 0, 0, 0, 1, 2, 4)
 IDLE: Final = (3, 4, 5)
@@ -32,29 +30,35 @@ pools:
 _NUMBER: Final = """{{url: "http://127.0.0.1:{port}/{{namespace}}", path: '["{{name}}"].{key}'}}"""
 
 
-def settings(port: int, *, pods: bool) -> str:
-    """The file of 5,000 pools, whose pages are at this port; with ``pods`` they are asked one by one."""
+def keys(pools: int) -> tuple[PoolKey, ...]:
+    """So many pools, spread over the namespaces."""
+    return tuple(PoolKey(f"team-{i % NAMESPACES}", f"pool-{i}") for i in range(pools))
+
+
+def settings(pools: Sequence[PoolKey], port: int, *, pods: bool) -> str:
+    """The file of these pools, whose pages are at this port; with ``pods`` they are asked one by one."""
     queue, inflight, replicas = (_NUMBER.format(port=port, key=key) for key in ("queued", "inflight", "replicas"))
     sources = f"signals: {{queue: {queue}, inflight: {inflight}}}\n    replicas: {replicas}"
     if pods:
         sources = f'signals: {{queue: {queue}}}\n    pods: {{activity: ["http://{{name}}.{{namespace}}"]}}'
-    return _CONFIG.format(sources=sources) + "".join(f"  {key}: {{class: agents}}\n" for key in POOL_KEYS)
+    return _CONFIG.format(sources=sources) + "".join(f"  {key}: {{class: agents}}\n" for key in pools)
 
 
 class World:
     """How the pools fare. Each has as many replicas as ``told`` says, as if the HPA followed at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, pools: Sequence[PoolKey]) -> None:
         self.told: Mapping[PoolKey, int] = {}
         self._chance = random.Random(1)
-        self._rows = dict.fromkeys(POOL_KEYS, (QUEUES[0], IDLE[0]))
+        self._rows = dict.fromkeys(pools, (QUEUES[0], IDLE[0]))
+        self._pools = pools
 
     def page(self, namespace: str) -> dict[str, dict[str, int]]:
         """The page of a namespace, which is asked for once a second."""
-        keys = POOL_KEYS[int(namespace.removeprefix("team-")) :: NAMESPACES]
-        for key in self._chance.sample(keys, len(keys) // CHANGING):
+        there = self._pools[int(namespace.removeprefix("team-")) :: NAMESPACES]
+        for key in self._chance.sample(there, len(there) // CHANGING):
             self._rows[key] = self._chance.choice(QUEUES), self._chance.choice(IDLE)
-        return {key.name: self._row(key) for key in keys}
+        return {key.name: self._row(key) for key in there}
 
     def _row(self, key: PoolKey) -> dict[str, int]:
         replicas, (queued, idle) = self.told.get(key, PODS), self._rows[key]

@@ -20,13 +20,12 @@ def run():
     yield Result(name="fast", figure=90.0, unit="calls/s", reference=100.0, goal=Goal("ratio", ">=", 0.8))
 """
 SLOW = FAST.replace("fast", "slow").replace("90.0", "70.0")
-LASTING = (
-    FAST.replace("fast", "lasting")
-    + """
-def run_for(minutes):
-    yield Result(name="lasting", figure=minutes, unit="min", reference=1.0, goal=Goal("figure", ">=", 1))
+LASTING = """
+from benchmarks import Goal, Result
+
+def run(minutes=3.0, pools=2):
+    yield Result(name="lasting", figure=minutes * pools, unit="min", reference=1.0, goal=Goal("figure", ">=", 1))
 """
-)
 ABSENT = """
 from benchmarks import CannotMeasureError
 
@@ -84,12 +83,13 @@ def test_a_missed_goal_is_told_and_fails_only_when_strict(bench: Path) -> None:
     assert run(bench, "fast", "--strict").returncode == 0
 
 
-def test_a_benchmark_that_lasts_is_told_for_how_long(bench: Path) -> None:
-    """Those that take as long as they take are not asked; without a word each takes its own time."""
+def test_a_benchmark_that_lasts_is_told_for_how_long_and_with_how_much(bench: Path) -> None:
+    """Those that take as long as they take are not told; without a word each has its own measure."""
     bench.joinpath("benchmarks/bench_lasting.py").write_text(LASTING)
-    told, untold = run(bench, "fast", "lasting", "--json", "--minutes", "2.5"), run(bench, "lasting", "--json")
-    assert [json.loads(line)["figure"] for line in told.stdout.splitlines()] == [90.0, 2.5]
-    assert json.loads(untold.stdout)["figure"] == 90.0
+    untold = run(bench, "lasting", "--json")
+    told = run(bench, "fast", "lasting", "--json", "--minutes", "2.5", "--pools", "4")
+    assert [json.loads(line)["figure"] for line in told.stdout.splitlines()] == [90.0, 10.0]
+    assert json.loads(untold.stdout)["figure"] == 6.0
 
 
 def test_what_cannot_be_measured_is_an_error_and_stops_nothing_else(bench: Path) -> None:
