@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME ...] [--json] [--list] [--strict] [--minutes N] [--pools N]``.
+"""``python -m benchmarks [NAME ...] [--json] [--list] [--strict] [--minutes N] [--pools N] [--pods N]``.
 
 Exit codes: 0 measured, 1 with ``--strict`` when a figure missed its goal, 2 for an unknown name or when something could
 not be measured.
@@ -60,9 +60,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--json", action="store_true", help="print only the JSON lines")
     asked.add_argument("--list", action="store_true", help="print the names and stop")
     asked.add_argument("--minutes", type=float, metavar="N", help="how long those go on that can be told (the soak: 3)")
-    asked.add_argument(
-        "--pools", type=int, metavar="N", help="how many pools, where that can be told (the soak: 5000)"
-    )
+    asked.add_argument("--pools", type=int, metavar="N", help="how many pools, where that can be told (the soak: 5000)")
+    asked.add_argument("--pods", type=int, metavar="N", help="how many pods, where that can be told (drain: 1000)")
     asked.add_argument("--strict", action="store_true", help="exit with 1 when a figure misses its goal")
     return asked
 
@@ -76,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := sorted(set(asked.names) - set(names)):
         print(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    told = {key: value for key in ("minutes", "pools") if (value := getattr(asked, key)) is not None}
+    told = {key: value for key in ("minutes", "pools", "pods") if (value := getattr(asked, key)) is not None}
     results, missing = measure(asked.names or names, only_json=asked.json, told=told)
     for sentence in missing:
         print(sentence, file=sys.stderr)

@@ -26,6 +26,7 @@ class Event(enum.StrEnum):
     KILL = "kill"  # its agent went away under it, and it waits again
     HELD = "held"  # a task of a session that waits out its pause at its agent
     UP = "up"  # an agent can be reached
+    CLOSED = "closed"  # its gate was closed by an order
     LEAVING = "leaving"  # its pod is being deleted; it takes nothing more
     GONE = "gone"  # its pod is no more
 

@@ -179,6 +179,8 @@ class Pool:
             self._free.pop(uid, None)
         else:
             self._offer(agent)
+        if agent is not None and not is_open:
+            self._note(Event.CLOSED, agent=agent)
 
     def lose(self, uid: str, why: str) -> None:
         """An agent is gone: what it worked on is cut and queued again."""
