@@ -82,7 +82,10 @@ class Knobs(Section):
     workload: Workload = Field(
         default=DEFAULTS.workload, description="What makes the pods, which decides who can leave."
     )
-    ordinals_start: Count = Field(default=DEFAULTS.ordinals_start, description="First ordinal of a StatefulSet.")
+    ordinals_start: Count = Field(
+        default=DEFAULTS.ordinals_start,
+        description="First ordinal of a StatefulSet; the own one of a workload that is watched counts instead.",
+    )
     scaled_job_strategy: JobStrategy | None = Field(
         default=None,
         description="For a ScaledJob, KEDA's scalingStrategy: default is told waiting and running work, "

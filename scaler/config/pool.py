@@ -138,14 +138,12 @@ class Found:
 
     Attributes:
         workload: plural and name of a workload of ``apps/v1``; None for Jobs, and for kinds whose pods nobody watches.
-        ordinals_start: the first ordinal of a StatefulSet.
         strategy: of a ScaledJob.
     """
 
     least: int
     most: int
     workload: tuple[str, str] | None = None
-    ordinals_start: int = 0
     strategy: JobStrategy | None = None
 
 

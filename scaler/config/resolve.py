@@ -148,8 +148,12 @@ def _said(found: Found) -> PoolLayer:
     if found.workload is not None:
         ordered = found.workload[0] == "statefulsets"
         said["workload"] = Workload.STATEFUL_SET if ordered else Workload.REPLICA_SET
-        said["ordinals_start"] = found.ordinals_start
     return PoolLayer.model_validate(said)
+
+
+def _is_watched(layer: Layer) -> bool:
+    """Whether the pool's pods are a workload's, whose own first ordinal is what theirs are counted from."""
+    return layer.pods is not None and layer.pods.workload is not None
 
 
 def _replicas(layer: Layer) -> Source | None:
@@ -202,7 +206,7 @@ def _policy_of(settings: Settings, base: Layer) -> Policy:
         pause_down=base.pause_down,
         guarantee=base.guarantee,
         workload=base.workload,
-        ordinals_start=base.ordinals_start,
+        ordinals_start=0 if _is_watched(base) else base.ordinals_start,
         scrape_interval=settings.sources.prometheus.interval,
     )
 

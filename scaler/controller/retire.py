@@ -6,6 +6,7 @@ They are drained like any others and counted by nobody: another stands in their 
 - In a rollout of a Deployment an old ReplicaSet asks for ever fewer pods, and the guards keep those it would delete. As
   many as it has too many are drained, those that need the least time first.
 - In a rollout of a StatefulSet the highest pod of the old revision is the one that its controller would delete next.
+- A StatefulSet that was told to start at a higher ordinal wants none of the pods below it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scaler.controller.facts import PodFacts, WorkloadFacts
-from scaler.core.pods import NO_ACK, Phase
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase
 from scaler.core.types import Instant, Order, PodUid, Seconds, Verb
 from scaler.sources.activity_answer import Report
 
@@ -38,7 +39,9 @@ def surplus(pods: Sequence[PodFacts], owners: Owners) -> tuple[PodFacts, ...]:
         return tuple(pods)
     strays = [pod for pod in pods if not _is_owned(pod, workload, owners)]
     of_sets = [old for each in _outdated(workload, owners.sets) for old in _too_many(pods, each)]
-    return (*strays, *of_sets, *_next_of(pods, workload))
+    above = [pod for pod in pods if not _is_below(pod, workload)]
+    below = [pod for pod in pods if _is_below(pod, workload) and pod not in strays]
+    return (*strays, *of_sets, *below, *_next_of(above, workload))
 
 
 def orders(pods: Iterable[PodFacts], heard: Mapping[PodUid, Report]) -> tuple[Order, ...]:
@@ -70,6 +73,11 @@ def _is_owned(pod: PodFacts, workload: WorkloadFacts, owners: Owners) -> bool:
     if made_by is not None:
         return made_by.owner == workload.uid and not made_by.leaving
     return bool(pod.owner) and owners.now - pod.created_at < YOUNG
+
+
+def _is_below(pod: PodFacts, workload: WorkloadFacts) -> bool:
+    """Whether it is a StatefulSet's, of an ordinal that is lower than its first."""
+    return NO_ORDINAL < pod.ordinal < workload.start
 
 
 def _outdated(workload: WorkloadFacts, sets: Mapping[str, WorkloadFacts]) -> list[WorkloadFacts]:

@@ -8,15 +8,22 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from scaler.controller.facts import PodFacts
-from scaler.core.pods import NO_ACK, Pods, Stage
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Pods, Stage
 from scaler.core.types import Instant, PodUid
 from scaler.sources.activity_answer import Report
 
 
 def columns(
-    pods: Sequence[PodFacts], heard: Mapping[PodUid, Report], once_ready: Collection[PodUid], now: Instant
+    pods: Sequence[PodFacts],
+    heard: Mapping[PodUid, Report],
+    once_ready: Collection[PodUid],
+    now: Instant,
+    *,
+    first: int = 0,
 ) -> Pods:
     """The pods' columns. One that is not in ``heard`` has not been heard, and counts as busy.
+
+    Ordinals are counted from ``first``, at which their StatefulSet starts, so that they go from 0 wherever it does.
 
     Phase and epoch are the label's and the annotation's alone, for an agent may have missed some; what it acknowledged
     and whether it is idle are its own word alone. ``once_ready`` are those that have been ready before.
@@ -32,10 +39,14 @@ def columns(
         inflight=np.array([0 if r is None else r.inflight for r in said], dtype=np.int64),
         sessions=np.array([0 if r is None else r.sessions for r in said], dtype=np.int64),
         seen_at=np.array([math.nan if r is None else now for r in said], dtype=np.float64),
-        ordinal=np.array([pod.ordinal for pod in pods], dtype=np.int64),
+        ordinal=np.array([_place(pod, first) for pod in pods], dtype=np.int64),
         epoch=np.array([pod.epoch or 0 for pod in pods], dtype=np.int64),
         acked=np.array([NO_ACK if r is None else r.acked for r in said], dtype=np.int64),
     )
+
+
+def _place(pod: PodFacts, first: int) -> int:
+    return NO_ORDINAL if pod.ordinal == NO_ORDINAL else pod.ordinal - first
 
 
 def stage(pod: PodFacts, report: Report | None, *, was: bool) -> Stage:

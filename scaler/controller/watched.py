@@ -53,7 +53,8 @@ class Watched:
             self._hands.reopen(source, shut)
         if found.surplus:
             self._hands.retire(source, orders(found.surplus, heard))
-        return columns(pods, heard, once, now)
+        first = 0 if found.workload is None else found.workload.start
+        return columns(pods, heard, once, now, first=first)
 
 
 def _heard(pods: Iterable[PodFacts], answers: Mapping[str, Report | Failed]) -> Iterable[tuple[PodUid, Report]]:

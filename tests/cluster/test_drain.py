@@ -35,6 +35,7 @@ POOLS = (
     "parallel",
     "ordered",
     "rolling",
+    "shifted",
     "bare",
     "banded",
     "audited",
@@ -232,6 +233,18 @@ def an_ordered_stateful_set_gives_up_its_highest_idle_pods(told: Story) -> None:
     pool.settles(0)
 
 
+def a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends(told: Story) -> None:
+    """Of its pods 3 to 12 the highest idle ones leave; told to start at 5, it gives up the two below."""
+    pool = filled(told, Scaled(name="shifted", replicas=10, first=3, kind="StatefulSet"), 10, 30)
+    told.work(pool, burst=4, seconds=90)
+    pool.falls(9)
+    above: Document = {"spec": {"ordinals": {"start": 5}}}
+    told.cluster.api.request("PATCH", pool.path, above, content=MERGE)
+    lower = {"shifted-3", "shifted-4"}
+    until(lambda: not lower & {name(pod) for pod in pool.agents()} or None, within=SLOW, every=LOOK)
+    pool.settles(0)
+
+
 def a_stateful_set_is_rolled_out_pod_by_pod(told: Story) -> None:
     """Its controller would take the highest old pod, busy or not; it waits for it to be drained."""
     pool = filled(told, Scaled(name="rolling", replicas=5, kind="StatefulSet"), 5, 30)
@@ -290,6 +303,7 @@ STORIES = (
     a_deployment_is_not_deleted_under_its_agents,
     a_stateful_set_gives_up_its_highest_idle_pods,
     an_ordered_stateful_set_gives_up_its_highest_idle_pods,
+    a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
     a_stateful_set_is_rolled_out_pod_by_pod,
 )
 

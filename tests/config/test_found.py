@@ -49,11 +49,12 @@ def test_what_the_file_says_of_pods_and_replicas_goes_before_it() -> None:
     assert not isinstance(spec.replicas, LiveScale)
 
 
-def test_the_kind_of_workload_decides_who_can_leave() -> None:
-    """And where its ordinals begin."""
-    what = Found(least=0, most=5, workload=("statefulsets", "coder"), ordinals_start=2)
-    policy = found({"class": "coding"}, what).policy
-    assert (policy.workload, policy.ordinals_start) == (Workload.STATEFUL_SET, 2)
+@pytest.mark.parametrize(("pods", "first"), [({}, 0), ({"pods": {"activity": ["http://one:1"]}}, 2)])
+def test_the_kind_of_workload_decides_who_can_leave(pods: Section, first: int) -> None:
+    """Pods that are watched are counted from their StatefulSet's own first ordinal, and others from what is said."""
+    what = Found(least=0, most=5, workload=("statefulsets", "coder"))
+    policy = found({"class": "coding", "ordinals_start": 2, **pods}, what).policy
+    assert (policy.workload, policy.ordinals_start) == (Workload.STATEFUL_SET, first)
 
 
 def test_a_scaled_job_says_how_it_is_counted() -> None:

@@ -58,6 +58,13 @@ def test_a_young_pod_is_no_orphan() -> None:
     assert surplus(pods, owners(now=LATER - 3590.0)) == ()
 
 
+def test_a_stateful_set_wants_nobody_below_its_first_ordinal() -> None:
+    """Its controller would delete them, and the guards keep them until they are drained; nobody starts them again."""
+    pods = [a_pod(f"coder-{i}", owner="set", owner_kind="StatefulSet") for i in range(5)]
+    workload = a_workload("set", replicas=3, spec={"ordinals": {"start": 2}})
+    assert names(surplus(pods, owners(workload=workload))) == {"coder-0", "coder-1"}
+
+
 @pytest.mark.parametrize("workload", [None, a_workload("deployment", leaving=True)], ids=["gone", "going"])
 def test_without_its_workload_every_pod_must_go(workload: WorkloadFacts | None) -> None:
     """Deleted in the background it is gone at once, in the foreground it waits for them."""

@@ -10,7 +10,7 @@ import pytest
 from scaler.controller.facts import PodFacts
 from scaler.controller.names import EPOCH, PHASE
 from scaler.controller.view import columns, stage
-from scaler.core.pods import NO_ACK, Phase, Stage
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase, Stage
 from scaler.sources.activity_answer import Report
 from tests.controller.objects import a_pod
 
@@ -50,6 +50,12 @@ def test_who_is_silent_is_known_to_nobody() -> None:
     found = columns([a_pod("a"), a_pod("b")], {"uid-a": report("uid-a", inflight=2, sessions=1)}, (), NOW)
     assert found.known(NOW, 15.0).tolist() == [True, False]
     assert (found.inflight.tolist(), found.sessions.tolist()) == ([2, 0], [1, 0])
+
+
+def test_ordinals_are_counted_from_the_first() -> None:
+    """A StatefulSet that starts at 5 loses its pod 7 before its pod 6; a Deployment's pods have none."""
+    pods = [a_pod(name, owner="set", owner_kind="StatefulSet") for name in ("coder-5", "coder-7")] + [a_pod("other")]
+    assert columns(pods, {}, (), NOW, first=5).ordinal.tolist() == [0, 2, NO_ORDINAL]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class Scaled:
         metadata: more of the trigger's metadata.
         replicas: what the workload starts with.
         starts: how a StatefulSet starts its pods: Parallel or OrderedReady.
+        first: its first ordinal.
         exact: whether the HPA has a tolerance of nought; otherwise it has its own, a tenth.
         annotations: of its pods, as kwok reads them.
     """
@@ -56,6 +57,7 @@ class Scaled:
     metadata: tuple[tuple[str, str], ...] = ()
     replicas: int = 0
     starts: str = "Parallel"
+    first: int = 0
     exact: bool = True
     annotations: tuple[tuple[str, str], ...] = ()
 
@@ -77,6 +79,7 @@ class Scaled:
         }
         if self.kind == "StatefulSet":
             spec |= {"serviceName": self.name, "podManagementPolicy": self.starts}
+            spec |= {"ordinals": {"start": self.first}}
         return {"apiVersion": "apps/v1", "kind": self.kind, "metadata": {"name": self.name}, "spec": spec}
 
     def scaled_object(self) -> Document:
