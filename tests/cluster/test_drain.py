@@ -41,7 +41,7 @@ POOLS = (
     "audited",
 )
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
-AT_ONCE = 4  # stories side by side
+AT_ONCE = 6  # stories side by side
 Acts = Mapping[str, "Future[None]"]
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
+from scaler.cli.logs import MOVED
+from scaler.core.types import Instant
+from scaler.live.clock import SystemClock
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.forwarder import Manner
 from tests.cluster.harness.landing import followed
@@ -18,7 +23,12 @@ from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import replicas
 
 FIRST, MORE = 6, 2  # tasks that begin before the outages, and after each, beyond what the replicas can take
+LENGTH = 3600.0  # seconds that each takes, so that no agent falls idle while it is told how outages went
+LOOKS = 2  # of the HPA, until it writes what the scaler tells: one that was under way, and one that hears of it
 MANY = 12  # calls that are answered late: KEDA has polled, and the HPA has looked, more than once
+OK = 200
+METRICS = "external.metrics.k8s.io"
+SCALED = ("deployments", "scale", "update")
 Act = Callable[[Stand], None]
 
 
@@ -111,7 +121,7 @@ OUTAGES = {
 def pool(keda: Cluster) -> Iterator[Stand]:
     """Agents at work."""
     with stand(keda, "outages") as stood:
-        stood.fleet.turn(stood.pool, burst=FIRST, shorten=1.0)
+        stood.fleet.turn(stood.pool, burst=FIRST, seconds=LENGTH)
         settled(stood, FIRST)
         yield stood
 
@@ -129,7 +139,7 @@ def settled(of: Stand, least: int) -> int:
 
 @pytest.mark.parametrize("name", OUTAGES)
 async def test_no_outage_takes_a_pod_away(pool: Stand, name: str) -> None:
-    """Replicas never fall; somebody is told; and when it is over new work gets its pods, without a detour."""
+    """Replicas never fall; somebody is told; and when it is over new work gets its pods at once, without a detour."""
     outage = OUTAGES[name]
     async with followed(pool.cluster.admin, "deployments", pool.namespace, POOL) as seen:
         before = await asyncio.to_thread(settled, pool, FIRST)
@@ -139,12 +149,28 @@ async def test_no_outage_takes_a_pod_away(pool: Stand, name: str) -> None:
         await asyncio.to_thread(until, lambda: not outage.sign(pool) < quiet + outage.least or None, within=120.0)
         await asyncio.to_thread(outage.end, pool)
         assert seen.seen == [before]
+        mark, begun = pool.cluster.audit.mark(), SystemClock().now()
         await asyncio.to_thread(overload, pool, before)
         await asyncio.to_thread(settled, pool, before + 1)
     assert seen.seen == sorted(seen.seen)
+    assert looks(pool, mark, begun, before) <= LOOKS
+
+
+def looks(of: Stand, mark: int, begun: Instant, replicas: int) -> int:
+    """How often the HPA got an answer after the scaler's target rose above so many, until it wrote one that does."""
+    told = next(at for at, report in moves(of) if report > replicas and at >= begun)
+    heard = [r for r in of.cluster.audit.since(mark) if r.namespace == of.namespace and r.status == OK]
+    written = next(r.received for r in heard if (r.resource, r.subresource, r.verb) == SCALED and r.received >= told)
+    return sum(told <= r.received <= written for r in heard if r.group == METRICS)
+
+
+def moves(of: Stand) -> list[tuple[Instant, int]]:
+    """When the scaler's target moved, and what KEDA was told from then on."""
+    said = [json.loads(line) for line in of.scaler.log.read_text().splitlines() if MOVED in line]
+    return [(datetime.fromisoformat(line["timestamp"]).timestamp(), line["report"] or 0) for line in said]
 
 
 def overload(of: Stand, replicas: int) -> None:
     """Bring more work than so many replicas can take on at once."""
     pool = of.fleet.pools()[of.pool]
-    of.fleet.turn(of.pool, burst=replicas - pool["pending"] + MORE)
+    of.fleet.turn(of.pool, burst=replicas - pool["pending"] + MORE, seconds=LENGTH)

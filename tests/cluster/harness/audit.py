@@ -21,6 +21,8 @@ rules:
   - {level: None, users: ["system:apiserver"]}
   - level: None
     nonResourceURLs: ["/healthz*", "/livez*", "/readyz*", "/openapi*", "/version", "/api", "/api/*", "/apis", "/apis/*"]
+  # When an HPA looks.
+  - {level: Metadata, resources: [{group: external.metrics.k8s.io}]}
   # What the machinery reads and renews all day; what it writes is told.
   - {level: None, users: ["system:kube-scheduler", "system:kube-controller-manager", "kwok"], verbs: [get, list, watch]}
   - {level: None, userGroups: ["system:serviceaccounts:kube-system"], verbs: [get, list, watch]}
