@@ -292,19 +292,19 @@ def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
     pool.settles(0)
 
 
-STORIES = (
+STORIES = (  # the longest first
+    a_stateful_set_is_rolled_out_pod_by_pod,
+    a_rollout_waits_for_the_agents_and_ends,
+    a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
     an_audited_pool_is_drained_and_refuses_nobody,
     a_rise_within_the_hpas_tolerance_lands,
     idle_agents_leave_and_busy_ones_stay,
     an_agent_that_is_not_ready_starves_nobody,
     whoever_lowers_the_replicas_takes_nobody_away,
     kubectl_drain_ends_when_the_agents_do,
-    a_rollout_waits_for_the_agents_and_ends,
     a_deployment_is_not_deleted_under_its_agents,
     a_stateful_set_gives_up_its_highest_idle_pods,
     an_ordered_stateful_set_gives_up_its_highest_idle_pods,
-    a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
-    a_stateful_set_is_rolled_out_pod_by_pod,
 )
 
 
