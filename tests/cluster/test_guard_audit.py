@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.guarding import KEY, Ward, asked, installed, objects, ward
-from tests.cluster.harness.assets import module
+from tests.cluster.harness.assets import Assets, module
 from tests.cluster.harness.cluster import Cluster
+from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import workload
@@ -50,15 +51,27 @@ def test_in_the_first_week_labels_are_guarded_all_the_same(place: Ward) -> None:
     assert place.tell("editor", "agent", released).policy == "agent-scaler-labels"
 
 
-def test_kinds_that_are_installed_later_are_guarded_from_then_on(cluster: Cluster) -> None:
+@pytest.fixture
+def bare() -> Iterator[Cluster]:
+    """A cluster of the story's own, in which nobody has installed anything yet."""
+    with session_folder() as folder:
+        made = Cluster(folder.path, Assets.usual())
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
+
+
+def test_kinds_that_are_installed_later_are_guarded_from_then_on(bare: Cluster) -> None:
     """The guards name KEDA's kinds, whether the cluster has them or not."""
-    with installed(cluster, objects()), ward(cluster, "later") as place:
-        establish(cluster.api, module("keda") / "config" / "crd" / "bases")
+    with installed(bare, objects()), ward(bare, "later") as place:
+        establish(bare.api, module("keda") / "config" / "crd" / "bases")
         scaled: Document = {"scaleTargetRef": {"name": "coder"}, "triggers": [{"type": "cron", "metadata": {}}]}
         body: Document = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "coder"}}
-        cluster.api.apply([body | {"spec": scaled}], namespace=place.name)
+        bare.api.apply([body | {"spec": scaled}], namespace=place.name)
         path = place.path("coder", kind=SCALED)
-        cluster.api.request("PATCH", path, HELD, content=MERGE)
+        bare.api.request("PATCH", path, HELD, content=MERGE)
         assert asked(place.voice(), "DELETE", path).policy == "agent-scaler-owners"
-        cluster.api.request("PATCH", path, {"metadata": {"labels": {f"{KEY}holds": None}}}, content=MERGE)
+        bare.api.request("PATCH", path, {"metadata": {"labels": {f"{KEY}holds": None}}}, content=MERGE)
         assert asked(place.voice(), "DELETE", path).status == 200

@@ -88,6 +88,11 @@ class Namespaces:
         until(lambda: self._left(name) is None or None, within=PATIENCE)
         self._dropped.pop(name, None)
 
+    def settle(self) -> None:
+        """Return once every namespace that was dropped is gone."""
+        for name in [*self._dropped]:
+            self.await_gone(name)
+
     def stuck(self) -> list[str]:
         """Namespaces that should be gone by now, and what the server says of them."""
         now = time.perf_counter()
