@@ -61,6 +61,17 @@ Duration = Annotated[
     Field(json_schema_extra={"examples": ["30s", "5m", "1h30m", 2.5]}),
 ]
 
+GRACE_MOST: Final = 7 * 24 * 3600  # seconds: nobody drains a node that long
+
+
+def _whole(value: float) -> float:
+    if value < 1 or value > GRACE_MOST or value != int(value):
+        raise refusal(f"must be whole seconds from 1 to {GRACE_MOST}", "write 600, or 10m")
+    return value
+
+
+Grace = Annotated[Duration, AfterValidator(_whole)]
+
 
 def is_namespace(text: str) -> bool:
     """Whether Kubernetes would take this as a namespace."""

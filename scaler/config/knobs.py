@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from scaler.config.fields import (
     PODS_MOST,
     Duration,
+    Grace,
     Name,
     Page,
     Template,
@@ -25,7 +26,7 @@ from scaler.config.fields import (
     refusal,
 )
 from scaler.config.path import JsonPath
-from scaler.config.pool import Guard, JobStrategy
+from scaler.config.pool import Guard, JobStrategy, Spread
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.types import Signal
 
@@ -260,6 +261,16 @@ class Layer(Knobs):
     )
     schedule: tuple[Window, ...] = Field(
         default=(), description="Windows in which replicas are wanted ahead of the work."
+    )
+    grace: Grace | None = Field(
+        default=None,
+        description="How long a watched pod may take to end, given to it at its creation where its template leaves "
+        "Kubernetes' 30 s; null leaves them too. A duration of whole seconds.",
+    )
+    spread: tuple[Spread, ...] = Field(
+        default=(),
+        description="Over what watched pods are spread as far as there is room, given to them at their creation where "
+        "their template has no topologySpreadConstraints.",
     )
 
 

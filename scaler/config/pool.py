@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scaler.config.path import Step
@@ -132,6 +132,29 @@ class Guard(enum.StrEnum):
     AUDIT = "audit"
 
 
+class Spread(enum.StrEnum):
+    """What pods are spread over: a zone or a node with the fewest of them is tried first, and none is a must."""
+
+    ZONE = "zone"
+    NODE = "node"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Essentials:
+    """What pods of a watched pool are given at their creation, where their template says nothing of it.
+
+    Attributes:
+        grace: whole seconds from SIGTERM to SIGKILL; None leaves them Kubernetes' 30.
+        spread: over what they are spread.
+    """
+
+    grace: int | None = None
+    spread: tuple[Spread, ...] = ()
+
+
+NOTHING_MORE: Final = Essentials()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What the cluster says of a pool: the bounds in its ScaledObject or ScaledJob, and what this scales.
@@ -176,6 +199,7 @@ class PoolSpec:
         replicas_behind: how long before it was read a number of replicas may have been true.
         job_strategy: set for a ScaledJob, None for a ScaledObject.
         guard: of watched pods under the drain protocol, what their delete guard does.
+        essentials: what these are given beside it.
         schedule: windows in which a number of pods is asked for ahead of the work.
         origin: for each setting, by its key in the configuration, the layer that decided it: ``default``,
             ``config defaults``, ``class NAME``, ``pool``, ``trigger metadata``, ``sources`` or ``kill switch``.
@@ -190,5 +214,6 @@ class PoolSpec:
     replicas_behind: Seconds = 0.0
     job_strategy: JobStrategy | None
     guard: Guard = Guard.DENY
+    essentials: Essentials = NOTHING_MORE
     schedule: tuple[ScheduleRule, ...]
     origin: Mapping[str, str]

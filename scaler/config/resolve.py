@@ -22,6 +22,7 @@ from scaler.config.knobs import (
 )
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import (
+    Essentials,
     Found,
     JsonNumber,
     PoolKey,
@@ -72,8 +73,15 @@ def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata, found: 
         replicas_behind=_behind(settings.sources, replicas),
         job_strategy=layered.layer.scaled_job_strategy,
         guard=layered.layer.guard,
+        essentials=_essentials(layered.layer),
         schedule=tuple(_rule(i, w) for i, w in enumerate(layered.layer.schedule, start=1)),
         origin=MappingProxyType(_origin(settings, layered, class_origin)),
+    )
+
+
+def _essentials(layer: Layer) -> Essentials:
+    return Essentials(
+        grace=None if layer.grace is None else int(layer.grace), spread=tuple(dict.fromkeys(layer.spread))
     )
 
 

@@ -60,6 +60,8 @@ def _values(spec: PoolSpec) -> Iterator[tuple[str, Value]]:
     yield "pause_down", policy.pause_down
     yield "guarantee", policy.guarantee.value
     yield "guard", spec.guard.value
+    yield "grace", spec.essentials.grace
+    yield "spread", [over.value for over in spec.essentials.spread]
     yield "workload", policy.workload.value
     yield "ordinals_start", policy.ordinals_start
     yield "scaled_job_strategy", None if spec.job_strategy is None else spec.job_strategy.value

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scaler.config.pool import Guard, WatchedPods
+from scaler.config.pool import NOTHING_MORE, Essentials, Guard, WatchedPods
 from scaler.controller.api import Json
 from scaler.controller.facts import WorkloadFacts
 from scaler.controller.names import (
@@ -42,18 +42,25 @@ class Ward:
     Attributes:
         selector: labels that its pods have when they are created.
         holds: whether any of its pods is not drained.
+        essentials: what else its pods are given when they are created.
     """
 
     source: WatchedPods
     selector: Mapping[str, str]
     guard: Guard
     holds: bool
+    essentials: Essentials = NOTHING_MORE
 
 
 def word(ward: Ward) -> str:
     """What the pool's pods are given when they are created; the admission policy reads it."""
     selector = ",".join(f"{key}={value}" for key, value in sorted(ward.selector.items()))
-    return f"selector:{selector};guard:{ward.guard.value};tolerate:NoExecute"
+    parts = [f"selector:{selector}", f"guard:{ward.guard.value}", "tolerate:NoExecute"]
+    if ward.essentials.grace is not None:
+        parts.append(f"grace:{ward.essentials.grace}")
+    if ward.essentials.spread:
+        parts.append(f"spread:{','.join(ward.essentials.spread)}")
+    return ";".join(parts)
 
 
 def words(namespace: str, wards: Iterable[Ward]) -> Owned:

@@ -96,6 +96,7 @@ class Steward:
             source=source,
             selector=holding.workload.selector if holding.workload else (was.selector if was else {}),
             guard=pool.spec.guard,
+            essentials=pool.spec.essentials,
             holds=any(pod.phase is not Phase.DRAINED for pod in holding.all),
         )
         return holding

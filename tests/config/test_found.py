@@ -5,12 +5,22 @@ from __future__ import annotations
 import pytest
 
 from scaler.config.metadata import TriggerMetadata
-from scaler.config.pool import ActivityEndpoints, Found, JobStrategy, LiveScale, PoolKey, PoolSpec, WatchedPods
+from scaler.config.pool import (
+    ActivityEndpoints,
+    Essentials,
+    Found,
+    JobStrategy,
+    LiveScale,
+    PoolKey,
+    PoolSpec,
+    Spread,
+    WatchedPods,
+)
 from scaler.config.problems import ConfigError
 from scaler.config.resolve import resolve
 from scaler.config.rows import rows
 from scaler.core.policy import Workload
-from tests.config.material import QUERY, READABLE, Section, parsed
+from tests.config.material import QUERY, READABLE, Plain, Section, parsed
 
 KEY = PoolKey("agents", "coder")
 DEPLOYED = Found(least=1, most=7, workload=("deployments", "coder"))
@@ -55,6 +65,20 @@ def test_the_kind_of_workload_decides_who_can_leave(pods: Section, first: int) -
     what = Found(least=0, most=5, workload=("statefulsets", "coder"))
     policy = found({"class": "coding", "ordinals_start": 2, **pods}, what).policy
     assert (policy.workload, policy.ordinals_start) == (Workload.STATEFUL_SET, first)
+
+
+def test_watched_pods_are_given_what_the_file_says() -> None:
+    """Time to end, and room between them; each key once, however often it is said."""
+    spec = found({"class": "coding", "grace": "10m", "spread": ["zone", "node", "zone"]})
+    assert spec.essentials == Essentials(grace=600, spread=(Spread.ZONE, Spread.NODE))
+    assert found({"class": "coding"}).essentials == Essentials()
+
+
+@pytest.mark.parametrize(("key", "value"), [("grace", 0.5), ("grace", "8d"), ("grace", "2500ms"), ("spread", ["rack"])])
+def test_nothing_is_given_that_kubernetes_would_not_take(key: str, value: Plain) -> None:
+    """The error names the key and the way out."""
+    with pytest.raises(ConfigError, match=key):
+        found({"class": "coding", key: value})
 
 
 def test_a_scaled_job_says_how_it_is_counted() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from scaler.config.pool import Guard, PoolKey, WatchedPods
+from scaler.config.pool import Essentials, Guard, PoolKey, Spread, WatchedPods
 from scaler.controller.api import Json
-from scaler.controller.owners import Ward, budget, mark, words
+from scaler.controller.owners import Ward, budget, mark, word, words
 from tests.controller.objects import a_workload
 
 
@@ -34,6 +35,12 @@ def test_a_namespace_has_a_word_for_each_pool_and_is_kept_while_one_holds() -> N
             "pool.agent-scaler.io/review": "selector:app=review;guard:deny;tolerate:NoExecute",
         },
     }
+
+
+def test_a_word_says_what_else_pods_are_given() -> None:
+    """The policy reads seconds and keys; what is not said is not given."""
+    given = replace(ward(), essentials=Essentials(grace=600, spread=(Spread.ZONE, Spread.NODE)))
+    assert word(given) == "selector:app=coder;guard:deny;tolerate:NoExecute;grace:600;spread:zone,node"
 
 
 def test_a_namespace_only_audits_when_all_its_pools_do() -> None:
