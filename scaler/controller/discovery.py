@@ -12,6 +12,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,8 @@ METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v
 LOOK: Final[Seconds] = 60.0
 AGAIN: Final[Seconds] = 5.0
 PATIENCE: Final[Seconds] = 10.0
+RUNNING: Final = "kopf._core.reactor.running"
+ENDED: Final = "kopf has ended and is started again"
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 
@@ -67,6 +70,7 @@ class Discovery:
         self._api, self._whence, self._pools, self._clock = api, whence, pools, clock
         self._known: dict[str, Scaled] = {}
         self._stop = threading.Event()
+        self._end: Callable[[], object] = self._stop.set
 
     async def run(self) -> None:
         """Discover, until cancelled."""
@@ -81,6 +85,8 @@ class Discovery:
                 await self._forget_the_vanished()
         finally:
             self._stop.set()
+            with suppress(RuntimeError):  # kopf's loop has ended already
+                self._end()
 
     async def _is_served(self) -> bool:
         """Whether the API server knows KEDA's kinds; kopf looks for them once."""
@@ -92,24 +98,35 @@ class Discovery:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Kopf's thread."""
-        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # what it ends with is told below
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # each try of each call that failed
+        logging.getLogger(RUNNING).setLevel(logging.ERROR)  # what it ends with, where it raises nothing
         while not self._stop.is_set():
             try:
                 with TemporaryDirectory(prefix="scaler-") as folder:
                     asyncio.run(self._operate(loop, folder))
             except Exception:
-                LOG.exception("kopf has ended and is started again")
+                LOG.exception(ENDED)
+            else:
+                if not self._stop.is_set():
+                    LOG.error(ENDED)
             self._stop.wait(AGAIN)
 
     async def _operate(self, loop: asyncio.AbstractEventLoop, folder: str) -> None:
-        """Kopf, until it is told to stop or fails: a watch that is refused ends it."""
+        """Kopf, until it is told to stop or fails: a watch that is refused ends it.
+
+        The flag is its loop's own: for another it waits in a thread, and its loop would then not end before that does.
+        """
+        stop = asyncio.Event()
+        self._end = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
+        if self._stop.is_set():
+            return
         await kopf.operator(
             registry=_registry(self._whence.kubeconfig, folder, partial(self._pass_on, loop)),
             settings=_settings(),
             standalone=True,
             clusterwide=not self._whence.namespaces,
             namespaces=tuple(self._whence.namespaces),
-            stop_flag=self._stop,
+            stop_flag=stop,
         )
 
     def _pass_on(self, loop: asyncio.AbstractEventLoop, plural: str, body: Mapping[str, Any], gone: bool) -> None:

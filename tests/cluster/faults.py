@@ -95,7 +95,11 @@ class _Proxy:
             return _status(faults.refusals.pop(0))
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         call = self._session.request(
-            request.method, self._server + request.raw_path, headers=headers, data=await request.read()
+            request.method,
+            self._server + request.raw_path,
+            headers=headers,
+            data=await request.read() or None,
+            skip_auto_headers=("Content-Type",),  # the API server refuses one that it does not know
         )
         async with call as answer:
             if request.query.get("watch") == "true" and answer.status == 200:

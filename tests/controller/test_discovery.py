@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import Found, PoolKey
 from scaler.config.problems import ConfigError, Problem
 from scaler.controller.api import open_api
-from scaler.controller.discovery import Discovery, Whence
+from scaler.controller.discovery import ENDED, Discovery, Whence
 from scaler.live.clock import SystemClock, VirtualClock
 from tests.controller.objects import Object
 from tests.support.api_server import TOKEN, kubeconfig_for
@@ -119,12 +121,16 @@ class Server:
     """An API server with KEDA's kinds, as much of it as kopf asks for."""
 
     objects: dict[str, Object] = field(default_factory=dict)
+    refusals: int = 0  # that kopf gets before it is told which kinds there are
     lines: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call."""
         path = request.path
         if path == "/apis":
+            if self.refusals:
+                self.refusals -= 1
+                raise web.HTTPUnsupportedMediaType
             version = {"groupVersion": "keda.sh/v1alpha1", "version": "v1alpha1"}
             group = {"name": "keda.sh", "versions": [version], "preferredVersion": version}
             return web.json_response({"groups": [group]})
@@ -192,3 +198,18 @@ async def test_kopf_tells_what_there_is_and_what_comes(tmp_path: Path) -> None:
         await known(pools, CODER, OTHER)
         server.lines.put_nowait(json.dumps({"type": "DELETED", "object": added}).encode() + b"\n")
         await known(pools, CODER)
+
+
+async def test_kopf_that_gives_up_is_told_of_and_started_again(tmp_path: Path) -> None:
+    """It ends where it is not told which kinds there are; nobody must wait for pools and not know why."""
+    server = Server({"coder": scaled_object()}, refusals=1)
+    with capture_logs() as said:
+        async with discovering(tmp_path, server) as pools:
+            await known(pools, CODER)
+    assert [line["event"] for line in said if line["log_level"] == "error"] == [ENDED]
+    await eventually(nobody_watches, within=60.0)
+
+
+async def nobody_watches() -> bool | None:
+    """Kopf's thread has ended."""
+    return not [thread for thread in threading.enumerate() if thread.name == "kopf"] or None
