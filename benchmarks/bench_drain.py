@@ -35,7 +35,7 @@ EACH: Final = 50  # pods of a pool
 MINUTES: Final = 1.0
 TASK: Final = 10.0  # seconds that each takes
 LOOK: Final = 5.0  # seconds between two looks at all pods, each of which costs the API server
-SETTLE: Final = 240.0  # seconds within which the guards know every pod
+SETTLE: Final = 180.0  # seconds within which the guards know every pod
 PATIENCE: Final = 1_800.0
 OK: Final = 300  # statuses below say that it was done
 US: Final = f"system:serviceaccount:{HOME}:{HOME}"
@@ -137,18 +137,24 @@ class Drain:
     def of(cls, told: Story) -> Drain:
         """As the audit log and the agents' journal tell it."""
         closed = {line.pod: line.at for line in reversed(told.fleet.told()) if line.event is Event.CLOSED}
-        writes = [each for each in told.requests() if each.user == US and each.verb in WRITES and each.status < OK]
+        writes = [each for each in told.requests() if is_ours(each)]
         last: dict[str, float] = {}  # the last write before the gate closed is the mark
         for each in writes:
             if each.at <= closed.get(each.name, 0.0):
                 last[each.name] = each.at
-        removed = {each.name for each in writes if each.verb == "delete"}
-        return cls([closed[name] - at for name, at in last.items()], len(writes) / max(1, len(removed)), len(removed))
+        removed, _ = told.removals()
+        return cls([closed[name] - at for name, at in last.items()], len(writes) / max(1, removed), removed)
+
+
+def is_ours(request: Request) -> bool:
+    """Whether it is a write of ours that was made, and not only tried."""
+    made = request.verb in WRITES and request.status < OK and "dryRun" not in request.path
+    return made and request.user == US
 
 
 def results(pods: int, watch: Watch, drain: Drain) -> Iterator[Result]:
     """What came of it."""
-    writes = [each for each in watch.asked if each.verb in WRITES and each.resource == "pods"]
+    writes = [each for each in watch.asked if is_ours(each) and each.resource == "pods"]
     memory = tuple(kib / 1024 for kib in watch.memory)
     asked = len(watch.asked) / watch.seconds
     figures = [
