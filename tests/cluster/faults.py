@@ -26,6 +26,7 @@ from tests.cluster.harness.cluster import Cluster
 WRITES: Final = ("POST", "PUT", "PATCH", "DELETE")
 HOP: Final = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
 PATIENCE: Final = 10.0
+NO: Final = (409, 429, 500, 503)
 
 
 def drains(method: str, path: str) -> bool:
@@ -43,7 +44,7 @@ class Faults:
         made: writes that were made since the counting began.
         fatal: at this count the controller is killed, after the write was made and before it is answered.
         kill: kills the controller.
-        refusals: statuses that the next writes are answered with, and not made.
+        refused: share of writes that are answered with one of ``NO``, and not made.
         lost: share of writes that are made and never answered.
         doubled, omitted: share of the events of watches that come twice, or not at all.
         late: seconds by which each event of a watch is late.
@@ -56,7 +57,7 @@ class Faults:
     made: int = 0
     fatal: int | None = None
     kill: Callable[[], None] = lambda: None
-    refusals: list[int] = field(default_factory=list)
+    refused: float = 0.0
     lost: float = 0.0
     doubled: float = 0.0
     omitted: float = 0.0
@@ -70,6 +71,10 @@ class Faults:
         """Whether something happens that happens to this share."""
         return share > 0 and self._random.random() < share
 
+    def reason(self) -> int:
+        """One of those for which a write is refused."""
+        return self._random.choice(NO)
+
     def listed(self, path: str, fresh: bytes) -> bytes:
         """The list as it is, or as it was while lists are frozen."""
         if not self.frozen:
@@ -79,8 +84,8 @@ class Faults:
 
     def calm(self) -> None:
         """Behave from now on."""
-        self.fatal, self.refusals = None, []
-        self.lost = self.doubled = self.omitted = self.late = self.forgetful = 0.0
+        self.fatal = None
+        self.refused = self.lost = self.doubled = self.omitted = self.late = self.forgetful = 0.0
         self.frozen = False
 
 
@@ -91,8 +96,8 @@ class _Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call."""
         faults, write = self._faults, request.method in WRITES
-        if write and faults.refusals:
-            return _status(faults.refusals.pop(0))
+        if write and faults.happens(faults.refused):
+            return _status(faults.reason())
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         call = self._session.request(
             request.method,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -111,14 +112,7 @@ def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
             already = told.removals()[0]
             told.work(pool, burst=12, seconds=15)
             regime(faults)
-
-            def some(already: int = already, regime: object = regime) -> bool | None:
-                """Pods leave all the same."""
-                if regime is _refusing and not faults.refusals:
-                    _refusing(faults)
-                return told.removals()[0] >= already + 6 or None
-
-            until(some, within=SLOW, every=LOOK)
+            until(partial(_left, told, already + 6), within=SLOW, every=LOOK)
             faults.calm()
         told.work(pool, rate=0)
         faults.forgetful = 1.0  # what was missed is listed again
@@ -128,6 +122,11 @@ def test_a_bad_way_to_the_api_server_loses_nothing(guards: Guarded) -> None:
         assert told.losses() == []
 
 
+def _left(told: Story, pods: int) -> bool | None:
+    """So many pods have left."""
+    return told.removals()[0] >= pods or None
+
+
 def _muddled(faults: Faults) -> None:
     """Watches that cannot be relied on."""
     faults.doubled, faults.late, faults.omitted, faults.forgetful = 0.3, 0.05, 0.05, 0.02
@@ -135,8 +134,7 @@ def _muddled(faults: Faults) -> None:
 
 def _refusing(faults: Faults) -> None:
     """Writes that are refused for every reason there is, and answers that are lost."""
-    faults.refusals = [409, 500, 429, 503] * 2
-    faults.lost = 0.2
+    faults.refused, faults.lost = 0.3, 0.2
 
 
 def _forgetful(faults: Faults) -> None:
