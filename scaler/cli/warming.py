@@ -116,7 +116,7 @@ class Warming:
     async def _look(self, api: Api, steward: Steward) -> None:
         """Look now and then which versions the cluster serves, for agent-sandbox may be installed or renewed."""
         from scaler.controller.api import ApiError
-        from scaler.controller.sandboxes.feed import versions
+        from scaler.controller.sandboxes.installed import versions
 
         while True:
             with suppress(ApiError):  # what was seen last holds
@@ -152,7 +152,7 @@ class _Both:
 def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
     """How the steward sees the cluster, writes sizes and tells people."""
     from scaler.controller.events import Events
-    from scaler.controller.sandboxes.feed import Watches
+    from scaler.controller.feed import Feed
     from scaler.controller.sandboxes.kinds import Kind
     from scaler.controller.sandboxes.steward import Ways
     from scaler.controller.sandboxes.teller import PoolEvents
@@ -160,4 +160,5 @@ def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
     from scaler.controller.sandboxes.writer import ScaleWriter
 
     kinds = tuple(Kind) if guarding else NEEDED
-    return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)
+    follow = lambda kind: Feed(api, kind.value, kind.query, optional=kind.optional).follow()  # noqa: E731 (a feed each)
+    return Ways(follow, ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)

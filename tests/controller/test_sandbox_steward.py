@@ -13,8 +13,8 @@ from scaler.config.hints import HintsSection
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmLayer, WarmPoolLayer, WarmSection
 from scaler.controller.api import ApiError
+from scaler.controller.feed import Change, Listed, Lost, Put
 from scaler.controller.sandboxes.facts import Object, WarmPool
-from scaler.controller.sandboxes.feed import Change, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.steward import Config, Steward, Ways
 from scaler.controller.sandboxes.writer import Refused, Result, Written
@@ -104,7 +104,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Make the steward."""
-        ways = Ways(self.feeds, self.sizes, self.told)
+        ways = Ways(self.feeds.follow, self.sizes, self.told)
         self.steward = Steward(ways, lambda: Config(self.section, self.switch), self.clock, self.office)
 
     async def pass_by(self, seconds: float = 10.0) -> None:

@@ -11,8 +11,8 @@ import pytest
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Answer, ApiError, Request
 from scaler.controller.facts import PodFacts
+from scaler.controller.feed import Listed, Put
 from scaler.controller.gates import Reply
-from scaler.controller.sandboxes.feed import Listed, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.warden import Hands, Warden

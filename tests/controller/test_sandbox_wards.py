@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.controller.feed import Listed, Put
 from scaler.controller.sandboxes.facts import claim_of, pod_of, sandbox_of
-from scaler.controller.sandboxes.feed import Listed, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.wards import Need, Ward, extended, need, wards

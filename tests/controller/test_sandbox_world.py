@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.config.pool import PoolKey
-from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put
+from scaler.controller.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.world import Members, World

@@ -11,12 +11,11 @@ from typing import Final, TypeAlias
 
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Json
-from scaler.controller.dig import at, instant, objects, strings, text, whole
+from scaler.controller.dig import at, condition, holds, instant, objects, strings, text, whole
 from scaler.controller.facts import PodFacts
 from scaler.controller.facts import pod as pod_facts
 from scaler.controller.names import DOMAIN, PHASE, PHASES
 from scaler.controller.sandboxes import kinds
-from scaler.controller.sandboxes.reading import condition, holds
 from scaler.core.pods import Phase
 from scaler.core.types import Instant
 

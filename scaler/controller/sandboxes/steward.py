@@ -7,7 +7,7 @@ takes the live size for what it is, so that it can go on from it the moment it m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -16,8 +16,8 @@ import structlog
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmSection, WarmSpec, warm_keys, warm_spec
 from scaler.controller.api import ApiError
+from scaler.controller.feed import Change
 from scaler.controller.sandboxes.facts import WarmPool
-from scaler.controller.sandboxes.feed import Feed
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
 from scaler.controller.sandboxes.observe import blocked, observe
@@ -60,7 +60,7 @@ class Sizes(Protocol):
 class Ways:
     """How the cluster is seen, which kinds of it, how it is written, and who is told."""
 
-    feed: Feed
+    follow: Callable[[Kind], AsyncIterator[Change]]
     sizes: Sizes
     teller: Teller
     kinds: tuple[Kind, ...] = NEEDED
@@ -141,7 +141,7 @@ class Steward:
             yield self._standing(key, kept)
 
     async def _follow(self, kind: Kind) -> None:
-        async for change in self._ways.feed.follow(kind):
+        async for change in self._ways.follow(kind):
             came = self.world.take(kind, change, self._clock.now())
             if came:
                 self._due |= came

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Json
 from scaler.controller.dig import text
+from scaler.controller.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.facts import (
     Claim,
     Pod,
@@ -25,7 +26,6 @@ from scaler.controller.sandboxes.facts import (
     sandbox_of,
     warm_pool_of,
 )
-from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.core.types import Instant, Unknown
