@@ -101,6 +101,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
         loop, warm = Loop(registry, sources, ticker, clock), _warming(asked, sources, keeper, charge)
+        warm.remember_in(control.library)
         door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
         desk = HintDesk(warm.beside(registry), warm.prompting(loop.prompt), lambda: keeper.settings.hints)
         running = Running(
@@ -153,7 +154,7 @@ def _desk(keeper: Keeper) -> Desk:
 
 
 def _warming(asked: Asked, sources: Sources, keeper: Keeper, charge: Charge) -> Warming:
-    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
+    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask, asked.control.home)
     return Warming(means, lambda: keeper.settings, charge)
 
 

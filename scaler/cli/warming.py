@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -14,6 +14,7 @@ import structlog
 from scaler.config.pool import PoolKey
 from scaler.config.settings import Settings
 from scaler.core.types import Seconds
+from scaler.core.warmpool_memory import WarmMemory
 from scaler.live.charge import Charge
 from scaler.live.clock import Clock
 from scaler.live.hinting import Hintable, Pools
@@ -21,9 +22,11 @@ from scaler.live.warm import WarmStanding
 
 if TYPE_CHECKING:
     from scaler.controller.api import Api
+    from scaler.controller.library import Library
     from scaler.controller.pen import Pen
-    from scaler.controller.sandboxes.steward import Config, Steward, Ways
+    from scaler.controller.sandboxes.steward import Config, Steward
     from scaler.controller.sandboxes.warden import Ask
+    from scaler.controller.sandboxes.ways import Recall, Ways
 
 AGAIN: Final[Seconds] = 5.0  # between two looks whether there is something to do, or a way to do it
 Work: TypeAlias = Coroutine[None, None, None]
@@ -40,11 +43,13 @@ class Means:
         key: the key that orders to agents are signed with; without one no claimed sandbox is guarded, for none could
             be released.
         ask: asks agents what they do.
+        home: the namespace where what pools have learnt is kept; None to keep it nowhere.
     """
 
     kubeconfig: Path | None
     key: Path | None
     ask: Ask
+    home: str | None
 
 
 class Warming:
@@ -54,6 +59,11 @@ class Warming:
         self._means, self._settings, self._charge = means, settings, charge
         self._clock, self._office = charge.clock, charge.office
         self._steward: Steward | None = None
+        self._library: Library | None = None
+
+    def remember_in(self, library: Library | None) -> None:
+        """Keep what is learnt there, with what others keep there; None to keep it in a library of our own."""
+        self._library = library
 
     def standings(self) -> Iterable[WarmStanding]:
         """How each warm pool stands."""
@@ -107,11 +117,29 @@ class Warming:
             api = await stack.enter_async_context(open_api(self._means.kubeconfig))
             pen = Pen(api, self._office, self._charge.deeds)
             ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
-            self._steward = Steward(ways, self._config, self._clock, self._office)
+            recall, keeping = await self._remembering(api, pen)
+            self._steward = Steward(replace(ways, recall=recall), self._config, self._clock, self._office)
             guarding = await self._guarding(stack, pen, self._steward)
             async with asyncio.TaskGroup() as group:
-                for work in (self._steward.run(), self._look(api, self._steward), *guarding):
+                for work in (self._steward.run(), self._look(api, self._steward), *keeping, *guarding):
                     group.create_task(work)
+
+    async def _remembering(self, api: Api, pen: Pen) -> tuple[Recall, tuple[Work, ...]]:
+        """What recalls what pools had learnt, and what runs so that it is kept."""
+        from scaler.controller.library import Library
+        from scaler.controller.sandboxes.ways import forgetful
+        from scaler.controller.shelves import keep_warm
+
+        if self._library is not None:
+            return keep_warm(self._library, self._memories), ()
+        if self._means.home is None:
+            return forgetful, ()
+        library = Library(api, pen, self._charge, self._means.home)
+        await library.load()
+        return keep_warm(library, self._memories), (library.follow(),)
+
+    def _memories(self) -> Mapping[PoolKey, WarmMemory]:
+        return {} if self._steward is None else self._steward.memories()
 
     async def _look(self, api: Api, steward: Steward) -> None:
         """Look now and then which versions the cluster serves, for agent-sandbox may be installed or renewed."""
@@ -154,8 +182,8 @@ def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
     from scaler.controller.events import Events
     from scaler.controller.feed import Feed
     from scaler.controller.sandboxes.kinds import Kind
-    from scaler.controller.sandboxes.steward import Ways
     from scaler.controller.sandboxes.teller import PoolEvents
+    from scaler.controller.sandboxes.ways import Ways
     from scaler.controller.sandboxes.world import NEEDED
     from scaler.controller.sandboxes.writer import ScaleWriter
 

@@ -17,7 +17,8 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import Document, Json
-from tests.cluster.harness.shipped import HOME
+from tests.cluster.harness.shipped import BASE as BASE_FOLDER
+from tests.cluster.harness.shipped import HOME, objects
 from tests.cluster.harness.wait import until
 from tests.house.source import ROOT
 
@@ -99,7 +100,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
 
     ``options`` are further ones of ``scaler serve``.
     """
-    mark, rights = cluster.audit.mark(), list(yaml.safe_load_all(RIGHTS.read_text()))
+    mark, rights = cluster.audit.mark(), _rights()
     cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
     cluster.api.apply(HOUSE)
     cluster.api.apply(rights)
@@ -124,6 +125,12 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
         cluster.namespaces.drop(HOME)
         home = f"/api/v1/namespaces/{HOME}"
         until(lambda: cluster.api.get(home) is None or None, within=120.0)  # the next story has one of the same name
+
+
+def _rights() -> list[Document]:
+    """Every right that ships for warm pools."""
+    found = [*objects(BASE_FOLDER), *yaml.safe_load_all(RIGHTS.read_text())]
+    return [document for document in found if "Role" in str(document["kind"])]
 
 
 def pool(cluster: Cluster, namespace: str, name: str = "python", *, pod: Document | None = None, **spec: Json) -> None:

@@ -16,7 +16,8 @@ from scaler.controller.api import ApiError
 from scaler.controller.feed import Change, Listed, Lost, Put
 from scaler.controller.sandboxes.facts import Object, WarmPool
 from scaler.controller.sandboxes.kinds import Kind
-from scaler.controller.sandboxes.steward import Config, Steward, Ways
+from scaler.controller.sandboxes.steward import Config, Steward
+from scaler.controller.sandboxes.ways import Ways
 from scaler.controller.sandboxes.writer import Refused, Result, Written
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Unknown
