@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -13,12 +13,13 @@ import structlog
 
 from scaler.config.pool import PoolKey
 from scaler.config.settings import Settings
-from scaler.core.types import Seconds
+from scaler.core.types import Seconds, Unknown
 from scaler.core.warmpool_memory import WarmMemory
+from scaler.live.bells import Bells
 from scaler.live.charge import Charge
 from scaler.live.clock import Clock
 from scaler.live.hinting import Hintable, Pools
-from scaler.live.warm import WarmStanding
+from scaler.live.warm import WarmAnswer, WarmStanding
 
 if TYPE_CHECKING:
     from scaler.controller.api import Api
@@ -44,12 +45,14 @@ class Means:
             be released.
         ask: asks agents what they do.
         home: the namespace where what pools have learnt is kept; None to keep it nowhere.
+        library: where others keep it there already; None to open one.
     """
 
     kubeconfig: Path | None
     key: Path | None
     ask: Ask
     home: str | None
+    library: Library | None
 
 
 class Warming:
@@ -59,11 +62,18 @@ class Warming:
         self._means, self._settings, self._charge = means, settings, charge
         self._clock, self._office = charge.clock, charge.office
         self._steward: Steward | None = None
-        self._library: Library | None = None
+        self._bells = Bells()
 
-    def remember_in(self, library: Library | None) -> None:
-        """Keep what is learnt there, with what others keep there; None to keep it in a library of our own."""
-        self._library = library
+    def answer(self, key: PoolKey) -> WarmAnswer | None:
+        """What KEDA is told of the warm pool; None where the file does not name it."""
+        if str(key) not in self._settings().warm_pools.pools:
+            return None
+        known = None if self._steward is None else self._steward.answer(key)
+        return known or WarmAnswer(0.0, Unknown("it is not watched yet"))
+
+    def listening(self, key: PoolKey, ring: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call ``ring`` whenever the warm pool wakes or rests."""
+        return self._bells.listening(key, ring)
 
     def standings(self) -> Iterable[WarmStanding]:
         """How each warm pool stands."""
@@ -118,7 +128,9 @@ class Warming:
             pen = Pen(api, self._office, self._charge.deeds)
             ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
             recall, keeping = await self._remembering(api, pen)
-            self._steward = Steward(replace(ways, recall=recall), self._config, self._clock, self._office)
+            self._steward = Steward(
+                replace(ways, recall=recall, bells=self._bells), self._config, self._clock, self._office
+            )
             guarding = await self._guarding(stack, pen, self._steward)
             async with asyncio.TaskGroup() as group:
                 for work in (self._steward.run(), self._look(api, self._steward), *keeping, *guarding):
@@ -130,8 +142,8 @@ class Warming:
         from scaler.controller.sandboxes.ways import forgetful
         from scaler.controller.shelves import keep_warm
 
-        if self._library is not None:
-            return keep_warm(self._library, self._memories), ()
+        if self._means.library is not None:
+            return keep_warm(self._means.library, self._memories), ()
         if self._means.home is None:
             return forgetful, ()
         library = Library(api, pen, self._charge, self._means.home)

@@ -36,6 +36,8 @@ ASIDE: Final = f"{BETWEEN}damaged"
 ASIDE_MOST: Final = 2_048  # characters of a damaged text that are kept for whoever wonders
 PATIENCE: Final[Seconds] = 5.0
 SOON: Final[Seconds] = 30.0  # after the start: a process that is replaced again at once has taught something too
+LEFT: Final = "what a pool had learnt is left as it is, and what it learns now is not kept"
+SET_ASIDE: Final = "what a pool had learnt cannot be read and was set aside, and it learns anew"
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 Learnt: TypeAlias = Callable[[], Mapping[str, Callable[[], str]]]  # by name, what makes a pool's text
@@ -87,12 +89,10 @@ class Library:
             return reader(json.loads(kept))
         except NewerError as error:
             self._closed.add(name)
-            told = "what a pool had learnt is left as it is, and what it learns now is not kept"
-            LOG.warning(told, pool=name, why=str(error))
+            LOG.warning(LEFT, pool=name, why=str(error))
         except ValueError as error:
             self._kept[f"{name}{ASIDE}"] = self._kept.pop(name)[:ASIDE_MOST]
-            told = "what a pool had learnt cannot be read and was set aside, and it learns anew"
-            LOG.warning(told, pool=name, aside=f"{name}{ASIDE}", why=str(error))
+            LOG.warning(SET_ASIDE, pool=name, aside=f"{name}{ASIDE}", why=str(error))
         return None
 
     async def follow(self) -> None:

@@ -77,6 +77,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "target": ("Idle sandboxes we would have it keep.", ()),
     "members": ("Sandboxes in the pool: ready, starting, or stuck where no node takes them.", ("stage",)),
     "guarded": ("Claimed sandboxes that ask to be guarded, by what their agents do.", ("state",)),
+    "through_keda": ("1 where a ScaledObject gives the pool the size that we say.", ()),
     "blocked": ("1, with why the pool's size is left alone.", ("why",)),
     "decision_info": ("1, with the kind of decision and its reason.", ("decision", "reason")),
     "holding": ("1 while the last decision is to hold.", ()),
@@ -101,6 +102,7 @@ def _live(sheet: _Families, standing: WarmStanding) -> None:
     sheet.set("mode_info", 1, standing.policy.mode.value)
     sheet.set("miss_target_ratio", 1.0 - standing.policy.fractile)
     sheet.set("size", standing.size)
+    sheet.set("through_keda", float(standing.through is not None))
     sheet.set("members", standing.ready, "ready")
     sheet.set("members", standing.starting, "starting")
     sheet.set("members", standing.stuck, "stuck")

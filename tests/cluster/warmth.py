@@ -46,6 +46,7 @@ class Warmth:
     """A scaler that sizes warm pools.
 
     Attributes:
+        keda: where KEDA is to ask it.
         config: its configuration file.
         mark: where the audit log was when it came.
     """
@@ -53,6 +54,7 @@ class Warmth:
     cluster: Cluster
     part: Part
     page: str
+    keda: str
     config: Path
     mark: int
 
@@ -116,7 +118,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
     config.write_text(yaml.safe_dump({"warm_pools": {"pools": {key: dict(told) for key, told in pools.items()}}}))
     part = cluster.run(SCALER, command, ready=lambda: answers(f"{page}/readyz"), ports=[keda, http])
     try:
-        yield Warmth(cluster, part, page, config, mark)
+        yield Warmth(cluster, part, page, f"127.0.0.1:{keda}", config, mark)
     finally:
         cluster.remove(SCALER)
         config.unlink()

@@ -203,10 +203,9 @@ async def test_claims_that_arrive_raise_the_size_above_the_minimum() -> None:
 @pytest.mark.parametrize("kind", [Kind.HPA, Kind.SCALED_OBJECT])
 async def test_a_pool_that_somebody_else_scales_is_left_alone(kind: Kind) -> None:
     """And said so, with the way out."""
-    target: Object = {"apiVersion": "extensions.agents.x-k8s.io/v1beta1", "kind": "SandboxWarmPool", "name": "python"}
     word = "HorizontalPodAutoscaler" if kind is Kind.HPA else "ScaledObject"
     rival: Object = {"kind": word, "metadata": {"namespace": "agents", "name": "r", "uid": "uid-python"}}
-    rival = {**rival, "spec": {"scaleTargetRef": target}}
+    rival = {**rival, "spec": {"scaleTargetRef": TARGET}}
     async with running(Stage()) as stage:
         stage.feeds.put(kind, rival)
         await settled(stage)
@@ -218,6 +217,75 @@ async def test_a_pool_that_somebody_else_scales_is_left_alone(kind: Kind) -> Non
         stage.feeds.queues[kind].put_nowait(Listed(frozenset()))
         await stage.pass_by()
         assert stage.sizes.written[:1] == [3]
+
+
+TARGET: Object = {
+    "apiVersion": "extensions.agents.x-k8s.io/v1beta1",
+    "kind": "SandboxWarmPool",
+    "name": "python",
+}
+
+
+def scaled(*, pool: str = "python") -> Object:
+    """A ScaledObject that asks for a warm pool's size."""
+    trigger: Object = {"type": "external", "metadata": {"scalerAddress": "scaler:6000", "warmPool": pool}}
+    metadata: Object = {"namespace": "agents", "name": "by-keda", "uid": "uid-python"}
+    spec: Object = {"scaleTargetRef": TARGET, "triggers": [{"type": "cron"}, trigger]}
+    return {"kind": "ScaledObject", "metadata": metadata, "spec": spec}
+
+
+def hpa_of(owner: str) -> Object:
+    """The HPA that KEDA keeps for the ScaledObject of this uid."""
+    owners: list[Object] = [{"kind": "ScaledObject", "uid": owner, "controller": True}]
+    metadata: Object = {"namespace": "agents", "name": "keda-hpa", "uid": "uid-python", "ownerReferences": owners}
+    return {"kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": {"scaleTargetRef": TARGET}}
+
+
+async def test_a_pool_whose_scaled_object_asks_us_gets_its_size_by_keda() -> None:
+    """The size is decided and told, and not written here; the HPA that KEDA keeps for it is no rival either."""
+    async with running(Stage()) as stage:
+        stage.feeds.put(Kind.HPA, hpa_of("uid-python"))
+        stage.feeds.put(Kind.SCALED_OBJECT, scaled())
+        await settled(stage, warm_pool(0, managedFields=[wrote("kube-controller-manager", BORN + 60)]))
+        assert stage.standing.blocked is None
+        assert stage.standing.through == "by-keda"
+        answer = stage.steward.answer(KEY)
+        assert answer is not None
+        assert answer.size == 3
+        assert stage.sizes.written == []
+        stage.feeds.put(Kind.POOL, warm_pool(3, managedFields=[wrote("kube-controller-manager", BORN + 60)]))
+        stage.section = bounded(5, 5)
+        await stage.pass_by()
+        assert stage.told.sizes[-1:] == [5]  # people read the Event of the pool, whoever writes
+
+
+@pytest.mark.parametrize("rival", [scaled(pool="another"), hpa_of("uid-stranger")], ids=["another pool", "another hpa"])
+async def test_a_scaled_object_that_asks_for_something_else_is_a_rival(rival: Object) -> None:
+    """Nothing is written, and KEDA is told the size that the pool has."""
+    async with running(Stage()) as stage:
+        kind = Kind.HPA if rival["kind"] == "HorizontalPodAutoscaler" else Kind.SCALED_OBJECT
+        stage.feeds.put(kind, rival)
+        await settled(stage, warm_pool(1))
+        assert stage.sizes.written == []
+        blocked = stage.standing.blocked
+        assert blocked is not None
+        assert blocked.block is Block.RIVAL
+        answer = stage.steward.answer(KEY)
+        assert answer is not None
+        assert answer.size == 1
+
+
+async def test_the_last_sandbox_that_an_hpa_keeps_does_not_wake_the_pool() -> None:
+    """An HPA never goes below one: KEDA takes that one away once the pool has rested, so it must be told to rest."""
+    async with running(Stage(section=bounded(0, 5))) as stage:
+        stage.feeds.put(Kind.SCALED_OBJECT, scaled())
+        await settled(stage, warm_pool(1))
+        await stage.pass_by(3_600)
+        for _ in range(20):
+            answer = stage.steward.answer(KEY)
+            assert answer is not None
+            assert answer.size == 0
+            await stage.pass_by(5)
 
 
 async def test_a_size_that_somebody_else_sets_is_not_fought() -> None:

@@ -17,7 +17,7 @@ from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_model import Offered
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.hints import Hints
-from scaler.live.warm import Blocked, WarmStanding
+from scaler.live.warm import Blocked, WarmAnswer, WarmStanding
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class Kept:
     """A pool at work.
 
     Attributes:
+        answer: what KEDA is told.
         asked: the size that was written last, of which pool and when.
         idle: sandbox-seconds that stood in it, up to ``counted``.
         writing: the write under way.
@@ -35,6 +36,7 @@ class Kept:
     hints: Hints = field(default_factory=Hints)
     outcome: WarmOutcome | None = None
     blocked: Blocked | None = None
+    answer: WarmAnswer | None = None
     asked: tuple[str, int, Instant] = ("", -1, 0.0)
     idle: Seconds = 0.0
     counted: Instant | None = None
@@ -62,6 +64,7 @@ def standing(world: World, key: PoolKey, kept: Kept) -> WarmStanding:
         idle=kept.idle,
         idle_price=kept.spec.idle_price,
         writes=kept.writes,
+        through=None if (asking := world.through(key)) is None else asking.id.name,
     )
 
 

@@ -32,7 +32,7 @@ from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import Clock
 from scaler.live.office import Office
-from scaler.live.warm import Block, Blocked, WarmHinted, WarmStanding, hinted
+from scaler.live.warm import Block, Blocked, WarmAnswer, WarmHinted, WarmStanding, hinted
 
 TICK: Final[Seconds] = 2.0  # between two ticks of a pool, at the most
 REST: Final[Seconds] = 0.25  # between two, at the least: a storm is answered in batches
@@ -76,6 +76,11 @@ class Steward:
         """How far ahead the expiry of a busy claim on this pool is kept; None where it is left alone."""
         kept = self._kept.get(key)
         return None if kept is None else kept.spec.extend_shutdown
+
+    def answer(self, key: PoolKey) -> WarmAnswer | None:
+        """What KEDA is told of the pool; None where the file does not name it."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.answer or WarmAnswer(0.0, Unknown("not evaluated yet"))
 
     def memories(self) -> Mapping[PoolKey, WarmMemory]:
         """What every pool remembers now."""
@@ -154,7 +159,7 @@ class Steward:
         if (block is not None or not leads) and policy.mode is Mode.AUTO:
             policy = replace(policy, mode=Mode.RECOMMEND)
         seen = replace(
-            observe(self.world, key, now),
+            observe(self.world, key, now, asked=self._asked_of_keda(kept)),
             announced=tuple(hint.announcement(1) for hint in kept.hints.standing(now)),
             allowance=self._allowances.get(key),
         )
@@ -162,16 +167,47 @@ class Steward:
         kept.memory, kept.outcome = outcome.memory, outcome
         self._tell(kept, block, before)
         kept.blocked = block
-        if policy.mode is Mode.AUTO:
+        self._answer(kept, now)
+        if policy.mode is Mode.AUTO and self.world.through(key) is None:
             self._ask(kept, now, group)
+
+    def _asked_of_keda(self, kept: Kept) -> int | None:
+        """The size that KEDA was told last; None where it is not asked to scale the pool."""
+        told = None if kept.answer is None else kept.answer.size
+        return told if isinstance(told, int) and self.world.through(kept.spec.key) is not None else None
+
+    def _answer(self, kept: Kept, now: Instant) -> None:
+        """Keep what KEDA is told, ring where the pool wakes or rests, and tell people where KEDA does as we say."""
+        key, before, outcome = kept.spec.key, kept.answer, kept.outcome
+        size, pool = Unknown("not evaluated yet") if outcome is None else outcome.report, self.world.pools.get(key)
+        if pool is not None and not isinstance(size, Unknown) and self._keeps(pool, size, now):
+            size = pool.size
+        kept.answer = WarmAnswer(now, size)
+        was = None if before is None else before.size
+        if bool(isinstance(size, int) and size) is not bool(isinstance(was, int) and was):
+            self._ways.bells.ring(key)
+        asked = self.world.through(key) is not None and isinstance(was, int) and size != was
+        if (
+            asked
+            and pool is not None
+            and outcome is not None
+            and kept.blocked is None
+            and self._office.term is not None
+        ):
+            LOG.info("a warm pool gets another size by its autoscaler", pool=str(key), before=was, after=size)
+            self._ways.teller.sized(pool, outcome)
+
+    def _keeps(self, pool: WarmPool, size: int, now: Instant) -> bool:
+        """Whether it is too early for a lower size: what it gives up may be what a claim is about to get."""
+        return size < pool.size and self.world.ledger.waits(pool.key, now)
 
     def _ask(self, kept: Kept, now: Instant, group: asyncio.TaskGroup) -> None:
         """Have the size written, unless it stands, or a write of it is under way or not seen yet."""
         pool, outcome = self.world.pools[kept.spec.key], kept.outcome
         if outcome is None or isinstance(outcome.report, Unknown) or kept.writing is not None:
             return
-        if outcome.report < pool.size and self.world.ledger.waits(kept.spec.key, now):
-            return  # what a lower size gives up may be what the claim is about to get
+        if self._keeps(pool, outcome.report, now):
+            return
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:

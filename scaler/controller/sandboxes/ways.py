@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from scaler.config.pool import PoolKey
@@ -16,6 +16,7 @@ from scaler.controller.sandboxes.writer import Result
 from scaler.core.policy import Pace
 from scaler.core.types import Instant
 from scaler.core.warmpool_memory import WarmMemory
+from scaler.live.bells import Bells
 
 Recall: TypeAlias = Callable[[PoolKey, Pace, Instant], WarmMemory | None]
 
@@ -39,10 +40,15 @@ class Sizes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How the cluster is seen, which kinds of it, how it is written, who is told, and what recalls what was learnt."""
+    """How the cluster is seen, which kinds of it, how it is written, who is told, and what recalls what was learnt.
+
+    Attributes:
+        bells: rung when a pool wakes or rests.
+    """
 
     follow: Callable[[Kind], AsyncIterator[Change]]
     sizes: Sizes
     teller: Teller
     kinds: tuple[Kind, ...] = NEEDED
     recall: Recall = forgetful
+    bells: Bells = field(default_factory=Bells)

@@ -96,9 +96,18 @@ class World:
         return Members(ready=ready, starting=len(staying) - ready - stuck, stuck=stuck)
 
     def rival(self, key: PoolKey) -> Rival | None:
-        """Who else scales the pool: a ScaledObject before the HPA that it keeps."""
-        found = [each for each in self.rivals.values() if each.key == key]
+        """Who else scales the pool, and not as we say: a ScaledObject before the HPA that it keeps."""
+        found = [each for each in self.rivals.values() if each.key == key and not self._asks(each)]
         return min(found, key=lambda each: each.kind != "ScaledObject", default=None)
+
+    def through(self, key: PoolKey) -> Rival | None:
+        """The ScaledObject by which the pool gets the size that we say; None where there is none."""
+        return next((each for each in self.rivals.values() if each.key == key and each.asks), None)
+
+    def _asks(self, rival: Rival) -> bool:
+        """Whether it asks us, or is the HPA of one that does."""
+        owner = self.rivals.get(rival.owner)
+        return rival.asks or (owner is not None and owner.asks)
 
     def _put(self, kind: Kind, found: Object, now: Instant) -> frozenset[PoolKey]:
         match kind:
