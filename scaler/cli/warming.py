@@ -173,7 +173,7 @@ class Warming:
         from scaler.controller.sandboxes.warden import Hands, Warden
 
         gates = await stack.enter_async_context(open_gates(Signer.read(self._means.key), self._clock))
-        warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.ahead, self._clock)
+        warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.terms, self._clock)
         return warden.run(), Budgets(steward.world, pen, self._clock).run()
 
 

@@ -21,6 +21,7 @@ from scaler.controller.sandboxes.kept import Kept, shared, standing
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.observe import blocked, observe
+from scaler.controller.sandboxes.wards import Terms
 from scaler.controller.sandboxes.ways import Ways
 from scaler.controller.sandboxes.world import World
 from scaler.controller.sandboxes.writer import Written
@@ -72,10 +73,10 @@ class Steward:
                 group.create_task(self._follow(kind), name=kind.name)
             await self._tick_on(group)
 
-    def ahead(self, key: PoolKey) -> Seconds | None:
-        """How far ahead the expiry of a busy claim on this pool is kept; None where it is left alone."""
+    def terms(self, key: PoolKey) -> Terms:
+        """What holds for sandboxes claimed from this pool."""
         kept = self._kept.get(key)
-        return None if kept is None else kept.spec.extend_shutdown
+        return Terms() if kept is None else Terms(kept.spec.extend_shutdown, kept.spec.release_unused)
 
     def answer(self, key: PoolKey) -> WarmAnswer | None:
         """What KEDA is told of the pool; None where the file does not name it."""
