@@ -14,6 +14,7 @@ from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmLayer, WarmPoolLayer, WarmSection
 from scaler.controller.api import ApiError
 from scaler.controller.feed import Change, Listed, Lost, Put
+from scaler.controller.sandboxes.digest import Digest
 from scaler.controller.sandboxes.facts import Object, WarmPool
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.steward import Config, Steward
@@ -80,6 +81,7 @@ class Told:
 
     sizes: list[int | Unknown] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    digests: list[Digest] = field(default_factory=list)
 
     def sized(self, pool: WarmPool, outcome: WarmOutcome) -> None:
         """Note the size."""
@@ -88,6 +90,10 @@ class Told:
     def left_alone(self, pool: WarmPool, blocked: Blocked) -> None:
         """Note why."""
         self.blocks.append(blocked.block)
+
+    def summed_up(self, pool: WarmPool, digest: Digest) -> None:
+        """Note what was said."""
+        self.digests.append(digest)
 
 
 @dataclass
@@ -286,6 +292,18 @@ async def test_the_last_sandbox_that_an_hpa_keeps_does_not_wake_the_pool() -> No
             assert answer is not None
             assert answer.size == 0
             await stage.pass_by(5)
+
+
+async def test_people_are_told_once_an_hour_what_came_of_the_claims() -> None:
+    """Of hours in which nobody claimed nothing is told."""
+    async with running(Stage()) as stage:
+        await settled(stage)
+        stage.feeds.put(Kind.CLAIM, claim("a", stage.clock.now()))
+        stage.feeds.put(Kind.SANDBOX, sandbox("a-1", owner=("SandboxClaim", "uid-a"), launch="cold"))
+        await stage.pass_by(2 * 3_600)
+        (told,) = stage.told.digests
+        assert told.missed
+        assert told.said.startswith("1 claims in 60 min: 0 hits, 0 took a sandbox that was starting, 1 started cold")
 
 
 async def test_a_size_that_somebody_else_sets_is_not_fought() -> None:

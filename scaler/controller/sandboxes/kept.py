@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmSpec
+from scaler.controller.sandboxes.digest import Books
 from scaler.controller.sandboxes.ledger import Served
 from scaler.controller.sandboxes.wards import STATES
 from scaler.controller.sandboxes.world import World
@@ -26,6 +27,7 @@ class Kept:
 
     Attributes:
         answer: what KEDA is told.
+        books: those that the last digest ended with.
         asked: the size that was written last, of which pool and when.
         idle: sandbox-seconds that stood in it, up to ``counted``.
         writing: the write under way.
@@ -37,6 +39,7 @@ class Kept:
     outcome: WarmOutcome | None = None
     blocked: Blocked | None = None
     answer: WarmAnswer | None = None
+    books: Books | None = None
     asked: tuple[str, int, Instant] = ("", -1, 0.0)
     idle: Seconds = 0.0
     counted: Instant | None = None

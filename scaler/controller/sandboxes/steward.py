@@ -16,6 +16,7 @@ import structlog
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmSection, warm_keys, warm_spec
 from scaler.controller.api import ApiError
+from scaler.controller.sandboxes.digest import HOUR, Books, digest
 from scaler.controller.sandboxes.facts import WarmPool
 from scaler.controller.sandboxes.kept import Kept, shared, standing
 from scaler.controller.sandboxes.kinds import Kind
@@ -169,6 +170,7 @@ class Steward:
         self._tell(kept, block, before)
         kept.blocked = block
         self._answer(kept, now)
+        self._sum_up(kept, now)
         if policy.mode is Mode.AUTO and self.world.through(key) is None:
             self._ask(kept, now, group)
 
@@ -197,6 +199,16 @@ class Steward:
         ):
             LOG.info("a warm pool gets another size by its autoscaler", pool=str(key), before=was, after=size)
             self._ways.teller.sized(pool, outcome)
+
+    def _sum_up(self, kept: Kept, now: Instant) -> None:
+        """Tell people once an hour what came of the claims, on the replica that leads."""
+        book, before, pool = self.world.ledger.book(kept.spec.key), kept.books, self.world.pools.get(kept.spec.key)
+        if before is not None and 0.0 <= now - before.at < HOUR:
+            return
+        kept.books = after = Books(at=now, served=dict(book.served), waits=book.waits.times(), idle=kept.idle)
+        said = None if before is None else digest(before, after, kept.spec.policy, kept.spec.idle_price)
+        if said is not None and pool is not None and self._office.term is not None:
+            self._ways.teller.summed_up(pool, said)
 
     def _keeps(self, pool: WarmPool, size: int, now: Instant) -> bool:
         """Whether it is too early for a lower size: what it gives up may be what a claim is about to get."""
