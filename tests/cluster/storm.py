@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,17 +83,17 @@ class Fate:
         cold: it got a sandbox made for it.
         late: it got one of the pool that was not ready when agent-sandbox first saw the claim.
         lag: seconds until agent-sandbox first saw it.
-        served: seconds from then until it was ready.
+        served: seconds from then until it was ready; None where agent-sandbox says that it missed the moment.
     """
 
     cold: bool
     late: bool
     lag: Seconds
-    served: Seconds
+    served: Seconds | None
 
 
 def fates(cluster: Cluster, namespace: str, asked: Mapping[str, Instant]) -> list[Fate]:
-    """What became of each claim that is ready."""
+    """What became of each claim that has its sandbox."""
     path = f"/apis/agents.x-k8s.io/v1beta1/namespaces/{namespace}/sandboxes"
     sandboxes = {text(found, "metadata", "name"): found for found in cluster.api.items(path)}
     claims = cluster.api.items(f"{BASE}/{namespace}/sandboxclaims")
@@ -103,7 +103,7 @@ def fates(cluster: Cluster, namespace: str, asked: Mapping[str, Instant]) -> lis
 def _fate(found: Document, sandboxes: Mapping[str, Document], asked: Mapping[str, Instant]) -> Fate | None:
     claim = claim_of(found)
     given = sandboxes.get(claim.sandbox)
-    if given is None or claim.observed is None or claim.ready_at is None:
+    if given is None or claim.observed is None:
         return None
     since = sandbox_of(given).ready_since
     warm = strings(given, "metadata", "labels").get(LAUNCH) == WARM
@@ -111,7 +111,7 @@ def _fate(found: Document, sandboxes: Mapping[str, Document], asked: Mapping[str
         cold=not warm,
         late=warm and since is not None and since >= claim.observed,  # the second that it says begins after the claim
         lag=claim.observed - asked[claim.id.name],
-        served=claim.ready_at - claim.observed,
+        served=None if claim.ready_at is None else claim.ready_at - claim.observed,
     )
 
 
@@ -123,11 +123,12 @@ def leads(cluster: Cluster, namespace: str) -> list[Seconds]:
     return [ready - made for made, ready in pairs if made is not None and ready is not None]
 
 
-def told(figures: Sequence[float]) -> str:
-    """The median and the upper quantiles, in seconds."""
-    if not figures:
+def told(figures: Iterable[float | None]) -> str:
+    """The median and the upper quantiles, in seconds, of those that are known."""
+    known = [figure for figure in figures if figure is not None]
+    if not known:
         return "none"
-    return " / ".join(f"{value:.2f}" for value in np.quantile(figures, SHARES)) + " s (p50/95/99)"
+    return " / ".join(f"{value:.2f}" for value in np.quantile(known, SHARES)) + f" s (p50/95/99 of {len(known)})"
 
 
 def interval(misses: int, claims: int, z: float = 1.96) -> tuple[float, float]:
