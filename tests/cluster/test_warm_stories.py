@@ -103,13 +103,13 @@ def test_a_scaler_that_is_killed_goes_on_where_it_was(sandboxes: Cluster, namesp
 def test_what_a_pool_has_learnt_outlives_the_scaler(sandboxes: Cluster, namespace: str) -> None:
     """Killed and started anew it knows how long sandboxes take, and lowers nothing before it has watched."""
     pool(sandboxes, namespace)
-    with warming(sandboxes, {f"{namespace}/python": {"min": 8}}, f"--lease={HOME}/{HOME}") as scaler:
+    with warming(sandboxes, {f"{namespace}/python": {"min": 8, "max": 8}}, f"--lease={HOME}/{HOME}") as scaler:
         becomes(sandboxes, namespace, 8)
         one_claimed(scaler, namespace)
         assert until(lambda: learnt(sandboxes, f"{namespace}_python_warm"), within=90.0) >= 8
         lead = scaler.metric("lead_seconds")
         assert lead is not None
-        scaler.tell({f"{namespace}/python": {"min": 0}})
+        scaler.tell({f"{namespace}/python": {"min": 0, "max": 8}})
         scaler.part.kill()
         scaler.part.start()
         scaler.part.await_ready()
