@@ -1,7 +1,8 @@
 """A storm of claims on the real agent-sandbox: the miss target is reached, and nobody's sandbox is taken away.
 
-Two thousand claims at four a second: the control plane of one small machine follows that with a lag that is small
-beside a start of three seconds, which is told in figures. AGENT_SCALER_STORM_TRACE, _RATE and _CLAIMS make another one.
+Four hundred claims at four a second, two thousand where AGENT_SCALER_LONG=1: the control plane of one small machine
+follows that with a lag that is small beside a start of three seconds, as the figures that are told say.
+AGENT_SCALER_STORM_TRACE, _RATE and _CLAIMS make another one.
 """
 
 from __future__ import annotations
