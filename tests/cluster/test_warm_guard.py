@@ -153,7 +153,7 @@ def test_a_claimed_sandbox_that_nobody_calls_is_let_go_after_a_while(guarded: Gu
             until(lambda: scaler.metric("guarded", state="idle") == 1 or None)
             mine.is_kept()
             until(lambda: mine.phase("claim") == "drained" or None)
-            assert mine.evicted().status == 201
+            assert mine.evicted().status == 200
 
 
 def test_a_sandbox_that_nobody_hears_is_kept(guarded: Guarded, namespace: str) -> None:
