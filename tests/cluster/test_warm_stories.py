@@ -103,19 +103,19 @@ def test_a_scaler_that_is_killed_goes_on_where_it_was(sandboxes: Cluster, namesp
 def test_what_a_pool_has_learnt_outlives_the_scaler(sandboxes: Cluster, namespace: str) -> None:
     """Killed and started anew it knows how long sandboxes take, and lowers nothing before it has watched."""
     pool(sandboxes, namespace)
-    with warming(sandboxes, {f"{namespace}/python": {"min": 8, "max": 8}}, f"--lease={HOME}/{HOME}") as scaler:
-        becomes(sandboxes, namespace, 8)
+    with warming(sandboxes, {f"{namespace}/python": {"min": 20, "max": 20}}, f"--lease={HOME}/{HOME}") as scaler:
+        becomes(sandboxes, namespace, 20)
         one_claimed(scaler, namespace)
-        assert until(lambda: learnt(sandboxes, f"{namespace}_python_warm"), within=90.0) >= 8
+        assert until(lambda: learnt(sandboxes, f"{namespace}_python_warm"), within=90.0) >= 20
         lead = scaler.metric("lead_seconds")
         assert lead is not None
-        scaler.tell({f"{namespace}/python": {"min": 0, "max": 8}})
+        scaler.tell({f"{namespace}/python": {"min": 0, "max": 20}})
         scaler.part.kill()
         scaler.part.start()
         scaler.part.await_ready()
         until(lambda: scaler.metric("decision_info", reason="newcomer") == 1 or None, within=90.0)
         assert scaler.metric("lead_seconds") == pytest.approx(lead, rel=0.01)
-        assert size(sandboxes, namespace) == 8
+        assert size(sandboxes, namespace) == 20
 
 
 def learnt(cluster: Cluster, name: str) -> int | None:
