@@ -82,7 +82,7 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "decision_info": ("1, with the kind of decision and its reason.", ("decision", "reason")),
     "holding": ("1 while the last decision is to hold.", ()),
     "claim_rate": ("Claims per second expected, at the most, within the horizon.", ()),
-    "lead_seconds": ("Learnt time from a sandbox's creation until it is ready, on average.", ()),
+    "lead_seconds": ("Learnt time from when a claim takes a sandbox until its replacement is ready, on average.", ()),
     "lead_p90_seconds": ("The same, 90th percentile.", ()),
     "offered_claims": ("Claims expected within one lead time.", ()),
     "dispersion": ("Variance of their number over its mean: 1 where each comes by itself.", ()),
