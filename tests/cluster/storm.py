@@ -81,12 +81,14 @@ class Fate:
     """What became of one claim, by agent-sandbox's own words.
 
     Attributes:
+        at: when it was made.
         cold: it got a sandbox made for it.
         late: it got one of the pool that was not ready when agent-sandbox first saw the claim.
         lag: seconds until agent-sandbox first saw it.
         served: seconds from then until it was ready; None where agent-sandbox says that it missed the moment.
     """
 
+    at: Instant
     cold: bool
     late: bool
     lag: Seconds
@@ -109,11 +111,18 @@ def _fate(found: Document, sandboxes: Mapping[str, Document], asked: Mapping[str
     since = sandbox_of(given).ready_since
     warm = strings(given, "metadata", "labels").get(LAUNCH) == WARM
     return Fate(
+        at=asked[claim.id.name],
         cold=not warm,
         late=warm and since is not None and since >= claim.observed,  # the second that it says begins after the claim
         lag=claim.observed - asked[claim.id.name],
         served=None if claim.ready_at is None else claim.ready_at - claim.observed,
     )
+
+
+def by_fifths(found: Sequence[Fate]) -> list[int]:
+    """How many missed in each fifth of the storm: in the first of them the pool learns."""
+    missed = [fate.cold or fate.late for fate in sorted(found, key=lambda fate: fate.at)]
+    return [int(part.sum()) for part in np.array_split(np.array(missed), 5)]
 
 
 def leads(cluster: Cluster, namespace: str) -> list[Seconds]:

@@ -17,7 +17,7 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.kwok import READY_LOGNORMAL
 from tests.cluster.harness.rest import Document
 from tests.cluster.harness.wait import until
-from tests.cluster.storm import CLAIMS, RATE, arrivals, fates, interval, leads, storm, told
+from tests.cluster.storm import CLAIMS, RATE, arrivals, by_fifths, fates, interval, leads, storm, told
 from tests.cluster.warmth import BASE, Warmth, filled, pool, warming
 
 TARGET = 0.02
@@ -47,6 +47,7 @@ def test_a_storm_of_claims_misses_no_more_than_the_target(
         lines = [
             f"{served} by our books; {cold} cold and {late} late by agent-sandbox's objects",
             f"{missed / CLAIMS:.2%} missed ({low:.2%} to {high:.2%}), {TARGET:.0%} may",
+            f"missed in each fifth of the storm: {by_fifths(found)}",
             f"agent-sandbox sees a claim after {told([fate.lag for fate in found])}",
             f"and has it ready after {told([f.served for f in found if not (f.cold or f.late)])} where it hits",
             f"and after {told([f.served for f in found if f.cold or f.late])} where it misses",
