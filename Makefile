@@ -44,7 +44,7 @@ tests: $(STAMP)
 
 # A story on a cluster may take longer than the three minutes after which any other test counts as hung. The longest are
 # told where AGENT_SCALER_LONG=1: every identity and every label before the guards, what doctor and release find and free,
-# controllers that crash, freeze and lose their way to the API server, and two thousand claims instead of four hundred.
+# controllers that crash, freeze and lose their way to the API server, and a storm of claims.
 test-cluster: $(STAMP) ## what must hold on a real Kubernetes, with KEDA; builds both first, once, in about 20 minutes
 	$(STAGE) 'programs of the cluster'
 	@$(BIN)/python -m tests.cluster.assets

@@ -27,8 +27,7 @@ from tests.cluster.harness.rest import Document
 from tests.cluster.warmth import BASE, VERSION
 
 TRACE: Final = os.environ.get("AGENT_SCALER_STORM_TRACE")  # a file with the column arrival_s, instead of the fit
-LONG: Final = os.environ.get("AGENT_SCALER_LONG") == "1"
-CLAIMS: Final = int(os.environ.get("AGENT_SCALER_STORM_CLAIMS", "2000" if LONG else "400"))
+CLAIMS: Final = int(os.environ.get("AGENT_SCALER_STORM_CLAIMS", "2000"))
 RATE: Final = float(os.environ.get("AGENT_SCALER_STORM_RATE", "4"))  # claims per second, on average
 DISPERSION: Final = 1.7  # of their number in five seconds: of the busiest hours of ServeGen's reasoning model
 MIXED: Final[Seconds] = 5.0

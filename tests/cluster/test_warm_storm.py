@@ -1,8 +1,8 @@
 """A storm of claims on the real agent-sandbox: the miss target is reached, and nobody's sandbox is taken away.
 
-Four hundred claims at four a second, two thousand where AGENT_SCALER_LONG=1: the control plane of one small machine
-follows that with a lag that is small beside a start of three seconds, as the figures that are told say.
-AGENT_SCALER_STORM_TRACE, _RATE and _CLAIMS make another one.
+Two thousand claims at four a second, nine minutes in all: the control plane of one small machine follows with a lag
+that is small beside a start of three seconds, as long as nobody else takes the machine: a pool that is not refilled for
+four seconds misses whatever its size. AGENT_SCALER_STORM_TRACE, _RATE and _CLAIMS make another one.
 """
 
 from __future__ import annotations

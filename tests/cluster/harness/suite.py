@@ -22,7 +22,7 @@ from tests.cluster.harness.shipped import BASE, objects
 
 HERE: Final = Path(__file__).parents[1]
 ASKED_FOR: Final = (  # told where AGENT_SCALER_LONG=1: together they take longer than all the others
-    *("drain_faults", "doctor", "release"),
+    *("drain_faults", "warm_storm", "doctor", "release"),
     *("guard_audit", "guard_cascades", "guard_essentials", "guard_labels", "guard_matrix", "guard_sandboxes"),
 )
 OUTPUT: Final = "agent-scaler"  # the key in what a worker hands over
