@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaler.cli.keeper import Keeper
 from scaler.cli.output import refuse
 from scaler.live.charge import Charge
 from scaler.live.ticker import Orders
 from scaler.sources.reader import Sources
+
+if TYPE_CHECKING:
+    from scaler.controller.library import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Controlling:
-    """Who carries out orders, None where nobody does, and what has to run for it."""
+    """Who carries out orders, None where nobody does, what has to run for it, and where what is learnt is kept."""
 
     orders: Orders | None
     work: Callable[[], tuple[Coroutine[None, None, None], ...]]
+    library: Library | None = None
 
 
 @asynccontextmanager
@@ -49,6 +54,7 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
     from scaler.controller.gates import open_gates
     from scaler.controller.library import Library
     from scaler.controller.orders import KeyFileError, Signer
+    from scaler.controller.shelves import keep_pools
 
     if asked.key is None:
         refuse("--control needs --drain-key: the private key that orders to agents are signed with")
@@ -65,10 +71,14 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
         band = DeadBand(charge, control.pen, control.events, discovery)
-        keeping: Callable[[], tuple[Coroutine[None, None, None], ...]] = tuple
-        if asked.home is not None:
-            library = Library(api, control.pen, charge, asked.home)
+        library = None if asked.home is None else Library(api, control.pen, charge, asked.home)
+        if library is not None:
             await library.load()
-            charge.registry.recall_by(library.recall)
-            keeping = lambda: (library.follow(),)  # noqa: E731 (a coroutine is made when it is awaited)
-        yield Controlling(control.drainer, lambda: (*control.work(), discovery.run(), band.run(), *keeping()))
+            keep_pools(library, charge.registry, charge.clock.now())
+
+        def work() -> tuple[Coroutine[None, None, None], ...]:
+            """All that runs."""
+            keeping = () if library is None else (library.follow(),)
+            return *control.work(), discovery.run(), band.run(), *keeping
+
+        yield Controlling(control.drainer, work, library)

@@ -100,8 +100,8 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         charge = Charge(registry, board, seat.office, clock)
         control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
-        loop, warm = Loop(registry, sources, ticker, clock), _warming(asked, sources, keeper, charge)
-        door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office)
+        loop, warm = Loop(registry, sources, ticker, clock), _warming(asked, sources, keeper, charge, control)
+        door = ExternalScaler(board, _desk(keeper), clock, guard=doors.guard(), office=seat.office, warm=warm)
         desk = HintDesk(warm.beside(registry), warm.prompting(loop.prompt), lambda: keeper.settings.hints)
         running = Running(
             board=board,
@@ -152,8 +152,10 @@ def _desk(keeper: Keeper) -> Desk:
     return Desk(keeper, share=lambda: keeper.settings.admission.pools_per_namespace)
 
 
-def _warming(asked: Asked, sources: Sources, keeper: Keeper, charge: Charge) -> Warming:
-    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask)
+def _warming(
+    asked: Asked, sources: Sources, keeper: Keeper, charge: Charge, control: controlling.Controlling
+) -> Warming:
+    means = Means(asked.candidacy.kubeconfig, asked.control.key, sources.ask, asked.control.home, control.library)
     return Warming(means, lambda: keeper.settings, charge)
 
 

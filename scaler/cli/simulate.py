@@ -143,8 +143,16 @@ class AskedTune(Asked):
 
 @dataclass(frozen=True, kw_only=True)
 class AskedWarm:
-    """What ``warm`` takes. It has no scenario: its world is claims and a pool of idle sandboxes."""
+    """What ``warm`` takes. Its world is claims and a pool of idle sandboxes; a scenario says all of it in one file."""
 
+    scenario: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE.yaml]",
+            help="A question about a warm pool, as in simulations/warm; it takes the place of the options about what "
+            "comes and the pool, and of --policies and --seeds.",
+        ),
+    ] = None
     trace: Annotated[
         Path | None,
         typer.Option(

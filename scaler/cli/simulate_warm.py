@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from scaler.cli.output import refuse
 from scaler.cli.simulate import AskedWarm
 from scaler.cli.simulate_run import bounds, check_file, progress, shown, write
 from scaler.config.fields import seconds
+from scaler.config.problems import ConfigError
 from scaler.core.policy import PolicyError
 from scaler.core.warmpool_types import WarmPolicy
 from scaler.sim.compare import cores
@@ -22,6 +24,7 @@ from scaler.sim.compose import Recipe
 from scaler.sim.durations import PREFIX, startup
 from scaler.sim.traces import Trace, read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
+from scaler.sim.warm_scenario import question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 LEAST: Final = 1e-6  # of what multiplies
@@ -59,6 +62,8 @@ def size(asked: AskedWarm) -> None:
 
 def _question(asked: AskedWarm) -> Question:
     """What is asked, checked before anything runs."""
+    if asked.scenario is not None:
+        return _of_file(asked, asked.scenario)
     try:
         names = [name.strip() for name in (asked.policies or ",".join(NAMES)).split(",")]
         _above("seeds", asked.seeds, 1)
@@ -80,6 +85,20 @@ def _question(asked: AskedWarm) -> Question:
         refuse(f"--{option} {error.value} is out of range: must be {error.allowed}")
     except ValueError as error:
         refuse(str(error))
+
+
+def _of_file(asked: AskedWarm, file: Path) -> Question:
+    """What a scenario asks. Options that say the same are refused: which of the two holds nobody could tell."""
+    own = {f.name for f in fields(asked)} - {"scenario", "equal", "jobs", "json"}
+    beside = [f.name for f in fields(asked) if f.name in own and getattr(asked, f.name) != f.default]
+    if beside:
+        refuse(f"--{beside[0].replace('_', '-')} is read beside no scenario: set it in {file}")
+    try:
+        return question(read_warm(file), equal=asked.equal)
+    except ConfigError as error:
+        refuse("\n".join(f"{file}: {problem}" for problem in error.problems))
+    except ValueError as error:
+        refuse(f"{file}: {error}")
 
 
 def _recipe(asked: AskedWarm) -> Recipe:

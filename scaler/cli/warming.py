@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,17 +13,21 @@ import structlog
 
 from scaler.config.pool import PoolKey
 from scaler.config.settings import Settings
-from scaler.core.types import Seconds
+from scaler.core.types import Seconds, Unknown
+from scaler.core.warmpool_memory import WarmMemory
+from scaler.live.bells import Bells
 from scaler.live.charge import Charge
 from scaler.live.clock import Clock
 from scaler.live.hinting import Hintable, Pools
-from scaler.live.warm import WarmStanding
+from scaler.live.warm import WarmAnswer, WarmStanding
 
 if TYPE_CHECKING:
     from scaler.controller.api import Api
+    from scaler.controller.library import Library
     from scaler.controller.pen import Pen
-    from scaler.controller.sandboxes.steward import Config, Steward, Ways
+    from scaler.controller.sandboxes.steward import Config, Steward
     from scaler.controller.sandboxes.warden import Ask
+    from scaler.controller.sandboxes.ways import Recall, Ways
 
 AGAIN: Final[Seconds] = 5.0  # between two looks whether there is something to do, or a way to do it
 Work: TypeAlias = Coroutine[None, None, None]
@@ -40,11 +44,15 @@ class Means:
         key: the key that orders to agents are signed with; without one no claimed sandbox is guarded, for none could
             be released.
         ask: asks agents what they do.
+        home: the namespace where what pools have learnt is kept; None to keep it nowhere.
+        library: where others keep it there already; None to open one.
     """
 
     kubeconfig: Path | None
     key: Path | None
     ask: Ask
+    home: str | None
+    library: Library | None
 
 
 class Warming:
@@ -54,6 +62,18 @@ class Warming:
         self._means, self._settings, self._charge = means, settings, charge
         self._clock, self._office = charge.clock, charge.office
         self._steward: Steward | None = None
+        self._bells = Bells()
+
+    def answer(self, key: PoolKey) -> WarmAnswer | None:
+        """What KEDA is told of the warm pool; None where the file does not name it."""
+        if str(key) not in self._settings().warm_pools.pools:
+            return None
+        known = None if self._steward is None else self._steward.answer(key)
+        return known or WarmAnswer(0.0, Unknown("it is not watched yet"))
+
+    def listening(self, key: PoolKey, ring: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call ``ring`` whenever the warm pool wakes or rests."""
+        return self._bells.listening(key, ring)
 
     def standings(self) -> Iterable[WarmStanding]:
         """How each warm pool stands."""
@@ -107,16 +127,36 @@ class Warming:
             api = await stack.enter_async_context(open_api(self._means.kubeconfig))
             pen = Pen(api, self._office, self._charge.deeds)
             ways = _ways(api, pen, self._clock, guarding=self._means.key is not None)
-            self._steward = Steward(ways, self._config, self._clock, self._office)
+            recall, keeping = await self._remembering(api, pen)
+            self._steward = Steward(
+                replace(ways, recall=recall, bells=self._bells), self._config, self._clock, self._office
+            )
             guarding = await self._guarding(stack, pen, self._steward)
             async with asyncio.TaskGroup() as group:
-                for work in (self._steward.run(), self._look(api, self._steward), *guarding):
+                for work in (self._steward.run(), self._look(api, self._steward), *keeping, *guarding):
                     group.create_task(work)
+
+    async def _remembering(self, api: Api, pen: Pen) -> tuple[Recall, tuple[Work, ...]]:
+        """What recalls what pools had learnt, and what runs so that it is kept."""
+        from scaler.controller.library import Library
+        from scaler.controller.sandboxes.ways import forgetful
+        from scaler.controller.shelves import keep_warm
+
+        if self._means.library is not None:
+            return keep_warm(self._means.library, self._memories), ()
+        if self._means.home is None:
+            return forgetful, ()
+        library = Library(api, pen, self._charge, self._means.home)
+        await library.load()
+        return keep_warm(library, self._memories), (library.follow(),)
+
+    def _memories(self) -> Mapping[PoolKey, WarmMemory]:
+        return {} if self._steward is None else self._steward.memories()
 
     async def _look(self, api: Api, steward: Steward) -> None:
         """Look now and then which versions the cluster serves, for agent-sandbox may be installed or renewed."""
         from scaler.controller.api import ApiError
-        from scaler.controller.sandboxes.feed import versions
+        from scaler.controller.sandboxes.installed import versions
 
         while True:
             with suppress(ApiError):  # what was seen last holds
@@ -133,7 +173,7 @@ class Warming:
         from scaler.controller.sandboxes.warden import Hands, Warden
 
         gates = await stack.enter_async_context(open_gates(Signer.read(self._means.key), self._clock))
-        warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.ahead, self._clock)
+        warden = Warden(steward.world, Hands(pen, gates, self._means.ask), steward.terms, self._clock)
         return warden.run(), Budgets(steward.world, pen, self._clock).run()
 
 
@@ -152,12 +192,13 @@ class _Both:
 def _ways(api: Api, pen: Pen, clock: Clock, *, guarding: bool) -> Ways:
     """How the steward sees the cluster, writes sizes and tells people."""
     from scaler.controller.events import Events
-    from scaler.controller.sandboxes.feed import Watches
+    from scaler.controller.feed import Feed
     from scaler.controller.sandboxes.kinds import Kind
-    from scaler.controller.sandboxes.steward import Ways
     from scaler.controller.sandboxes.teller import PoolEvents
+    from scaler.controller.sandboxes.ways import Ways
     from scaler.controller.sandboxes.world import NEEDED
     from scaler.controller.sandboxes.writer import ScaleWriter
 
     kinds = tuple(Kind) if guarding else NEEDED
-    return Ways(Watches(api), ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)
+    follow = lambda kind: Feed(api, kind.value, kind.query, optional=kind.optional).follow()  # noqa: E731 (a feed each)
+    return Ways(follow, ScaleWriter(pen), PoolEvents(Events(pen, clock)), kinds)

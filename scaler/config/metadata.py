@@ -30,7 +30,9 @@ MOST_KEYS: Final = 64  # four times what can be said; looking for the nearest kn
 
 _WHOLE: Final = re.compile(r"[-+]?\d{1,18}")
 _NUMBER: Final = re.compile(r"[-+]?(\d{1,18}(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
-_TEXT_KEYS: Final = frozenset({"pool", "class"})  # later messages repeat them, so they never come from the environment
+_TEXT_KEYS: Final = frozenset(
+    {"pool", "class", "warmPool"}
+)  # later messages repeat them, so they never come from the environment
 
 
 class TriggerMetadata(Knobs):
@@ -47,6 +49,11 @@ class TriggerMetadata(Knobs):
         description="The pool's name where it is not the ScaledObject's; always in the ScaledObject's namespace.",
     )
     class_: Name | None = Field(default=None, alias="class", description="The class it takes its policy from.")
+    warm_pool: Name | None = Field(
+        default=None,
+        description="The SandboxWarmPool that the ScaledObject scales, which the file names under warm_pools.pools; "
+        "always in the ScaledObject's namespace, and the only key of its trigger.",
+    )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TriggerMetadata) and self._set() == other._set()
@@ -77,6 +84,8 @@ def parse_metadata(metadata: Mapping[str, str]) -> TriggerMetadata:
         raise MetadataError(_discreet(p, metadata) for p in found) from None
     if found:
         raise MetadataError(found)
+    if parsed.warm_pool is not None and len(plain) > 1:
+        raise MetadataError([_beside(key) for key in plain if key != to_camel("warm_pool")])
     return parsed
 
 
@@ -97,6 +106,24 @@ def pool_key(metadata: TriggerMetadata, namespace: str, name: str) -> PoolKey:
     if found:
         raise MetadataError(found)
     return PoolKey(namespace, pool)
+
+
+def warm_key(metadata: TriggerMetadata, namespace: str) -> PoolKey | None:
+    """The warm pool that a trigger in this namespace speaks of; None where it speaks of a pool of pods.
+
+    Raises:
+        MetadataError: a namespace that Kubernetes would not take.
+    """
+    if metadata.warm_pool is None:
+        return None
+    if not is_namespace(namespace):
+        raise MetadataError([_bad_name("namespace", namespace)])
+    return PoolKey(namespace, metadata.warm_pool)
+
+
+def _beside(key: str) -> Problem:
+    allowed = "is not read beside warmPool"
+    return Problem(path=key, value=None, allowed=allowed, way_out="set it in the file, under warm_pools")
 
 
 def _bad_name(path: str, text: str) -> Problem:

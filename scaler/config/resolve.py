@@ -41,7 +41,7 @@ _WORK: Final = (Signal.QUEUE, Signal.PENDING, Signal.INFLIGHT, Signal.TOKENS)  #
 _ORDER: Final = (Mode.OFF, Mode.RECOMMEND, Mode.AUTO)  # from the least that is done to the most
 _KEYS: Final = {"min_replicas": "min", "max_replicas": "max"}  # where the core's word is not the file's
 _DAYS: Final = tuple(Day)
-_NOT_KNOBS: Final = frozenset({"pool", "class_"})
+_NOT_KNOBS: Final = frozenset({"pool", "class_", "warm_pool"})
 
 
 def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata, found: Found | None = None) -> PoolSpec:

@@ -20,6 +20,7 @@ from scaler.core.types import Seconds
 from scaler.core.warmpool_types import WarmPolicy
 
 DEFAULTS: Final = WarmPolicy()
+UNUSED: Final[Seconds] = 900.0  # whoever has claimed a sandbox sends work within minutes, or holds a session
 ORDER: Final = (Mode.OFF, Mode.RECOMMEND, Mode.AUTO)  # from the least that is done to the most
 
 
@@ -50,6 +51,11 @@ class WarmLayer(Section):
         description="While a guarded sandbox is busy, the shutdownTime of its claim is kept at least so far ahead; "
         "null never touches it. A duration; a number is seconds.",
     )
+    release_unused: Duration | None = Field(
+        default=UNUSED,
+        description="A guarded sandbox that was claimed and never worked is released after so long of being idle "
+        "without a session; null never does. A duration; a number is seconds.",
+    )
 
 
 class WarmPoolLayer(WarmLayer):
@@ -79,6 +85,7 @@ class WarmSpec:
     Attributes:
         idle_price: of one idle sandbox for an hour; None where nobody said.
         extend_shutdown: seconds; None where a claim's shutdown time is left alone.
+        release_unused: seconds; None where a sandbox that never worked is kept for ever.
     """
 
     key: PoolKey
@@ -86,6 +93,7 @@ class WarmSpec:
     policy: WarmPolicy
     idle_price: float | None
     extend_shutdown: Seconds | None
+    release_unused: Seconds | None
 
 
 def warm_keys(section: WarmSection) -> tuple[PoolKey, ...]:
@@ -118,6 +126,7 @@ def warm_spec(section: WarmSection, key: PoolKey, switch: Mode) -> WarmSpec:
         policy=policy,
         idle_price=layer.idle_price_per_hour,
         extend_shutdown=layer.extend_shutdown,
+        release_unused=layer.release_unused,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -118,7 +118,7 @@ class Api:
             await self.close()
         return Answer(status, body)
 
-    async def stream(self, request: Request) -> AsyncIterator[bytes]:
+    async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
         """The lines of an answer that goes on, until the server ends it.
 
         Raises:
@@ -133,7 +133,7 @@ class Api:
                 if answer.status != HTTPStatus.OK:
                     why = _message(await answer.read())
                     raise ApiError(f"{request.method} {request.path}: HTTP {answer.status}{why}")
-                async for line in _lines(answer.content):
+                async for line in lines(answer.content):
                     yield line
             finally:
                 answer.close()
@@ -241,7 +241,7 @@ async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
         raise ConnectError(f"{source} cannot be used: {error}") from None
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """Lines of any length: an object is longer than aiohttp's own lines may be."""
     rest = b""
     async for chunk in content.iter_any():

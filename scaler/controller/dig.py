@@ -70,3 +70,13 @@ def instant(found: Json, *path: str) -> Instant | None:
         return datetime.fromisoformat(text(found, *path)).timestamp()
     except ValueError:
         return None
+
+
+def condition(found: Json, kind: str) -> Mapping[str, Json] | None:
+    """The condition of this type in a status; None where there is none."""
+    return next((each for each in objects(found, "status", "conditions") if text(each, "type") == kind), None)
+
+
+def holds(found: Json, kind: str) -> bool:
+    """Whether that condition is True."""
+    return text(condition(found, kind), "status") == "True"

@@ -41,12 +41,13 @@ class Scaled:
 
 
 def scaled(body: Json, kind: str, address: str) -> Scaled | None:
-    """What it says of the first of its triggers that names our address; None where none does.
+    """What it says of the first of its triggers that asks for a pool of pods at our address; None where none does.
 
     Raises:
         ConfigError: the trigger's metadata cannot be used.
     """
-    trigger = next((t for t in objects(body, "spec", "triggers") if is_ours(t, address)), None)
+    asking = (t for t in objects(body, "spec", "triggers") if is_ours(t, address) and not warm_pool(t))
+    trigger = next(asking, None)
     if trigger is None:
         return None
     namespace, name = text(body, "metadata", "namespace"), text(body, "metadata", "name")
@@ -74,6 +75,11 @@ def same(one: str, other: str) -> bool:
 def is_ours(trigger: Mapping[str, Json], address: str) -> bool:
     """Whether a trigger asks at this address."""
     return text(trigger, "type") in TYPES and same(text(trigger, "metadata", "scalerAddress"), address)
+
+
+def warm_pool(trigger: Mapping[str, Json]) -> str:
+    """The warm pool for which a trigger asks a scaler of our kind, wherever; empty where it does not."""
+    return text(trigger, "metadata", "warmPool") if text(trigger, "type") in TYPES else ""
 
 
 def _short(address: str) -> str:

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import grpc
@@ -30,6 +31,7 @@ from scaler.external import wire
 from scaler.external.desk import Desk, RefusedError, Visit
 from scaler.external.guard import Guard
 from scaler.external.proto import externalscaler_pb2 as pb
+from scaler.external.warm import NoWarmPools, WarmDesk, WarmPools
 from scaler.live.board import Board, Posted
 from scaler.live.calls import Calls
 from scaler.live.clock import Clock
@@ -38,11 +40,13 @@ from scaler.sources.timing import stopwatch
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Listening: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
 Write: TypeAlias = Callable[[Response], Awaitable[None]]
 _OK, _FAILED, _LEFT = (code.name for code in (grpc.StatusCode.OK, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED))
 Handler: TypeAlias = "grpc.GenericRpcHandler[Message, Message]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Request, Response]"
 OPEN = Guard(lambda: None)
+NO_WARM_POOLS = NoWarmPools()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,10 @@ class ExternalScaler:
         streams: Streams = Streams(),
         guard: Guard = OPEN,
         office: Office = ALONE,
+        warm: WarmPools = NO_WARM_POOLS,
     ) -> None:
         self._board, self._desk, self._clock = board, desk, clock
+        self._warm = WarmDesk(warm, board.stale_after)
         self._kept, self.guard, self._office = streams, guard, office
         self._streams: set[asyncio.Event] = set()
         self._closed = False
@@ -104,6 +110,8 @@ class ExternalScaler:
         """The pool's replicas, or Jobs, while its outcome is fresh."""
         self._demand_office()
         now = self._clock.now()
+        if (key := self._warm.key(request.scaledObjectRef)) is not None:
+            return wire.metrics(request.metricName, self._warm.size(key, now))
         visit = self._desk.receive(request.scaledObjectRef, now)
         posted = self._posted(visit.key)
         value = wire.value(posted.outcome, visit.strategy)
@@ -116,6 +124,8 @@ class ExternalScaler:
         """Whether the pool may not be at zero; by what was last known where it is not known now."""
         self._demand_office()
         now = self._clock.now()
+        if (key := self._warm.key(ref)) is not None:
+            return wire.ACTIVE if self._warm.size(key, now) > 0 else wire.INACTIVE
         visit = self._desk.receive(ref, now)
         posted = visit.served(now) or self._posted(visit.key)
         active = wire.activity(posted, visit.strategy)
@@ -127,11 +137,11 @@ class ExternalScaler:
         """``true`` now if the pool is active, whenever it wakes, and again after each heartbeat."""
         if self._ending:
             return
-        visit = self._desk.receive(ref, self._clock.now())
-        with self._stream() as wake, self._board.listening(visit.key, wake.set):
+        is_active, listening = self._watched(ref)
+        with self._stream() as wake, listening(wake.set):
             while not self._ending:
                 wake.clear()
-                if self._is_active(visit):
+                if is_active():
                     await write(wire.ACTIVE)
                 await self._wait(wake)
 
@@ -176,6 +186,13 @@ class ExternalScaler:
         why = value.why if isinstance(value, Unknown) else "its evaluation has stopped or hangs; see the scaler's log"
         age = f"evaluated {posted.age(now):.0f} s ago, and an outcome holds for {self._board.stale_after:.0f} s"
         return RefusedError(grpc.StatusCode.UNAVAILABLE, f"{key} has no target to report ({age}): {why}")
+
+    def _watched(self, ref: pb.ScaledObjectRef) -> tuple[Callable[[], bool], Listening]:
+        """What says whether the pool is active, and what rings when that changes."""
+        if (key := self._warm.key(ref)) is not None:
+            return partial(self._warm.is_active, key), partial(self._warm.listening, key)
+        visit = self._desk.receive(ref, self._clock.now())
+        return partial(self._is_active, visit), partial(self._board.listening, visit.key)
 
     def _is_active(self, visit: Visit) -> bool:
         """Whether the pool is known to be active."""

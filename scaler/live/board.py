@@ -6,11 +6,12 @@ Belongs to one event loop, so it needs no lock. A read is one lookup and never w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from scaler.config.pool import PoolKey
 from scaler.core.types import Instant, Outcome, Seconds, Unknown
+from scaler.live.bells import Bells
 
 STALE_AFTER: Seconds = 30.0  # six ticks missed; long enough for a restart of the sources, short beside KEDA's cooldown
 
@@ -42,7 +43,7 @@ class Board:
     def __init__(self, *, stale_after: Seconds = STALE_AFTER) -> None:
         self.stale_after = stale_after
         self._posted: dict[PoolKey, Posted] = {}
-        self._listeners: dict[PoolKey, dict[object, Callable[[], None]]] = {}
+        self._bells = Bells()
 
     def __len__(self) -> int:
         return len(self._posted)
@@ -59,8 +60,7 @@ class Board:
             active = last
         self._posted[key] = Posted(outcome, active)
         if active != last:
-            for ring in tuple(self._listeners.get(key, {}).values()):
-                ring()
+            self._bells.ring(key)
 
     def get(self, key: PoolKey) -> Posted | None:
         """The pool's latest outcome, None before the first."""
@@ -74,14 +74,6 @@ class Board:
         """Take a pool off that is no longer evaluated. Who listens for it goes on listening."""
         self._posted.pop(key, None)
 
-    @contextmanager
-    def listening(self, key: PoolKey, ring: Callable[[], None]) -> Iterator[None]:
+    def listening(self, key: PoolKey, ring: Callable[[], None]) -> AbstractContextManager[None]:
         """Call ``ring`` from ``publish`` on each edge of the pool's activity. The pool need not be known yet."""
-        listeners, listener = self._listeners.setdefault(key, {}), object()
-        listeners[listener] = ring
-        try:
-            yield
-        finally:
-            del listeners[listener]
-            if not listeners:
-                self._listeners.pop(key, None)
+        return self._bells.listening(key, ring)

@@ -69,17 +69,17 @@ def pack(memory: Memory) -> str:
     """What is kept of this memory, as JSON."""
     lessons, at = memory.lessons, float(round(memory.at))
     counts = np.concatenate((lessons.gaps.ended, lessons.gaps.left))
-    scale = _short(max(LEAST["scale"], float(counts.max()) / LARGEST_HALF * 1.001))
+    scale = short(max(LEAST["scale"], float(counts.max()) / LARGEST_HALF * 1.001))
     measured = np.array([known.value for known in lessons.capacity])
-    most = _short(max([LEAST["most"], *measured]))
+    most = short(max([LEAST["most"], *measured]))
     tenths = np.clip(np.round(np.array(lessons.startups.samples) * 10), 0, 65_535)
     kept = Kept(
         at=at,
-        startups=_text(tenths, TENTHS),
-        gaps=_text(counts / scale, HALVES),
+        startups=text(tenths, TENTHS),
+        gaps=text(counts / scale, HALVES),
         scale=scale,
         faded=float(round(at - lessons.gaps.at)),
-        capacity=_text(np.clip(measured / most, SMALLEST_HALF, 1.0), HALVES),
+        capacity=text(np.clip(measured / most, SMALLEST_HALF, 1.0), HALVES),
         most=most,
         measured=float(round(at - max((known.at for known in lessons.capacity), default=at))),
         price=lessons.wait_price,
@@ -98,8 +98,8 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
     kept = _sound(from_json(Kept, packed))
     fresh = Memory.fresh(now, pace)
     at = min(kept.at, now)  # a clock that was set back makes nothing younger than now
-    startups = startup.learn(Startups.none(pace), _column(kept.startups, TENTHS, range(startup.KEPT + 1)) / 10, pace)
-    parts = _column(kept.capacity, HALVES, range(capacity.KEPT + 1), least=SMALLEST_HALF)
+    startups = startup.learn(Startups.none(pace), column(kept.startups, TENTHS, range(startup.KEPT + 1)) / 10, pace)
+    parts = column(kept.capacity, HALVES, range(capacity.KEPT + 1), least=SMALLEST_HALF)
     lessons = Lessons(
         startups=startups,
         gaps=_gaps(kept, startups.p90 + pace.drain_overhead, pace=pace, at=at, now=now),
@@ -127,7 +127,7 @@ def _sound(kept: Kept) -> Kept:
 
 
 def _gaps(kept: Kept, restart: float, *, pace: Pace, at: Instant, now: Instant) -> Gaps:
-    counts = _column(kept.gaps, HALVES, (2 * len(EDGES),)) * kept.scale
+    counts = column(kept.gaps, HALVES, (2 * len(EDGES),)) * kept.scale
     ended, left = counts[: len(EDGES)], counts[len(EDGES) :]
     gaps = Gaps(ended=ended, left=left, at=at - kept.faded, timer=0.0, timer_at=now, restart=restart)
     return replace(gaps, timer=idle.best_timer(gaps, restart=restart, pace=pace))
@@ -140,40 +140,42 @@ def _skill(record: Record) -> Skill:
     figures = np.array([record.margin, record.own, record.persistence, skill])
     return (
         record.trials,
-        _text(np.clip(figures, UNPROVEN, LARGEST_SINGLE), SINGLES),
-        _text(np.clip(misses, -LARGEST_HALF, LARGEST_HALF), HALVES),
+        text(np.clip(figures, UNPROVEN, LARGEST_SINGLE), SINGLES),
+        text(np.clip(misses, -LARGEST_HALF, LARGEST_HALF), HALVES),
     )
 
 
 def _record(kept: Skill) -> Record:
-    trials, figures, text = kept
-    misses = _column(text, HALVES, (0, len(QUANTILES)), least=-LARGEST_HALF)
+    trials, figures, quantiles = kept
+    misses = column(quantiles, HALVES, (0, len(QUANTILES)), least=-LARGEST_HALF)
     if len(misses):
         misses = np.interp(np.linspace(0.0, 1.0, DRAWN), QUANTILES, misses)
-    margin, own, persistence, skill = (float(figure) for figure in _column(figures, SINGLES, (4,), least=UNPROVEN))
+    margin, own, persistence, skill = (float(figure) for figure in column(figures, SINGLES, (4,), least=UNPROVEN))
     return Record(misses, margin, own, persistence, trials, None if skill == UNPROVEN else skill)
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
+    """The number to five digits."""
     return float(f"{value:.5g}")
 
 
-def _text(column: Floats, kind: np.dtype[np.generic]) -> str:
-    return b85encode(column.astype(kind).tobytes()).decode()
+def text(numbers: Floats, kind: np.dtype[np.generic]) -> str:
+    """The numbers of a column as text."""
+    return b85encode(numbers.astype(kind).tobytes()).decode()
 
 
-def _column(text: str, kind: np.dtype[np.generic], sizes: Collection[int], *, least: float = 0.0) -> Floats:
+def column(kept: str, kind: np.dtype[np.generic], sizes: Collection[int], *, least: float = 0.0) -> Floats:
     """The numbers of a text: so many, all of them finite, and none below the least.
 
     Raises:
         RecordError: it is no such text.
     """
     try:
-        column: npt.NDArray[np.float64] = np.frombuffer(b85decode(text), dtype=kind).astype(np.float64)
+        numbers: npt.NDArray[np.float64] = np.frombuffer(b85decode(kept), dtype=kind).astype(np.float64)
     except ValueError as error:
-        raise RecordError(f"{text!r:.40} is no column: {error}") from error
-    if len(column) not in sizes:
-        raise RecordError(f"{text!r:.40} holds {len(column)} numbers, which is none of {sizes}")
-    if not (np.isfinite(column) & (column >= least)).all():
-        raise RecordError(f"{text!r:.40} holds what is no number, or one below {least:g}")
-    return column
+        raise RecordError(f"{kept!r:.40} is no column: {error}") from error
+    if len(numbers) not in sizes:
+        raise RecordError(f"{kept!r:.40} holds {len(numbers)} numbers, which is none of {sizes}")
+    if not (np.isfinite(numbers) & (numbers >= least)).all():
+        raise RecordError(f"{kept!r:.40} holds what is no number, or one below {least:g}")
+    return numbers

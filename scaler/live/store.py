@@ -51,7 +51,7 @@ class Store(Protocol):
 
 
 class NewerError(Exception):
-    """A file of a version that we do not know."""
+    """What a newer scaler wrote: says of which version it is, and the way out."""
 
 
 class Directory:

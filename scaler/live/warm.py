@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scaler.config.pool import PoolKey
 from scaler.core.policy import Policy
-from scaler.core.types import Seconds
+from scaler.core.types import Instant, Seconds, Unknown
 from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
 from scaler.live.hints import Hints
 from scaler.sources.timing import Times
@@ -47,6 +47,7 @@ class WarmStanding:
         idle: sandbox-seconds that stood in the pool so far.
         idle_price: of one idle sandbox for an hour; None where nobody said.
         writes: sizes that were written.
+        through: the ScaledObject that scales it as we say; None where we write the size ourselves.
     """
 
     key: PoolKey
@@ -63,6 +64,15 @@ class WarmStanding:
     idle: Seconds
     idle_price: float | None
     writes: int
+    through: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WarmAnswer:
+    """What whoever scales the pool as we say is told: the size that was decided at this instant."""
+
+    at: Instant
+    size: int | Unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,12 @@ GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "target": ("Idle sandboxes we would have it keep.", ()),
     "members": ("Sandboxes in the pool: ready, starting, or stuck where no node takes them.", ("stage",)),
     "guarded": ("Claimed sandboxes that ask to be guarded, by what their agents do.", ("state",)),
+    "through_keda": ("1 where a ScaledObject gives the pool the size that we say.", ()),
     "blocked": ("1, with why the pool's size is left alone.", ("why",)),
     "decision_info": ("1, with the kind of decision and its reason.", ("decision", "reason")),
     "holding": ("1 while the last decision is to hold.", ()),
     "claim_rate": ("Claims per second expected, at the most, within the horizon.", ()),
-    "lead_seconds": ("Learnt time from a sandbox's creation until it is ready, on average.", ()),
+    "lead_seconds": ("Learnt time from when a claim takes a sandbox until its replacement is ready, on average.", ()),
     "lead_p90_seconds": ("The same, 90th percentile.", ()),
     "offered_claims": ("Claims expected within one lead time.", ()),
     "dispersion": ("Variance of their number over its mean: 1 where each comes by itself.", ()),
@@ -101,6 +102,7 @@ def _live(sheet: _Families, standing: WarmStanding) -> None:
     sheet.set("mode_info", 1, standing.policy.mode.value)
     sheet.set("miss_target_ratio", 1.0 - standing.policy.fractile)
     sheet.set("size", standing.size)
+    sheet.set("through_keda", float(standing.through is not None))
     sheet.set("members", standing.ready, "ready")
     sheet.set("members", standing.starting, "starting")
     sheet.set("members", standing.stuck, "stuck")

@@ -93,3 +93,48 @@ def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, trace: Path, argumen
     ran = scaler("simulate", "warm", *given)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr
+
+
+WARM = """\
+question: How many?
+rate: [[0, 6], [600, 6]]
+lead_time: 10s
+policies: [ours, fixed]
+seeds: 1
+"""
+
+
+def test_a_scenario_says_all_of_it(scaler: Scaler, tmp_path: Path) -> None:
+    """As the options would."""
+    file, told = tmp_path / "question.yaml", []
+    file.write_text(WARM)
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,6\n600,6\n")
+    by_options = ("--rate", tmp_path / "rate.csv", "--lead-time", "10s", "--policies", "ours,fixed", "--seeds", "1")
+    for asked in ((file,), by_options):
+        out = tmp_path / "out.json"
+        ran = scaler("simulate", "warm", *asked, "--jobs", "1", "--json", out)
+        assert ran.exit_code == 0, ran.output
+        told.append(json.loads(out.read_text()))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        (WARM, ("--max", "5"), "--max is read beside no scenario"),
+        (WARM + "size: 5\n", (), "size"),
+        (WARM + "min: 2000\n", (), "max_size 1000 is out of range: must be >= 1 and >= min_size"),
+        (WARM + "trace: claims.csv\n", (), "give either a trace of claims (trace) or a curve of their rate (rate)"),
+        (WARM.replace("10s", "soon"), (), "lead_time"),
+        (WARM.replace("fixed", "guess"), (), "guess is none"),
+    ],
+)
+def test_a_scenario_that_cannot_be_asked_is_refused(
+    scaler: Scaler, tmp_path: Path, text: str, options: tuple[str, ...], told: str
+) -> None:
+    """By the key, and with the way out."""
+    file = tmp_path / "question.yaml"
+    file.write_text(text)
+    ran = scaler("simulate", "warm", file, *options)
+    assert ran.exit_code == 2
+    assert told in " ".join(ran.output.split())

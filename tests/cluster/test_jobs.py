@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from scaler.controller.dig import text
-from tests.cluster.harness.api import Put, open_api
+from scaler.controller.feed import Put
+from tests.cluster.harness.api import open_api
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.kwok import COMPLETE_AFTER, READY_AFTER
 from tests.cluster.harness.ports import answers, free
@@ -130,8 +131,8 @@ async def work(cluster: Cluster, namespace: str, queue: Queue) -> None:
     async with open_api(cluster.admin) as api, asyncio.TaskGroup() as group:
         path = f"/api/v1/namespaces/{namespace}/pods"
         async for change in api.follow(path, {"labelSelector": f"app={queue.name}"}):
-            if isinstance(change, Put) and text(change.object, "status", "podIP"):
-                uid = text(change.object, "metadata", "uid")
+            if isinstance(change, Put) and text(change.found, "status", "podIP"):
+                uid = text(change.found, "metadata", "uid")
                 if uid not in queue.claimed:
                     queue.claimed.add(uid)
                     group.create_task(queue.serve(uid))

@@ -142,6 +142,20 @@ def test_a_sandbox_that_reasons_is_kept_and_let_go_when_it_is_done(guarded: Guar
         until(lambda: all(cluster.api.get(path) is None for path in mine.paths.values()) or None)
 
 
+def test_a_claimed_sandbox_that_nobody_calls_is_let_go_after_a_while(guarded: Guarded, namespace: str) -> None:
+    """As long as the file says: whoever claimed it may have died, and its node is to be drained."""
+    cluster = guarded.cluster
+    pool(cluster, namespace, pod=GUARDED)
+    with guarded.warming({f"{namespace}/python": {"min": 1, "max": 1, "release_unused": "6s"}}) as scaler:
+        becomes(cluster, namespace, 1)
+        mine = claimed(cluster, namespace)
+        with agent(mine, guarded):
+            until(lambda: scaler.metric("guarded", state="idle") == 1 or None)
+            mine.is_kept()
+            until(lambda: mine.phase("claim") == "drained" or None)
+            assert mine.evicted().status == 200
+
+
 def test_a_sandbox_that_nobody_hears_is_kept(guarded: Guarded, namespace: str) -> None:
     """It may reason; a person who may give it up can."""
     cluster = guarded.cluster

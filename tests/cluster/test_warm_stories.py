@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from scaler.controller.dig import strings
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document, Json
+from tests.cluster.harness.shipped import HOME
 from tests.cluster.harness.wait import until
 from tests.cluster.warmth import BASE, Warmth, becomes, claim, filled, pool, ready, size, warming
 
@@ -94,6 +98,32 @@ def test_a_scaler_that_is_killed_goes_on_where_it_was(sandboxes: Cluster, namesp
         one_claimed(scaler, namespace, "after")
         assert scaler.served("ready") == 1
         becomes(sandboxes, namespace, 4)
+
+
+def test_what_a_pool_has_learnt_outlives_the_scaler(sandboxes: Cluster, namespace: str) -> None:
+    """Killed and started anew it knows how long sandboxes take, and lowers nothing before it has watched."""
+    pool(sandboxes, namespace)
+    with warming(sandboxes, {f"{namespace}/python": {"min": 20, "max": 20}}, f"--lease={HOME}/{HOME}") as scaler:
+        becomes(sandboxes, namespace, 20)
+        one_claimed(scaler, namespace)
+        assert until(lambda: learnt(sandboxes, f"{namespace}_python_warm"), within=90.0) >= 20
+        lead = scaler.metric("lead_seconds")
+        assert lead is not None
+        scaler.tell({f"{namespace}/python": {"min": 0, "max": 20}})
+        scaler.part.kill()
+        scaler.part.start()
+        scaler.part.await_ready()
+        until(lambda: scaler.metric("decision_info", reason="newcomer") == 1 or None, within=90.0)
+        assert scaler.metric("lead_seconds") == pytest.approx(lead, rel=0.01)
+        assert size(sandboxes, namespace) == 20
+
+
+def learnt(cluster: Cluster, name: str) -> int | None:
+    """How many lead times the library has of a pool; None before it has any."""
+    for shard in cluster.api.items(f"/api/v1/namespaces/{HOME}/configmaps"):
+        if name in (kept := strings(shard, "data")):
+            return int(json.loads(kept[name])["seen"]) or None
+    return None
 
 
 def test_agent_sandbox_that_is_restarted_in_between_changes_nothing(sandboxes: Cluster, namespace: str) -> None:

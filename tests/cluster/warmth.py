@@ -17,7 +17,8 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import Document, Json
-from tests.cluster.harness.shipped import HOME
+from tests.cluster.harness.shipped import BASE as BASE_FOLDER
+from tests.cluster.harness.shipped import HOME, objects
 from tests.cluster.harness.wait import until
 from tests.house.source import ROOT
 
@@ -45,6 +46,7 @@ class Warmth:
     """A scaler that sizes warm pools.
 
     Attributes:
+        keda: where KEDA is to ask it.
         config: its configuration file.
         mark: where the audit log was when it came.
     """
@@ -52,6 +54,7 @@ class Warmth:
     cluster: Cluster
     part: Part
     page: str
+    keda: str
     config: Path
     mark: int
 
@@ -99,7 +102,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
 
     ``options`` are further ones of ``scaler serve``.
     """
-    mark, rights = cluster.audit.mark(), list(yaml.safe_load_all(RIGHTS.read_text()))
+    mark, rights = cluster.audit.mark(), _rights()
     cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
     cluster.api.apply(HOUSE)
     cluster.api.apply(rights)
@@ -115,7 +118,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
     config.write_text(yaml.safe_dump({"warm_pools": {"pools": {key: dict(told) for key, told in pools.items()}}}))
     part = cluster.run(SCALER, command, ready=lambda: answers(f"{page}/readyz"), ports=[keda, http])
     try:
-        yield Warmth(cluster, part, page, config, mark)
+        yield Warmth(cluster, part, page, f"127.0.0.1:{keda}", config, mark)
     finally:
         cluster.remove(SCALER)
         config.unlink()
@@ -124,6 +127,12 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
         cluster.namespaces.drop(HOME)
         home = f"/api/v1/namespaces/{HOME}"
         until(lambda: cluster.api.get(home) is None or None, within=120.0)  # the next story has one of the same name
+
+
+def _rights() -> list[Document]:
+    """Every right that ships for warm pools."""
+    found = [*objects(BASE_FOLDER), *yaml.safe_load_all(RIGHTS.read_text())]
+    return [document for document in found if "Role" in str(document["kind"])]
 
 
 def pool(cluster: Cluster, namespace: str, name: str = "python", *, pod: Document | None = None, **spec: Json) -> None:

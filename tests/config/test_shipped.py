@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scaler.config.check import checked
-from scaler.config.metadata import parse_metadata, pool_key
+from scaler.config.metadata import parse_metadata, pool_key, warm_key
 from scaler.config.resolve import resolve
 from tests.house.source import ROOT
 
@@ -41,6 +41,9 @@ def test_every_trigger_that_ships_is_admitted_by_the_configuration_that_ships(na
     settings = checked((ROOT / "manifests" / "base" / "pools.yaml").read_text())
     (trigger,) = (trigger for trigger in document["spec"]["triggers"] if trigger["type"] in OURS)
     metadata = parse_metadata(trigger["metadata"])
+    if (warm := warm_key(metadata, document["metadata"]["namespace"])) is not None:
+        assert warm.name == document["spec"]["scaleTargetRef"]["name"]
+        return
     key = pool_key(metadata, document["metadata"]["namespace"], document["metadata"]["name"])
     assert resolve(settings, key, metadata).key == key
 

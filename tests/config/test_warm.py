@@ -31,7 +31,12 @@ def test_the_documented_defaults_are_the_cores() -> None:
     """There is one place where each is written."""
     found = spec("pools: {agents/python: {}}")
     assert found.policy == WarmPolicy()
-    assert (found.idle_price, found.extend_shutdown, found.class_name) == (None, None, None)
+    assert (found.idle_price, found.extend_shutdown, found.release_unused, found.class_name) == (
+        None,
+        None,
+        900.0,
+        None,
+    )
     assert warm_keys(WarmSection()) == ()
 
 

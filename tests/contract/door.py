@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from scaler.external.desk import Desk
 from scaler.external.listener import Listener
 from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.external.server import ExternalScaler, Streams
+from scaler.external.warm import NoWarmPools, WarmPools
 from scaler.external.wire import SERVICE
 from scaler.live.board import Board
 from scaler.live.clock import VirtualClock
@@ -120,12 +122,17 @@ class Door:
 
 @asynccontextmanager
 async def opened(
-    keeper: Keeper | None = None, *, most_pools: int = 100, share: int = 10_000, streams: Streams | None = None
+    keeper: Keeper | None = None,
+    *,
+    most_pools: int = 100,
+    share: int = 10_000,
+    streams: Streams | None = None,
+    warm: WarmPools | None = None,
 ) -> AsyncIterator[Door]:
     """Open a door on a free port of loopback at ``NOW``, with an empty board."""
     clock, board, keeper = VirtualClock(NOW), Board(), keeper or Keeper()
     desk = Desk(keeper, most_pools=most_pools, share=lambda: share)
-    scaler = ExternalScaler(board, desk, clock, streams=streams or Streams())
+    scaler = ExternalScaler(board, desk, clock, streams=streams or Streams(), warm=warm or NoWarmPools())
     listener = Listener(scaler)
     port = await listener.open("127.0.0.1:0")
     try:
@@ -141,3 +148,10 @@ async def dialled(port: int) -> AsyncIterator[grpc.aio.Channel]:
     options = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         yield channel
+
+
+async def opened_streams(door: Door, count: int) -> None:
+    """Until so many streams are open, as the server sees it; each question lets it get on."""
+    async with asyncio.timeout(60):
+        while door.scaler.open_streams != count:
+            await door.client.metric(TRIGGER)

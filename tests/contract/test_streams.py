@@ -11,15 +11,8 @@ import pytest
 from scaler.config.pool import PoolKey
 from scaler.external.client import CallError, Client, Metric, Trigger
 from scaler.external.server import Streams
-from tests.contract.door import CODER, TRIGGER, Door, at_work, dialled, opened, unheard_of
+from tests.contract.door import CODER, TRIGGER, Door, at_work, dialled, opened, opened_streams, unheard_of
 from tests.core.pool import NOW
-
-
-async def opened_streams(door: Door, count: int) -> None:
-    """Until so many streams are open, as the server sees it; each question lets it get on."""
-    async with asyncio.timeout(60):
-        while door.scaler.open_streams != count:
-            await door.client.metric(TRIGGER)
 
 
 async def counted(stream: AsyncGenerator[object]) -> int:

@@ -16,8 +16,11 @@ from scaler.config.pool import PoolKey
 from scaler.controller.api import open_api
 from scaler.controller.library import Library
 from scaler.controller.pen import Pen
+from scaler.controller.shelves import keep_pools, keep_warm
 from scaler.core.memory import Memory
 from scaler.core.startup import learn
+from scaler.core.warmpool_memory import WarmMemory
+from scaler.core.warmpool_types import WarmPolicy
 from scaler.live.board import Board
 from scaler.live.charge import Charge
 from scaler.live.clock import VirtualClock
@@ -32,6 +35,7 @@ from tests.support.pools import NOON
 from tests.web.conftest import spec
 
 PATH = "/api/v1/namespaces/home/configmaps"
+PACE = WarmPolicy().pace
 
 
 class Shelf:
@@ -66,7 +70,10 @@ async def library(folder: Path, shelf: Shelf, charge: Charge) -> AsyncIterator[L
     async with serving(app) as url:
         folder.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
         async with open_api(folder / "kubeconfig") as api:
-            yield Library(api, Pen(api, charge.office, charge.deeds), charge, "home")
+            made = Library(api, Pen(api, charge.office, charge.deeds), charge, "home")
+            await made.load()
+            keep_pools(made, charge.registry, NOON)
+            yield made
 
 
 def charge(*names: str, office: Office = ALONE) -> Charge:
@@ -100,9 +107,7 @@ async def test_what_one_process_wrote_another_remembers(tmp_path: Path) -> None:
     teach(first, "review", 9.0)
     async with library(tmp_path, shelf, first) as writes:
         await writes.save(NOON)
-    async with library(tmp_path, shelf, second) as reads:
-        await reads.load()
-        second.registry.recall_by(reads.recall)
+    async with library(tmp_path, shelf, second):
         second.registry.put(spec("review"), NOON)
         second.registry.put(spec("stranger"), NOON)
     assert memory(second, "coder").lessons.startups.p90 == pytest.approx(7.0)
@@ -131,7 +136,6 @@ async def test_what_is_known_of_absent_pools_is_kept_for_a_week(tmp_path: Path) 
         await writes.save(NOON)
     other = charge("other")
     async with library(tmp_path, shelf, other) as writes:
-        await writes.load()
         await writes.save(NOON + REMEMBERED / 2)
         assert "agents_coder" in told(shelf)
         await writes.save(NOON + REMEMBERED * 2)
@@ -162,8 +166,8 @@ async def test_damage_costs_what_was_damaged(tmp_path: Path) -> None:
         if "agents_coder" in each["data"]:
             each["data"]["agents_coder"] = '{"at": '
     second = charge("coder", "review")
-    async with library(tmp_path, shelf, second) as reads:
-        await reads.load()
+    async with library(tmp_path, shelf, second):
+        pass
     assert memory(second, "review").lessons.startups.p90 == pytest.approx(7.0)
     assert memory(second, "coder").lessons.startups.p90 != pytest.approx(7.0)
 
@@ -173,6 +177,72 @@ async def test_without_an_answer_pools_begin_all_the_same(tmp_path: Path) -> Non
     shelf, made = Shelf(), charge("coder")
     shelf.refuses = True
     async with library(tmp_path, shelf, made) as writes:
-        await writes.load()
         await writes.save(NOON)
     assert shelf.maps == {}
+
+
+WARM = PoolKey("agents", "python")
+
+
+def warm(lead: float) -> WarmMemory:
+    """What a warm pool remembers whose sandboxes take so many seconds."""
+    fresh = WarmMemory.fresh(NOON, PACE)
+    return replace(fresh, leads=replace(fresh.leads, mean=lead, count=40))
+
+
+async def test_warm_pools_are_kept_beside_the_others(tmp_path: Path) -> None:
+    """A pool of pods and a warm one may have the same name, and each remembers its own."""
+    shelf, first, second = Shelf(), charge("python"), charge("python")
+    teach(first, "python", 7.0)
+    async with library(tmp_path, shelf, first) as writes:
+        recall = keep_warm(writes, lambda: {WARM: warm(3.0)})
+        assert recall(WARM, PACE, NOON) is None
+        await writes.save(NOON)
+    async with library(tmp_path, shelf, second) as reads:
+        found = keep_warm(reads, dict)(WARM, PACE, NOON)
+    assert found is not None
+    assert (found.leads.mean, found.leads.count) == (3.0, 40)
+    assert memory(second, "python").lessons.startups.p90 == pytest.approx(7.0)
+
+
+def changed(shelf: Shelf, name: str, text: str) -> None:
+    """Somebody has written this in the place of a pool's text."""
+    for each in shelf.maps.values():
+        if name in each["data"]:
+            each["data"][name] = text
+
+
+async def test_what_cannot_be_read_is_set_aside_and_the_pool_learns_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For as long as there is something of its pool; a long one is cut off."""
+    shelf, made = Shelf(), charge()
+    async with library(tmp_path, shelf, made) as writes:
+        keep_warm(writes, lambda: {WARM: warm(3.0)})
+        await writes.save(NOON)
+    changed(shelf, "agents_python_warm", '{"at": ' + "9" * 5_000)
+    async with library(tmp_path, shelf, made) as writes:
+        assert keep_warm(writes, lambda: {WARM: warm(5.0)})(WARM, PACE, NOON) is None
+        await writes.save(NOON)
+        texts = {name: text for each in shelf.maps.values() for name, text in each["data"].items()}
+        assert texts["agents_python_warm_damaged"] == ('{"at": ' + "9" * 5_000)[:2_048]
+        assert json.loads(texts["agents_python_warm"])["mean"] == 5.0
+    assert "was set aside, and it learns anew" in capsys.readouterr().out
+    async with library(tmp_path, shelf, made) as writes:
+        await writes.save(NOON + 2 * REMEMBERED)
+        assert "damaged" not in told(shelf)
+
+
+async def test_what_a_newer_scaler_wrote_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A scaler that was rolled back neither believes it nor destroys it, and says what follows."""
+    shelf, made = Shelf(), charge()
+    async with library(tmp_path, shelf, made) as writes:
+        keep_warm(writes, lambda: {WARM: warm(3.0)})
+        await writes.save(NOON)
+    newer = json.dumps({"v": 2, "at": NOON, "more": "than we know"})
+    changed(shelf, "agents_python_warm", newer)
+    async with library(tmp_path, shelf, made) as writes:
+        assert keep_warm(writes, lambda: {WARM: warm(5.0)})(WARM, PACE, NOON) is None
+        await writes.save(NOON + 2 * REMEMBERED)
+    assert [each["data"]["agents_python_warm"] for each in shelf.maps.values()] == [newer]
+    assert "is left as it is, and what it learns now is not kept" in capsys.readouterr().out

@@ -13,10 +13,12 @@ from scaler.config.hints import HintsSection
 from scaler.config.pool import PoolKey
 from scaler.config.warm import WarmLayer, WarmPoolLayer, WarmSection
 from scaler.controller.api import ApiError
+from scaler.controller.feed import Change, Listed, Lost, Put
+from scaler.controller.sandboxes.digest import Digest
 from scaler.controller.sandboxes.facts import Object, WarmPool
-from scaler.controller.sandboxes.feed import Change, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
-from scaler.controller.sandboxes.steward import Config, Steward, Ways
+from scaler.controller.sandboxes.steward import Config, Steward
+from scaler.controller.sandboxes.ways import Ways
 from scaler.controller.sandboxes.writer import Refused, Result, Written
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Unknown
@@ -79,6 +81,7 @@ class Told:
 
     sizes: list[int | Unknown] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    digests: list[Digest] = field(default_factory=list)
 
     def sized(self, pool: WarmPool, outcome: WarmOutcome) -> None:
         """Note the size."""
@@ -87,6 +90,10 @@ class Told:
     def left_alone(self, pool: WarmPool, blocked: Blocked) -> None:
         """Note why."""
         self.blocks.append(blocked.block)
+
+    def summed_up(self, pool: WarmPool, digest: Digest) -> None:
+        """Note what was said."""
+        self.digests.append(digest)
 
 
 @dataclass
@@ -104,7 +111,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Make the steward."""
-        ways = Ways(self.feeds, self.sizes, self.told)
+        ways = Ways(self.feeds.follow, self.sizes, self.told)
         self.steward = Steward(ways, lambda: Config(self.section, self.switch), self.clock, self.office)
 
     async def pass_by(self, seconds: float = 10.0) -> None:
@@ -202,10 +209,9 @@ async def test_claims_that_arrive_raise_the_size_above_the_minimum() -> None:
 @pytest.mark.parametrize("kind", [Kind.HPA, Kind.SCALED_OBJECT])
 async def test_a_pool_that_somebody_else_scales_is_left_alone(kind: Kind) -> None:
     """And said so, with the way out."""
-    target: Object = {"apiVersion": "extensions.agents.x-k8s.io/v1beta1", "kind": "SandboxWarmPool", "name": "python"}
     word = "HorizontalPodAutoscaler" if kind is Kind.HPA else "ScaledObject"
     rival: Object = {"kind": word, "metadata": {"namespace": "agents", "name": "r", "uid": "uid-python"}}
-    rival = {**rival, "spec": {"scaleTargetRef": target}}
+    rival = {**rival, "spec": {"scaleTargetRef": TARGET}}
     async with running(Stage()) as stage:
         stage.feeds.put(kind, rival)
         await settled(stage)
@@ -217,6 +223,87 @@ async def test_a_pool_that_somebody_else_scales_is_left_alone(kind: Kind) -> Non
         stage.feeds.queues[kind].put_nowait(Listed(frozenset()))
         await stage.pass_by()
         assert stage.sizes.written[:1] == [3]
+
+
+TARGET: Object = {
+    "apiVersion": "extensions.agents.x-k8s.io/v1beta1",
+    "kind": "SandboxWarmPool",
+    "name": "python",
+}
+
+
+def scaled(*, pool: str = "python") -> Object:
+    """A ScaledObject that asks for a warm pool's size."""
+    trigger: Object = {"type": "external", "metadata": {"scalerAddress": "scaler:6000", "warmPool": pool}}
+    metadata: Object = {"namespace": "agents", "name": "by-keda", "uid": "uid-python"}
+    spec: Object = {"scaleTargetRef": TARGET, "triggers": [{"type": "cron"}, trigger]}
+    return {"kind": "ScaledObject", "metadata": metadata, "spec": spec}
+
+
+def hpa_of(owner: str) -> Object:
+    """The HPA that KEDA keeps for the ScaledObject of this uid."""
+    owners: list[Object] = [{"kind": "ScaledObject", "uid": owner, "controller": True}]
+    metadata: Object = {"namespace": "agents", "name": "keda-hpa", "uid": "uid-python", "ownerReferences": owners}
+    return {"kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": {"scaleTargetRef": TARGET}}
+
+
+async def test_a_pool_whose_scaled_object_asks_us_gets_its_size_by_keda() -> None:
+    """The size is decided and told, and not written here; the HPA that KEDA keeps for it is no rival either."""
+    async with running(Stage()) as stage:
+        stage.feeds.put(Kind.HPA, hpa_of("uid-python"))
+        stage.feeds.put(Kind.SCALED_OBJECT, scaled())
+        await settled(stage, warm_pool(0, managedFields=[wrote("kube-controller-manager", BORN + 60)]))
+        assert stage.standing.blocked is None
+        assert stage.standing.through == "by-keda"
+        answer = stage.steward.answer(KEY)
+        assert answer is not None
+        assert answer.size == 3
+        assert stage.sizes.written == []
+        stage.feeds.put(Kind.POOL, warm_pool(3, managedFields=[wrote("kube-controller-manager", BORN + 60)]))
+        stage.section = bounded(5, 5)
+        await stage.pass_by()
+        assert stage.told.sizes[-1:] == [5]  # people read the Event of the pool, whoever writes
+
+
+@pytest.mark.parametrize("rival", [scaled(pool="another"), hpa_of("uid-stranger")], ids=["another pool", "another hpa"])
+async def test_a_scaled_object_that_asks_for_something_else_is_a_rival(rival: Object) -> None:
+    """Nothing is written, and KEDA is told the size that the pool has."""
+    async with running(Stage()) as stage:
+        kind = Kind.HPA if rival["kind"] == "HorizontalPodAutoscaler" else Kind.SCALED_OBJECT
+        stage.feeds.put(kind, rival)
+        await settled(stage, warm_pool(1))
+        assert stage.sizes.written == []
+        blocked = stage.standing.blocked
+        assert blocked is not None
+        assert blocked.block is Block.RIVAL
+        answer = stage.steward.answer(KEY)
+        assert answer is not None
+        assert answer.size == 1
+
+
+async def test_the_last_sandbox_that_an_hpa_keeps_does_not_wake_the_pool() -> None:
+    """An HPA never goes below one: KEDA takes that one away once the pool has rested, so it must be told to rest."""
+    async with running(Stage(section=bounded(0, 5))) as stage:
+        stage.feeds.put(Kind.SCALED_OBJECT, scaled())
+        await settled(stage, warm_pool(1))
+        await stage.pass_by(3_600)
+        for _ in range(20):
+            answer = stage.steward.answer(KEY)
+            assert answer is not None
+            assert answer.size == 0
+            await stage.pass_by(5)
+
+
+async def test_people_are_told_once_an_hour_what_came_of_the_claims() -> None:
+    """Of hours in which nobody claimed nothing is told."""
+    async with running(Stage()) as stage:
+        await settled(stage)
+        stage.feeds.put(Kind.CLAIM, claim("a", stage.clock.now()))
+        stage.feeds.put(Kind.SANDBOX, sandbox("a-1", owner=("SandboxClaim", "uid-a"), launch="cold"))
+        await stage.pass_by(2 * 3_600)
+        (told,) = stage.told.digests
+        assert told.missed
+        assert told.said.startswith("1 claims in 60 min: 0 hits, 0 took a sandbox that was starting, 1 started cold")
 
 
 async def test_a_size_that_somebody_else_sets_is_not_fought() -> None:

@@ -11,11 +11,12 @@ import pytest
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Answer, ApiError, Request
 from scaler.controller.facts import PodFacts
+from scaler.controller.feed import Listed, Put
 from scaler.controller.gates import Reply
-from scaler.controller.sandboxes.feed import Listed, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.warden import Hands, Warden
+from scaler.controller.sandboxes.wards import Terms
 from scaler.controller.sandboxes.world import World
 from scaler.core.pods import Phase
 from scaler.core.types import Unknown
@@ -80,7 +81,7 @@ class Agent:
         return Reply("active", epoch)
 
 
-def stage(found: Object, **spec: object) -> tuple[Cluster, Agent, Warden]:
+def stage(found: Object, clock: VirtualClock | None = None, **spec: object) -> tuple[Cluster, Agent, Warden]:
     """A claimed sandbox with this pod, its agent, and the warden; ``spec`` is of the claim."""
     cluster, agent = Cluster(), Agent()
     for kind in Kind:
@@ -89,7 +90,7 @@ def stage(found: Object, **spec: object) -> tuple[Cluster, Agent, Warden]:
     cluster.put(Kind.SANDBOX, guarded())
     cluster.put(Kind.POD, found)
     hands = Hands(cluster, agent, agent.ask)
-    return cluster, agent, Warden(cluster.world, hands, lambda _: 300.0, VirtualClock(BORN))
+    return cluster, agent, Warden(cluster.world, hands, lambda _: Terms(300.0, 900.0), clock or VirtualClock(BORN))
 
 
 async def test_a_ward_is_noted_to_have_worked_then_drained_and_then_freed() -> None:
@@ -102,6 +103,35 @@ async def test_a_ward_is_noted_to_have_worked_then_drained_and_then_freed() -> N
         await warden.round()
     assert cluster.written == ["POD", "POD draining", "POD drained", "SANDBOX drained", "CLAIM drained"]
     assert agent.orders == [("close", 1)]
+
+
+async def test_one_that_nobody_ever_calls_is_released_after_a_while() -> None:
+    """Whoever claimed it may have died; until then its node could not be drained."""
+    clock = VirtualClock(BORN)
+    cluster, _, warden = stage(pod(), clock)
+    await warden.round()
+    await clock.advance_to(BORN + 899)
+    await warden.round()
+    assert cluster.written == []
+    await clock.advance_to(BORN + 900)
+    for _ in range(4):
+        await warden.round()
+    assert cluster.written == ["POD draining", "POD drained", "SANDBOX drained", "CLAIM drained"]
+
+
+async def test_one_that_was_not_heard_all_the_while_is_kept() -> None:
+    """It may have worked: the time counts from when it is heard to idle again."""
+    clock = VirtualClock(BORN)
+    cluster, agent, warden = stage(pod(), clock)
+    await warden.round()
+    agent.says = Failed(Fault.UNREACHABLE, "refused")
+    await clock.advance_to(BORN + 890)
+    await warden.round()
+    agent.says = IDLE
+    for at in (895, 1_700):
+        await clock.advance_to(BORN + at)
+        await warden.round()
+    assert cluster.written == []
 
 
 async def test_a_gate_that_finds_its_agent_at_work_is_called_back() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaler.controller.feed import Listed, Put
 from scaler.controller.sandboxes.facts import claim_of, pod_of, sandbox_of
-from scaler.controller.sandboxes.feed import Listed, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.wards import Need, Ward, extended, need, wards
@@ -45,7 +45,7 @@ def pod(
         {"agent-scaler.io/worked": "true"} if worked else {}
     )
     owners = [{"kind": "Sandbox", "uid": "uid-python-1", "controller": True}]
-    metadata = named("python-1", BORN, uid="uid-pod", labels=labels, annotations=notes, ownerReferences=owners)
+    metadata = named("python-1", BORN, uid="uid-pod", labels=labels, annotations=notes or None, ownerReferences=owners)
     return {"kind": "Pod", "metadata": metadata, "spec": {}, "status": {"podIP": "127.64.0.1"}}
 
 
@@ -96,6 +96,12 @@ def test_what_a_ward_needs_follows_from_its_labels_and_its_agent(
     assert need(ward(found), heard) is needed
 
 
+def test_one_that_was_not_used_for_long_is_released_unless_it_works_or_is_not_heard() -> None:
+    """As one that has worked."""
+    for heard, needed in ((IDLE, Need.MARK), (BUSY, Need.NOTE), (TALKS, Need.NOTE), (None, Need.NOTHING)):
+        assert need(ward(pod()), heard, unused=True) is needed
+
+
 def test_a_drained_ward_needs_nothing_once_its_sandbox_and_its_claim_are_free() -> None:
     """Both, for the guard sits before both."""
     found = pod("drained", epoch="1")
@@ -108,10 +114,13 @@ def test_a_drained_ward_needs_nothing_once_its_sandbox_and_its_claim_are_free() 
 @given(
     st.builds(pod, st.sampled_from(["", "active"]), epoch=st.sampled_from(["", "1"]), worked=st.booleans()),
     st.sampled_from([BUSY, TALKS, None]),
+    st.booleans(),
 )
-def test_no_ward_that_works_or_is_not_heard_is_ever_taken_towards_its_end(found: Object, heard: Report | None) -> None:
+def test_no_ward_that_works_or_is_not_heard_is_ever_taken_towards_its_end(
+    found: Object, heard: Report | None, unused: bool
+) -> None:
     """Whatever else is so."""
-    assert need(ward(found), heard) in {Need.NOTHING, Need.NOTE}
+    assert need(ward(found), heard, unused=unused) in {Need.NOTHING, Need.NOTE}
 
 
 def test_a_ward_is_a_sandbox_that_asks_that_was_claimed_and_whose_pod_is_its_own() -> None:

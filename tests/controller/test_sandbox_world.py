@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.config.pool import PoolKey
-from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put
+from scaler.controller.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger, Served
+from scaler.controller.sandboxes.refill import Refills
 from scaler.controller.sandboxes.world import Members, World
 from scaler.core.types import Instant, Unknown
 from tests.controller.sandboxed import BORN, claim, nano, sandbox, warm_pool
@@ -138,6 +139,56 @@ def test_a_sandbox_that_is_claimed_before_it_is_ready_still_tells_how_long_it_to
     fresh = world.ledger.book(KEY).fresh
     assert fresh.leads == pytest.approx([9.0])
     assert fresh.colds == []
+
+
+def taken(*, size: int = 2) -> World:
+    """A world in which a claim has taken a sandbox at ``BORN + 1``; the pool is asked for ``size`` from then on."""
+    world = seen((Kind.CLAIM, Put(claim())), (Kind.SANDBOX, Put(sandbox(ready=BORN))))
+    world.take(Kind.SANDBOX, Put(sandbox(ready=BORN, owner=OWN)), BORN + 1)
+    world.take(Kind.POOL, Put(warm_pool(size)), BORN + 1)
+    world.ledger.book(KEY).take()
+    return world
+
+
+def replaced(world: World, name: str, *, begun: Instant) -> list[float]:
+    """The lead times that one teaches which the pool begins then and has ready two seconds later."""
+    world.take(Kind.SANDBOX, Put(sandbox(name, begun)), begun)
+    world.take(Kind.SANDBOX, Put(sandbox(name, begun, ready=begun + 2)), begun + 2)
+    return world.ledger.book(KEY).take().leads
+
+
+def test_a_lead_time_begins_when_the_sandbox_is_taken_that_is_replaced() -> None:
+    """A busy controller takes its time before it begins; one that only makes the pool larger replaces none."""
+    world = taken()
+    assert replaced(world, "python-2", begun=BORN + 2) == pytest.approx([3.0])
+    assert replaced(world, "python-3", begun=BORN + 5) == pytest.approx([2.0])
+
+
+def test_what_is_not_replaced_says_nothing_of_lead_times() -> None:
+    """The pool was asked for fewer, or its controller was away: the next one is no replacement of it."""
+    assert replaced(taken(size=1), "python-2", begun=BORN + 2) == pytest.approx([2.0])
+    assert replaced(taken(), "python-2", begun=BORN + 40) == pytest.approx([2.0])
+    world = taken()
+    world.take(Kind.POOL, Gone(warm_pool()), BORN + 2)
+    world.take(Kind.POOL, Put(warm_pool()), BORN + 2)
+    assert replaced(world, "python-2", begun=BORN + 3) == pytest.approx([2.0])
+
+
+@given(
+    st.lists(st.floats(0.0, 20.0), min_size=1, max_size=20),
+    st.lists(st.floats(0.0, 9.0), min_size=20, max_size=20),
+)
+def test_the_mean_is_right_whichever_replaces_which(takes: list[float], lags: list[float]) -> None:
+    """Each is replaced once, some overtaking others."""
+    pairs = sorted(zip(takes, lags, strict=False))
+    events = sorted([(at, 0) for at, _ in pairs] + [(at + lag, 1) for at, lag in pairs])
+    refills, found = Refills(), []
+    for at, came in events:
+        if came:
+            found.append(refills.came("pool", at))
+        else:
+            refills.left("pool", at)
+    assert sum(found) == pytest.approx(sum(lag for _, lag in pairs), abs=1e-6)
 
 
 def test_a_cold_start_is_timed_apart() -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scaler.sim import warm_match
 from scaler.sim.compare import jobs, rows, summary, work_out
 from scaler.sim.scenario import Scenario, changed, read_scenario
+from scaler.sim.warm_scenario import WarmScenario, question, read_warm
 
 FOLDER = Path(__file__).resolve().parents[2] / "simulations"
 SCENARIOS = sorted(FOLDER.glob("*.yaml"))
+WARM = sorted((FOLDER / "warm").glob("*.yaml"))
 
 Figures = dict[str, dict[str, float | None]]
 
@@ -31,11 +34,33 @@ def played(file: Path) -> Figures:
     return told
 
 
+def warm_scenario(file: Path) -> WarmScenario:
+    """The scenario of a warm pool, with one run of each policy."""
+    return read_warm(file).model_copy(update={"seeds": 1})
+
+
+def warm_played(file: Path) -> Figures:
+    """The figures of each policy."""
+    asked = question(warm_scenario(file), equal=False)
+    found = warm_match.work_out(warm_match.matches(asked), None, told=lambda: None)
+    told = warm_match.summary(asked, found)["policies"]
+    assert isinstance(told, dict)
+    return told
+
+
 def kept(file: Path) -> Path:
     """Where the figures of a scenario stand."""
-    return FOLDER / "expected" / f"{file.stem}.json"
+    return file.parent / "expected" / f"{file.stem}.json"
+
+
+def write(file: Path, figures: Figures) -> None:
+    """Keep these."""
+    kept(file).parent.mkdir(exist_ok=True)
+    kept(file).write_text(f"{json.dumps(figures, indent=2)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     for each in SCENARIOS:
-        kept(each).write_text(f"{json.dumps(played(each), indent=2)}\n", encoding="utf-8")
+        write(each, played(each))
+    for each in WARM:
+        write(each, warm_played(each))

@@ -43,6 +43,7 @@ def standing() -> WarmStanding:
         idle=7_200.0,
         idle_price=0.5,
         writes=4,
+        through=None,
     )
 
 

@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Json
-from scaler.controller.dig import at, instant, objects, strings, text, whole
+from scaler.controller.dig import at, condition, holds, instant, objects, strings, text, whole
 from scaler.controller.facts import PodFacts
 from scaler.controller.facts import pod as pod_facts
 from scaler.controller.names import DOMAIN, PHASE, PHASES
 from scaler.controller.sandboxes import kinds
-from scaler.controller.sandboxes.reading import condition, holds
+from scaler.controller.scaled import warm_pool
 from scaler.core.pods import Phase
 from scaler.core.types import Instant
 
@@ -157,11 +157,18 @@ class WarmPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rival:
-    """An HPA or a ScaledObject that scales a warm pool."""
+    """An HPA or a ScaledObject that scales a warm pool.
+
+    Attributes:
+        owner: uid of the ScaledObject that an HPA belongs to; empty where it belongs to none.
+        asks: it is a ScaledObject that asks us what size the pool shall have.
+    """
 
     id: Id
     kind: str
     target: str
+    owner: str
+    asks: bool
 
     @property
     def key(self) -> PoolKey:
@@ -236,7 +243,15 @@ def rival_of(found: Object) -> Rival | None:
     target = at(found, "spec", "scaleTargetRef")
     if text(target, "kind") != "SandboxWarmPool" or not text(target, "apiVersion").startswith(kinds.EXTENSIONS):
         return None
-    return Rival(id=_id(found), kind=text(found, "kind"), target=text(target, "name"))
+    name = text(target, "name")
+    asks = any(warm_pool(trigger) == name for trigger in objects(found, "spec", "triggers"))
+    return Rival(
+        id=_id(found),
+        kind=text(found, "kind"),
+        target=name,
+        owner=_owner(found, "ScaledObject"),
+        asks=bool(name) and asks,
+    )
 
 
 def _id(found: Object) -> Id:

@@ -47,6 +47,11 @@ class Kind(enum.Enum):
         """What is asked for, beside the path."""
         return {"labelSelector": f"{ASKS}={GUARD}"} if self is Kind.POD else {}
 
+    @property
+    def optional(self) -> bool:
+        """Whether a cluster may do without it: agent-sandbox and KEDA may be installed later."""
+        return self not in {Kind.HPA, Kind.POD}
+
     def of(self, namespace: str, name: str) -> str:
         """The path of one object."""
         base, _, plural = self.value.rpartition("/")

@@ -43,7 +43,7 @@ class Fresh:
 
     Attributes:
         arrivals: claims that a warm sandbox could serve.
-        leads: from a pooled sandbox's creation until it was ready.
+        leads: from when a claim took one until its replacement in the pool was ready.
         colds: the same of those that were made for a claim.
         cold, unready: claims that found no sandbox in the pool, or only one that was not ready yet.
     """
@@ -144,16 +144,18 @@ class Ledger:
         if known is not None and known.served is None:
             self._settle(claim.id.uid, known, Served.NOTHING)
 
-    def put_sandbox(self, sandbox: Sandbox, key: PoolKey | None, now: Instant) -> None:
-        """A sandbox as it is now; ``key`` is the pool it is in or came from, None where that is not known."""
+    def put_sandbox(self, sandbox: Sandbox, key: PoolKey | None, now: Instant, *, missing: Seconds = 0.0) -> None:
+        """A sandbox as it is now; ``key`` is the pool it is in or came from, None where that is not known.
+
+        ``missing`` is for how long the pool had lacked it when it came.
+        """
         if sandbox.claim:
             self._bind(sandbox)
         if key is None:
             return
         uid = sandbox.id.uid
         if not sandbox.ready:
-            live = now - sandbox.created < SEEN
-            self._starting.setdefault(uid, now if live else sandbox.created)
+            self._starting.setdefault(uid, now - missing if is_live(sandbox, now) else sandbox.created)
         elif (since := self._starting.pop(uid, None)) is not None:
             self._started(key, sandbox, now - since)
 
@@ -185,6 +187,11 @@ class Ledger:
             book.served[known.served] += 1
             book.fresh.cold += known.served is Served.COLD
             book.fresh.unready += known.served is Served.STARTING
+
+
+def is_live(sandbox: Sandbox, now: Instant) -> bool:
+    """Whether it is seen as it comes."""
+    return now - sandbox.created < SEEN
 
 
 def _opened(claim: Claim, now: Instant, *, live: bool) -> _Open:

@@ -13,12 +13,16 @@ from scaler.core.warmpool_types import WarmObservation
 from scaler.live.warm import Block, Blocked
 
 
-def observe(world: World, key: PoolKey, now: Instant) -> WarmObservation:
-    """All that is seen of the pool. What came since the last time is taken out of its book."""
+def observe(world: World, key: PoolKey, now: Instant, *, asked: int | None = None) -> WarmObservation:
+    """All that is seen of the pool. What came since the last time is taken out of its book.
+
+    ``asked`` is the size that KEDA was told, where it scales the pool. An HPA never goes below one: KEDA takes that one
+    away later, so until then none is there.
+    """
     fresh = world.ledger.book(key).take()
     blind = world.blind.get(Kind.CLAIM)
     return WarmObservation(
-        size=_size(world, key, now),
+        size=Known(0.0, now) if asked == 0 and _live(world, key) == 1 else _size(world, key, now),
         claims=fresh.arrivals if blind is None else Unknown(f"the claims cannot be seen: {blind}"),
         unschedulable=_stuck(world, key, now),
         settled=_settled(world, key, now),
@@ -51,9 +55,12 @@ def _owned(world: World, key: PoolKey) -> Blocked | None:
     """Who else scales the pool."""
     rival = world.rival(key)
     if rival is not None:
-        told = f"the {rival.kind} {rival.id.name} scales {key}; delete it, or take the pool out of warm_pools"
+        told = (
+            f"the {rival.kind} {rival.id.name} scales {key}; delete it, take the pool out of warm_pools, or have a "
+            f"ScaledObject ask here, as in keda/scaledobject-warm-pool.yaml"
+        )
         return Blocked(Block.RIVAL, told)
-    writer = foreign(world.pools[key])
+    writer = None if world.through(key) is not None else foreign(world.pools[key])
     if writer is not None:
         return Blocked(
             Block.FOREIGN,
@@ -61,6 +68,11 @@ def _owned(world: World, key: PoolKey) -> Blocked | None:
             f"applies, then annotate the pool with {TAKE_OVER}={writer.manager}",
         )
     return None
+
+
+def _live(world: World, key: PoolKey) -> int | None:
+    pool = world.pools.get(key)
+    return None if pool is None or Kind.POOL in world.blind else pool.size
 
 
 def _size(world: World, key: PoolKey, now: Instant) -> Sample:

@@ -8,84 +8,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
 from scaler.config.pool import PoolKey
-from scaler.config.warm import WarmSection, WarmSpec, warm_keys, warm_spec
+from scaler.config.warm import WarmSection, warm_keys, warm_spec
 from scaler.controller.api import ApiError
+from scaler.controller.sandboxes.digest import HOUR, Books, digest
 from scaler.controller.sandboxes.facts import WarmPool
-from scaler.controller.sandboxes.feed import Feed
+from scaler.controller.sandboxes.kept import Kept, shared, standing
 from scaler.controller.sandboxes.kinds import Kind
-from scaler.controller.sandboxes.ledger import Ledger, Served
+from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.observe import blocked, observe
-from scaler.controller.sandboxes.teller import Teller
-from scaler.controller.sandboxes.wards import STATES
-from scaler.controller.sandboxes.world import NEEDED, World
-from scaler.controller.sandboxes.writer import Result, Written
+from scaler.controller.sandboxes.wards import Terms
+from scaler.controller.sandboxes.ways import Ways
+from scaler.controller.sandboxes.world import World
+from scaler.controller.sandboxes.writer import Written
 from scaler.core.explain import sentence
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.core.warmpool import tick_pool
-from scaler.core.warmpool_budget import Stake, share
 from scaler.core.warmpool_memory import WarmMemory
-from scaler.core.warmpool_model import Offered
 from scaler.core.warmpool_types import WarmOutcome
 from scaler.live.clock import Clock
-from scaler.live.hints import Hints
 from scaler.live.office import Office
-from scaler.live.warm import Block, Blocked, WarmHinted, WarmStanding, hinted
+from scaler.live.warm import Block, Blocked, WarmAnswer, WarmHinted, WarmStanding, hinted
 
 TICK: Final[Seconds] = 2.0  # between two ticks of a pool, at the most
 REST: Final[Seconds] = 0.25  # between two, at the least: a storm is answered in batches
 FOLLOWED: Final[Seconds] = 5.0  # after a write the watch may be behind for so long, and nothing is written twice
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-
-class Sizes(Protocol):
-    """Who writes a pool's size."""
-
-    async def write(self, pool: WarmPool, seen: int, size: int) -> Result:
-        """Ask for this size, if the pool is still this one and its size is still the one that was seen.
-
-        Raises:
-            ApiError: nobody knows whether it was written.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How the cluster is seen, which kinds of it, how it is written, and who is told."""
-
-    feed: Feed
-    sizes: Sizes
-    teller: Teller
-    kinds: tuple[Kind, ...] = NEEDED
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A pool at work.
-
-    Attributes:
-        asked: the size that was written last, of which pool and when.
-        idle: sandbox-seconds that stood in it, up to ``counted``.
-        writing: the write under way.
-    """
-
-    spec: WarmSpec
-    memory: WarmMemory
-    hints: Hints = field(default_factory=Hints)
-    outcome: WarmOutcome | None = None
-    blocked: Blocked | None = None
-    asked: tuple[str, int, Instant] = ("", -1, 0.0)
-    idle: Seconds = 0.0
-    counted: Instant | None = None
-    writes: int = 0
-    writing: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +62,7 @@ class Steward:
         self.world = World(Ledger(clock.now()))
         self._ways, self._config = ways, config
         self._clock, self._office = clock, office
-        self._kept: dict[PoolKey, _Kept] = {}
+        self._kept: dict[PoolKey, Kept] = {}
         self._allowances: dict[PoolKey, int] = {}
         self._due: set[PoolKey] = set()
         self._wake = asyncio.Event()
@@ -120,10 +74,19 @@ class Steward:
                 group.create_task(self._follow(kind), name=kind.name)
             await self._tick_on(group)
 
-    def ahead(self, key: PoolKey) -> Seconds | None:
-        """How far ahead the expiry of a busy claim on this pool is kept; None where it is left alone."""
+    def terms(self, key: PoolKey) -> Terms:
+        """What holds for sandboxes claimed from this pool."""
         kept = self._kept.get(key)
-        return None if kept is None else kept.spec.extend_shutdown
+        return Terms() if kept is None else Terms(kept.spec.extend_shutdown, kept.spec.release_unused)
+
+    def answer(self, key: PoolKey) -> WarmAnswer | None:
+        """What KEDA is told of the pool; None where the file does not name it."""
+        kept = self._kept.get(key)
+        return None if kept is None else kept.answer or WarmAnswer(0.0, Unknown("not evaluated yet"))
+
+    def memories(self) -> Mapping[PoolKey, WarmMemory]:
+        """What every pool remembers now."""
+        return {key: kept.memory for key, kept in self._kept.items()}
 
     def hintable(self, key: PoolKey) -> WarmHinted | None:
         """The warm pool of this name, as hints see it; None where there is none."""
@@ -138,10 +101,10 @@ class Steward:
     def standings(self) -> Iterator[WarmStanding]:
         """Every pool as it stands."""
         for key, kept in self._kept.items():
-            yield self._standing(key, kept)
+            yield standing(self.world, key, kept)
 
     async def _follow(self, kind: Kind) -> None:
-        async for change in self._ways.feed.follow(kind):
+        async for change in self._ways.follow(kind):
             came = self.world.take(kind, change, self._clock.now())
             if came:
                 self._due |= came
@@ -181,11 +144,12 @@ class Steward:
             if key in self._kept:
                 self._kept[key].spec = spec
             else:
-                self._kept[key] = _Kept(spec, WarmMemory.fresh(now, spec.policy.pace))
+                pace = spec.policy.pace
+                self._kept[key] = Kept(spec, self._ways.recall(key, pace, now) or WarmMemory.fresh(now, pace))
         for key in self._kept.keys() - set(keys):
             del self._kept[key]
         self.world.ledger.keep(keys)
-        self._allowances = _shared(config.section.most, self._kept)
+        self._allowances = shared(config.section.most, self._kept)
 
     def _tick(self, key: PoolKey, now: Instant, group: asyncio.TaskGroup) -> None:
         """Decide, remember, tell, write."""
@@ -197,7 +161,7 @@ class Steward:
         if (block is not None or not leads) and policy.mode is Mode.AUTO:
             policy = replace(policy, mode=Mode.RECOMMEND)
         seen = replace(
-            observe(self.world, key, now),
+            observe(self.world, key, now, asked=self._asked_of_keda(kept)),
             announced=tuple(hint.announcement(1) for hint in kept.hints.standing(now)),
             allowance=self._allowances.get(key),
         )
@@ -205,22 +169,64 @@ class Steward:
         kept.memory, kept.outcome = outcome.memory, outcome
         self._tell(kept, block, before)
         kept.blocked = block
-        if policy.mode is Mode.AUTO:
+        self._answer(kept, now)
+        self._sum_up(kept, now)
+        if policy.mode is Mode.AUTO and self.world.through(key) is None:
             self._ask(kept, now, group)
 
-    def _ask(self, kept: _Kept, now: Instant, group: asyncio.TaskGroup) -> None:
+    def _asked_of_keda(self, kept: Kept) -> int | None:
+        """The size that KEDA was told last; None where it is not asked to scale the pool."""
+        told = None if kept.answer is None else kept.answer.size
+        return told if isinstance(told, int) and self.world.through(kept.spec.key) is not None else None
+
+    def _answer(self, kept: Kept, now: Instant) -> None:
+        """Keep what KEDA is told, ring where the pool wakes or rests, and tell people where KEDA does as we say."""
+        key, before, outcome = kept.spec.key, kept.answer, kept.outcome
+        size, pool = Unknown("not evaluated yet") if outcome is None else outcome.report, self.world.pools.get(key)
+        if pool is not None and not isinstance(size, Unknown) and self._keeps(pool, size, now):
+            size = pool.size
+        kept.answer = WarmAnswer(now, size)
+        was = None if before is None else before.size
+        if bool(isinstance(size, int) and size) is not bool(isinstance(was, int) and was):
+            self._ways.bells.ring(key)
+        asked = self.world.through(key) is not None and isinstance(was, int) and size != was
+        if (
+            asked
+            and pool is not None
+            and outcome is not None
+            and kept.blocked is None
+            and self._office.term is not None
+        ):
+            LOG.info("a warm pool gets another size by its autoscaler", pool=str(key), before=was, after=size)
+            self._ways.teller.sized(pool, outcome)
+
+    def _sum_up(self, kept: Kept, now: Instant) -> None:
+        """Tell people once an hour what came of the claims, on the replica that leads."""
+        book, before, pool = self.world.ledger.book(kept.spec.key), kept.books, self.world.pools.get(kept.spec.key)
+        if before is not None and 0.0 <= now - before.at < HOUR:
+            return
+        kept.books = after = Books(at=now, served=dict(book.served), waits=book.waits.times(), idle=kept.idle)
+        said = None if before is None else digest(before, after, kept.spec.policy, kept.spec.idle_price)
+        if said is not None and pool is not None and self._office.term is not None:
+            self._ways.teller.summed_up(pool, said)
+
+    def _keeps(self, pool: WarmPool, size: int, now: Instant) -> bool:
+        """Whether it is too early for a lower size: what it gives up may be what a claim is about to get."""
+        return size < pool.size and self.world.ledger.waits(pool.key, now)
+
+    def _ask(self, kept: Kept, now: Instant, group: asyncio.TaskGroup) -> None:
         """Have the size written, unless it stands, or a write of it is under way or not seen yet."""
         pool, outcome = self.world.pools[kept.spec.key], kept.outcome
         if outcome is None or isinstance(outcome.report, Unknown) or kept.writing is not None:
             return
-        if outcome.report < pool.size and self.world.ledger.waits(kept.spec.key, now):
-            return  # what a lower size gives up may be what the claim is about to get
+        if self._keeps(pool, outcome.report, now):
+            return
         uid, size, at = kept.asked
         seen = pool.size if uid != pool.id.uid or now - at > FOLLOWED else size
         if outcome.report != seen:
             kept.writing = group.create_task(self._write(kept, pool, seen, outcome))
 
-    async def _write(self, kept: _Kept, pool: WarmPool, seen: int, outcome: WarmOutcome) -> None:
+    async def _write(self, kept: Kept, pool: WarmPool, seen: int, outcome: WarmOutcome) -> None:
         """Write the size once. A failure is told, and the next tick tries again by what stands then."""
         key, why, size = str(pool.key), sentence(outcome), outcome.report
         if isinstance(size, Unknown):
@@ -241,13 +247,13 @@ class Steward:
         finally:
             kept.writing = None
 
-    def _count_idle(self, kept: _Kept, now: Instant) -> None:
+    def _count_idle(self, kept: Kept, now: Instant) -> None:
         pool = self.world.pools.get(kept.spec.key)
         if pool is not None and kept.counted is not None:
             kept.idle += max(0.0, now - kept.counted) * pool.members
         kept.counted = now
 
-    def _tell(self, kept: _Kept, block: Blocked | None, before: WarmOutcome | None) -> None:
+    def _tell(self, kept: Kept, block: Blocked | None, before: WarmOutcome | None) -> None:
         """Say once why a pool is left alone, and when it no longer is. That nothing was listed yet is no news."""
         new = before is None and block is not None and block.block is Block.UNSEEN
         if new or (block == kept.blocked and before is not None):
@@ -259,42 +265,3 @@ class Steward:
                 self._ways.teller.left_alone(pool, block)
         elif kept.blocked is not None:
             LOG.info("a warm pool is sized from now on", pool=key)
-
-    def _standing(self, key: PoolKey, kept: _Kept) -> WarmStanding:
-        pool, book = self.world.pools.get(key), self.world.ledger.book(key)
-        members = None if pool is None else self.world.members(pool)
-        known = None if isinstance(members, Unknown) else members
-        return WarmStanding(
-            key=key,
-            policy=kept.spec.policy,
-            outcome=kept.outcome,
-            blocked=kept.blocked,
-            size=None if pool is None else pool.size,
-            ready=None if known is None else known.ready,
-            starting=None if known is None else known.starting,
-            stuck=None if known is None else known.stuck,
-            served={word.value: book.served[word] for word in Served},
-            guarded={state: self.world.wards[key, state] for state in STATES},
-            waits=book.waits.times(),
-            idle=kept.idle,
-            idle_price=kept.spec.idle_price,
-            writes=kept.writes,
-        )
-
-
-def _shared(most: int | None, kept: Mapping[PoolKey, _Kept]) -> dict[PoolKey, int]:
-    """What each pool may have of the sandboxes that all may have together, by what each was last offered."""
-    if most is None:
-        return {}
-    stakes = {
-        str(key): Stake(
-            rate=each.outcome.evidence.rate if each.outcome else 0.0,
-            offered=each.outcome.evidence.offered if each.outcome else Offered(0.0),
-            price=each.spec.policy.price,
-            least=each.spec.policy.min_size,
-            most=each.spec.policy.max_size,
-        )
-        for key, each in kept.items()
-    }
-    given = share(most, stakes)
-    return {key: given[str(key)] for key in kept}

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from scaler.controller.events import Events, Told
 from scaler.controller.sandboxes import kinds
+from scaler.controller.sandboxes.digest import Digest
 from scaler.controller.sandboxes.facts import WarmPool
 from scaler.core.explain import reason, sentence
 from scaler.core.reasons import RENDERINGS
@@ -27,6 +28,9 @@ class Teller(Protocol):
     def left_alone(self, pool: WarmPool, blocked: Blocked) -> None:
         """The pool's size is not written."""
 
+    def summed_up(self, pool: WarmPool, digest: Digest) -> None:
+        """What came of the pool's claims lately."""
+
 
 class PoolEvents:
     """Tells by Events."""
@@ -43,6 +47,11 @@ class PoolEvents:
         word = BLOCKS.get(blocked.block)
         if word is not None:
             self._events.tell(_about(pool), word, blocked.why, warning=True)
+
+    def summed_up(self, pool: WarmPool, digest: Digest) -> None:
+        """What came of the pool's claims lately."""
+        word = "ClaimsMissed" if digest.missed else "ClaimsServed"
+        self._events.tell(_about(pool), word, digest.said, warning=digest.missed)
 
 
 def _about(pool: WarmPool) -> Told:

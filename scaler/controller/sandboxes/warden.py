@@ -24,10 +24,10 @@ from scaler.controller.patches import UnfitError, patch
 from scaler.controller.pen import NotLeadingError
 from scaler.controller.sandboxes.facts import Claim, Id
 from scaler.controller.sandboxes.kinds import WORKED, Kind
-from scaler.controller.sandboxes.wards import BUSY, IDLE, UNHEARD, Need, Ward, extended, need, wards
+from scaler.controller.sandboxes.wards import BUSY, IDLE, UNHEARD, Need, Terms, Ward, extended, is_idle, need, wards
 from scaler.controller.sandboxes.world import World
 from scaler.core.pods import Phase
-from scaler.core.types import Order, Seconds, Unknown, Verb
+from scaler.core.types import Instant, Order, Seconds, Unknown, Verb
 from scaler.live.clock import Clock
 from scaler.sources.activity_answer import Report
 from scaler.sources.health import Failed
@@ -76,9 +76,10 @@ class Hands:
 class Warden:
     """Looks after every ward, now and then. Belongs to one event loop."""
 
-    def __init__(self, world: World, hands: Hands, ahead: Callable[[PoolKey], Seconds | None], clock: Clock) -> None:
+    def __init__(self, world: World, hands: Hands, terms: Callable[[PoolKey], Terms], clock: Clock) -> None:
         self._world, self._hands = world, hands
-        self._ahead, self._clock = ahead, clock
+        self._terms, self._clock = terms, clock
+        self._idle: dict[str, Instant] = {}  # since when each is idle, by the uid of its pod
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
@@ -92,8 +93,10 @@ class Warden:
         found = list(wards(self._world))
         answers = await self._hands.ask(ward.facts.gate for ward in found if ward.facts.gate)
         heard = [(ward, _believed(ward, answers.get(ward.facts.gate))) for ward in found]
-        states = ((PoolKey(ward.sandbox.id.namespace, ward.pool), _state(ward, said)) for ward, said in heard)
+        states = ((_key(ward), _state(ward, said)) for ward, said in heard)
         self._world.wards = Counter(states)
+        now = self._clock.now()
+        self._idle = {w.facts.uid: self._idle.get(w.facts.uid, now) for w, said in heard if is_idle(w, said)}
         await asyncio.gather(*(self._see_to(ward, said) for ward, said in heard))
 
     async def _see_to(self, ward: Ward, heard: Report | None) -> None:
@@ -108,8 +111,13 @@ class Warden:
             except (ApiError, UnfitError) as error:
                 LOG.debug("a claimed sandbox is seen to again", sandbox=_name(ward.sandbox.id), why=str(error))
 
+    def _unused(self, ward: Ward) -> bool:
+        """Whether it has been idle for so long that it is released though it never worked."""
+        since, most = self._idle.get(ward.facts.uid), self._terms(_key(ward)).unused
+        return since is not None and most is not None and self._clock.now() - since >= most
+
     async def _step(self, ward: Ward, heard: Report | None) -> None:
-        match need(ward, heard):
+        match need(ward, heard, unused=self._unused(ward)):
             case Need.NOTHING:
                 return
             case Need.NOTE:
@@ -149,7 +157,7 @@ class Warden:
                 await self._merge(path, {"metadata": {"uid": one.id.uid, "labels": label}})
 
     async def _extend(self, claim: Claim, heard: Report | None) -> None:
-        ahead = self._ahead(claim.key)
+        ahead = self._terms(claim.key).ahead
         later = None if ahead is None else extended(claim, heard, ahead, self._clock.now())
         if later is None:
             return
@@ -180,6 +188,10 @@ class Warden:
 def _believed(ward: Ward, answer: Report | Failed | None) -> Report | None:
     """What the ward's own agent says, and not one that has its address now."""
     return answer if isinstance(answer, Report) and answer.uid == ward.facts.uid else None
+
+
+def _key(ward: Ward) -> PoolKey:
+    return PoolKey(ward.sandbox.id.namespace, ward.pool)
 
 
 def _state(ward: Ward, heard: Report | None) -> str:

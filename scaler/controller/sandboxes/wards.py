@@ -5,8 +5,9 @@ sandboxes and claims refuse whoever takes it away. It is released once its agent
 session held: then its gate is closed, its pod is labelled drained, and its sandbox and its claim are, in this order. So
 whoever claimed it may delete the claim from then on, and nobody could before.
 
-Whether it has worked is noted on the pod, because an agent that nobody has called yet is idle as well. One that is not
-heard is busy.
+Whether it has worked is noted on the pod, because an agent that nobody has called yet is idle as well. One that nobody
+calls for long is released all the same: whoever claimed it may have died, and a node would never drain of it. One that
+is not heard is busy.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from scaler.config.warm import UNUSED
 from scaler.controller.facts import PodFacts
 from scaler.controller.names import PHASES
 from scaler.controller.sandboxes.facts import Claim, Pod, Sandbox
@@ -41,6 +43,19 @@ class Need(enum.Enum):
     CLOSE = enum.auto()  # its gate, and the label drained once that is shut on an idle agent
     REOPEN = enum.auto()  # its gate: the drain was called back, and the agent has not been told
     FREE = enum.auto()  # its sandbox and its claim, as the pod is drained
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for the wards of a pool, in seconds.
+
+    Attributes:
+        ahead: how far ahead the expiry of a busy claim is kept; None where it is left alone.
+        unused: how long one may be idle that never worked; None for ever.
+    """
+
+    ahead: Seconds | None = None
+    unused: Seconds | None = UNUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +88,16 @@ def wards(world: World) -> Iterator[Ward]:
             yield Ward(sandbox, pod, world.claims.get(sandbox.claim))
 
 
-def need(ward: Ward, heard: Report | None) -> Need:
-    """What the ward needs next; ``heard`` is what its agent says, None where nobody hears it."""
+def is_idle(ward: Ward, heard: Report | None) -> bool:
+    """Whether its agent says that it has nothing to do and no session."""
+    return ward.facts.phase is Phase.ACTIVE and heard is not None and not (heard.inflight or heard.sessions)
+
+
+def need(ward: Ward, heard: Report | None, *, unused: bool = False) -> Need:
+    """What the ward needs next; ``heard`` is what its agent says, None where nobody hears it.
+
+    ``unused`` says that it has been idle for so long that nobody will call it.
+    """
     pod = ward.facts
     if pod.leaving:
         return Need.NOTHING
@@ -85,17 +108,17 @@ def need(ward: Ward, heard: Report | None) -> Need:
         case Phase.DRAINING:
             return Need.CLOSE
         case Phase.ACTIVE:
-            return _active(ward, heard)
+            return _active(ward, heard, unused=unused)
 
 
-def _active(ward: Ward, heard: Report | None) -> Need:
+def _active(ward: Ward, heard: Report | None, *, unused: bool) -> Need:
     if heard is None:
         return Need.NOTHING
     if heard.phase in SHUT and ward.facts.epoch is not None and heard.epoch <= ward.facts.epoch:
         return Need.REOPEN
     if heard.inflight or heard.sessions:
         return Need.NOTHING if ward.pod.worked else Need.NOTE
-    return Need.MARK if ward.pod.worked else Need.NOTHING
+    return Need.MARK if ward.pod.worked or unused else Need.NOTHING
 
 
 def extended(claim: Claim, heard: Report | None, ahead: Seconds, now: Instant) -> str | None:

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Json
 from scaler.controller.dig import text
+from scaler.controller.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.facts import (
     Claim,
     Pod,
@@ -25,9 +26,9 @@ from scaler.controller.sandboxes.facts import (
     sandbox_of,
     warm_pool_of,
 )
-from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put
 from scaler.controller.sandboxes.kinds import Kind
-from scaler.controller.sandboxes.ledger import Ledger
+from scaler.controller.sandboxes.ledger import Ledger, is_live
+from scaler.controller.sandboxes.refill import Refills
 from scaler.core.types import Instant, Unknown
 
 Object: TypeAlias = Mapping[str, Json]
@@ -70,6 +71,7 @@ class World:
     _members: dict[str, set[str]] = field(default_factory=dict)  # sandboxes by the uid of their pool
     _origins: dict[str, PoolKey] = field(default_factory=dict)  # where sandboxes came from
     _keys: dict[str, PoolKey] = field(default_factory=dict)  # pools by uid
+    _refills: Refills = field(default_factory=Refills)
 
     def take(self, kind: Kind, change: Change, now: Instant) -> frozenset[PoolKey]:
         """Take a change in; the value is the pools for which something has just arrived."""
@@ -96,9 +98,18 @@ class World:
         return Members(ready=ready, starting=len(staying) - ready - stuck, stuck=stuck)
 
     def rival(self, key: PoolKey) -> Rival | None:
-        """Who else scales the pool: a ScaledObject before the HPA that it keeps."""
-        found = [each for each in self.rivals.values() if each.key == key]
+        """Who else scales the pool, and not as we say: a ScaledObject before the HPA that it keeps."""
+        found = [each for each in self.rivals.values() if each.key == key and not self._asks(each)]
         return min(found, key=lambda each: each.kind != "ScaledObject", default=None)
+
+    def through(self, key: PoolKey) -> Rival | None:
+        """The ScaledObject by which the pool gets the size that we say; None where there is none."""
+        return next((each for each in self.rivals.values() if each.key == key and each.asks), None)
+
+    def _asks(self, rival: Rival) -> bool:
+        """Whether it asks us, or is the HPA of one that does."""
+        owner = self.rivals.get(rival.owner)
+        return rival.asks or (owner is not None and owner.asks)
 
     def _put(self, kind: Kind, found: Object, now: Instant) -> frozenset[PoolKey]:
         match kind:
@@ -108,6 +119,8 @@ class World:
                 self._put_sandbox(sandbox_of(found), now)
             case Kind.POOL:
                 pool = warm_pool_of(found)
+                if (known := self.pools.get(pool.key)) is not None and known.id.uid == pool.id.uid:
+                    self._refills.fewer(pool.id.uid, known.size - pool.size)
                 self.pools[pool.key] = pool
                 self._keys[pool.id.uid] = pool.key
             case Kind.HPA | Kind.SCALED_OBJECT:
@@ -122,6 +135,11 @@ class World:
 
     def _put_sandbox(self, sandbox: Sandbox, now: Instant) -> None:
         uid, before = sandbox.id.uid, self.sandboxes.get(sandbox.id.uid)
+        missing = 0.0
+        if before is None and sandbox.pool and is_live(sandbox, now):
+            missing = self._refills.came(sandbox.pool, now)
+        elif before is not None and before.pool and sandbox.claim and not sandbox.pool:
+            self._refills.left(before.pool, now)
         self.sandboxes[uid] = sandbox
         if before is not None and before.pool != sandbox.pool:
             self._members.get(before.pool, set()).discard(uid)
@@ -132,7 +150,7 @@ class World:
             key = self.claims[sandbox.claim].key
         if key is not None:
             self._origins[uid] = key
-        self.ledger.put_sandbox(sandbox, key, now)
+        self.ledger.put_sandbox(sandbox, key, now, missing=missing)
 
     def _put_rival(self, uid: str, rival: Rival | None) -> None:
         """One that scales something else now is none any more."""
@@ -181,6 +199,7 @@ class World:
         """One of the same name may have been made meanwhile, and stays."""
         key = self._keys.pop(uid, None)
         self._members.pop(uid, None)
+        self._refills.drop(uid)
         if key is not None and key in self.pools and self.pools[key].id.uid == uid:
             del self.pools[key]
 

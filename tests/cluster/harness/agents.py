@@ -25,9 +25,10 @@ from aiohttp import web
 from scaler.agent import Gate, Place
 from scaler.agent.desk import Desk, ours
 from scaler.agent.doors.with_aiohttp import answered, response
-from scaler.controller.dig import at, strings, text
+from scaler.controller.dig import at, holds, strings, text
+from scaler.controller.feed import Gone, Listed, Put
 from scaler.live.clock import Clock
-from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, holds
+from tests.cluster.harness.api import Api, Json
 from tests.cluster.harness.journal import Journal, open_tasks
 from tests.cluster.harness.load import Generator
 from tests.cluster.harness.work import Agent, GateTime, Pool

@@ -1,6 +1,7 @@
 """The API server over plain REST, for parts that see thousands of objects: JSON in, and facts taken out of it.
 
 A typed client costs ten times the processor time of the JSON alone, and would be most of what a fleet of agents does.
+Lists are followed as the controller follows them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import base64
 import json
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -19,49 +20,24 @@ from typing import Final, TypeAlias
 
 import aiohttp
 
-from scaler.controller.dig import objects, text
+from scaler.controller import api
+from scaler.controller.dig import parsed, text
+from scaler.controller.feed import Feed, Gone, Listed, Lost, Put
 
 Json: TypeAlias = "Sequence[Json] | Mapping[str, Json] | str | int | float | bool | None"
 Query: TypeAlias = Mapping[str, str | int]
 
-PAGE: Final = 500  # objects of one answer to a list
-RETRY: Final = 0.5  # seconds between two tries to list or watch
-SILENCE: Final = 90.0  # seconds after which a watch without even a bookmark is begun anew
 GOODBYE: Final = 0.25  # seconds for TLS to end, which aiohttp does not wait for
 STRATEGIC: Final = "application/strategic-merge-patch+json"
 MERGE: Final = "application/merge-patch+json"
 
 
-class ApiError(Exception):
+class ApiError(api.ApiError):
     """The API server refused."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An object that is there, as it is now."""
-
-    object: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """An object that was there, as it was last."""
-
-    object: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Every object there is has been put since the last ``Listed``: whatever else was known is gone."""
-
-    uids: frozenset[str]
-
-
-Change: TypeAlias = Put | Gone | Listed
 
 
 class Api:
@@ -89,73 +65,71 @@ class Api:
             method, self._server + path, data=data, params=query, headers={"Content-Type": kind}
         )
         async with call as response:
-            read = await response.read()
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise ApiError(response.status, _message(read))
-        answer = json.loads(read)
-        assert isinstance(answer, dict), f"{path} answered no object"
-        return answer
+            return parsed(await _body(response))
 
     async def patch(self, path: str, body: Json, *, kind: str = MERGE) -> Mapping[str, Json]:
         """Change a part of an object. Raises as ``get`` does."""
         return await self.send("PATCH", path, body, kind=kind)
 
-    async def follow(self, path: str, query: Query | None = None) -> AsyncIterator[Change]:
+    async def follow(self, path: str, query: Query | None = None) -> AsyncIterator[Put | Gone | Listed]:
         """All objects of a list, and from then on every change; without end, whatever becomes of the API server."""
-        while True:
-            try:
-                async for change in self._once(path, dict(query or {})):
+        told = {key: str(value) for key, value in (query or {}).items()}
+        async with aclosing(Feed(_Reads(self._session, self._server), path, told).follow()) as changes:
+            async for change in changes:
+                if not isinstance(change, Lost):
                     yield change
-            except (ApiError, aiohttp.ClientError, TimeoutError, OSError):
-                pass
-            await asyncio.sleep(RETRY)
-
-    async def _once(self, path: str, query: dict[str, str | int]) -> AsyncIterator[Change]:
-        """A list, then a watch for as long as it knows what has changed since the list."""
-        seen: set[str] = set()
-        page: dict[str, str | int] = {"limit": PAGE}
-        while True:
-            answer = await self.get(path, query | page)
-            for item in objects(answer, "items"):
-                seen.add(text(item, "metadata", "uid"))
-                yield Put(item)
-            if not (more := text(answer, "metadata", "continue")):
-                break
-            page["continue"] = more
-        yield Listed(frozenset(seen))
-        version = text(answer, "metadata", "resourceVersion")
-        while version:
-            ahead, version = version, ""
-            async for kind, item in self._watch(path, query | {"resourceVersion": ahead}):
-                if kind == "ERROR":
-                    return
-                version = text(item, "metadata", "resourceVersion")
-                if kind != "BOOKMARK":
-                    yield Gone(item) if kind == "DELETED" else Put(item)
-
-    async def _watch(self, path: str, query: dict[str, str | int]) -> AsyncIterator[tuple[str, Mapping[str, Json]]]:
-        """The events of one watch, until the server ends it."""
-        asked = query | {"watch": "true", "allowWatchBookmarks": "true"}
-        patience = aiohttp.ClientTimeout(sock_connect=5.0, sock_read=SILENCE)
-        async with self._session.get(self._server + path, params=asked, timeout=patience) as response:
-            if response.status != HTTPStatus.OK:
-                raise ApiError(response.status, _message(await response.read()))
-            try:
-                async for line in _lines(response.content):
-                    event = json.loads(line)
-                    yield event["type"], event["object"]
-            finally:  # nobody waits for the good-bye of a watch that is given up
-                if response.connection is not None and response.connection.transport is not None:
-                    response.connection.transport.abort()
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """The API server as the controller's feed reads it."""
+
+    session: aiohttp.ClientSession
+    server: str
+
+    async def send(self, request: api.Request) -> bytes:
+        """Make a call, and return the body of its answer."""
+        with _failing():
+            async with self.session.request(
+                request.method, self.server + request.path, params=request.query
+            ) as response:
+                return await _body(response)
+
+    async def stream(self, request: api.Request) -> AsyncGenerator[bytes, None]:
+        """The lines of an answer that goes on."""
+        patience = aiohttp.ClientTimeout(sock_connect=5.0, sock_read=api.SILENCE)
+        call = self.session.get(self.server + request.path, params=request.query, timeout=patience)
+        with _failing():
+            async with call as response:
+                if response.status != HTTPStatus.OK:
+                    raise ApiError(response.status, _message(await response.read()))
+                try:
+                    async for line in api.lines(response.content):
+                        yield line
+                finally:  # nobody waits for the good-bye of a watch that is given up
+                    if response.connection is not None and response.connection.transport is not None:
+                        response.connection.transport.abort()
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What the controller makes of a call that comes to nothing."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ApiError(0, repr(error)) from None
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """What was answered.
+
+    Raises:
+        ApiError: a refusal.
+    """
+    body = await response.read()
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        raise ApiError(response.status, _message(body))
+    return body
 
 
 @asynccontextmanager
@@ -192,8 +166,3 @@ def _message(body: bytes) -> str:
         return text(json.loads(body), "message") or body.decode(errors="replace")
     except ValueError:
         return body.decode(errors="replace")[:400]
-
-
-def holds(found: Json, kind: str) -> bool:
-    """Whether the object's condition of that type is True."""
-    return any(c.get("type") == kind and c.get("status") == "True" for c in objects(found, "status", "conditions"))

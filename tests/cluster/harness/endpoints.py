@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaler.controller.dig import at, objects, strings, text, whole
-from tests.cluster.harness.api import Json, holds
+from scaler.controller.dig import at, holds, objects, strings, text, whole
+from tests.cluster.harness.api import Json
 
 
 @dataclass(frozen=True, slots=True)

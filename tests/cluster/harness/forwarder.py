@@ -21,8 +21,9 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 from scaler.controller.dig import text
+from scaler.controller.feed import Gone, Listed, Put
 from scaler.core.types import Seconds
-from tests.cluster.harness.api import Api, Gone, Json, Listed, Put, open_api
+from tests.cluster.harness.api import Api, Json, open_api
 from tests.cluster.harness.endpoints import Endpoint, endpoints
 
 CHUNK: Final = 65_536

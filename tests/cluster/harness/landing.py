@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from scaler.controller.dig import whole
-from tests.cluster.harness.api import Put, open_api
+from scaler.controller.feed import Put
+from tests.cluster.harness.api import open_api
 
 
 class Replicas:
@@ -48,7 +49,7 @@ async def followed(kubeconfig: Path, plural: str, namespace: str, name: str) -> 
         async with open_api(kubeconfig) as api:
             async for change in api.follow(f"/apis/apps/v1/namespaces/{namespace}/{plural}", query):
                 if isinstance(change, Put):
-                    await replicas.note(whole(change.object, "spec", "replicas", otherwise=0))
+                    await replicas.note(whole(change.found, "spec", "replicas", otherwise=0))
 
     following = asyncio.create_task(follow())
     try:

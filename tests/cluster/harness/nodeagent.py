@@ -28,9 +28,10 @@ from typing import Final
 import aiohttp
 
 from scaler.controller.dig import at, text, whole
+from scaler.controller.feed import Gone, Listed, Put
 from scaler.core.types import Seconds
 from scaler.live.clock import Clock, SystemClock
-from tests.cluster.harness.api import STRATEGIC, Api, ApiError, Gone, Json, Listed, Put, open_api
+from tests.cluster.harness.api import STRATEGIC, Api, ApiError, Json, open_api
 from tests.cluster.harness.podrun import Host, PodRun
 from tests.cluster.harness.podspec import UnsupportedError, entry_point, pod_spec
 from tests.cluster.harness.podstatus import stamp

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config
 from urllib3 import HTTPHeaderDict
 
+from scaler.controller import dig
+from scaler.controller.dig import text
 from tests.cluster.harness.wait import until
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -186,12 +188,7 @@ class Api:
 
 def condition(document: Document | None, kind: str) -> str | None:
     """The status of a condition of this object: ``True``, ``False``, ``Unknown``, or None where there is none."""
-    status = (document or {}).get("status")
-    conditions = status.get("conditions") if isinstance(status, dict) else None
-    for entry in conditions if isinstance(conditions, list) else ():
-        if isinstance(entry, Mapping) and entry.get("type") == kind:
-            return str(entry.get("status"))
-    return None
+    return text(dig.condition(document, kind), "status") or None
 
 
 def _given(documents: str | Iterable[Document]) -> Iterator[tuple[Document, str]]:

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from scaler.controller.dig import text
+from scaler.controller.feed import Gone, Put
 from scaler.core.types import Seconds
-from tests.cluster.harness.api import Api, Gone, Json, Put
+from tests.cluster.harness.api import Api, Json
 from tests.cluster.harness.kwok import GONE_AFTER, READY_AFTER
 from tests.support.recorded.statefulset import Act, Story
 from tests.support.wait import eventually

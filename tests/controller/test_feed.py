@@ -1,22 +1,26 @@
-"""Feeds from an API server that ends, breaks and forgets: nothing is missed, and not knowing is said."""
+"""A feed from an API server that ends, breaks and forgets: nothing is missed, and not knowing is said."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
 from scaler.controller.api import open_api
-from scaler.controller.sandboxes.feed import Change, Gone, Listed, Lost, Put, Watches, versions
+from scaler.controller.feed import Change, Feed, Gone, Listed, Lost, Put
+from scaler.controller.sandboxes.installed import versions
 from scaler.controller.sandboxes.kinds import Kind
+from scaler.live.clock import steady
 from tests.controller.sandboxed import Object, claim
 from tests.support.api_server import TOKEN, kubeconfig_for
 from tests.support.http import serving
+from tests.support.wait import eventually
 
 
 @dataclass
@@ -24,14 +28,22 @@ class Server:
     """Answers lists with pages, and watches with what the test has prepared for each in turn.
 
     Attributes:
-        pages: of the list.
+        pages: of the list; none where the kind is not served.
+        refuses: lists that are refused before one is answered.
+        ends: whether a watch that nothing is prepared for ends at once.
+        serves: lists that are answered before the kind is not served any more.
         watches: events of each watch; one that is None breaks the connection in its middle.
-        asked: queries of watches.
+        asked: queries of watches; ``listed`` and ``asked_at`` when lists and watches came.
     """
 
     pages: list[list[Object]] = field(default_factory=list)
+    refuses: int = 0
+    serves: int = 1000
+    ends: bool = False
     watches: list[list[Object] | None] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
+    listed: list[float] = field(default_factory=list)
+    asked_at: list[float] = field(default_factory=list)
     served: tuple[str, ...] = ("v1beta1",)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -41,15 +53,19 @@ class Server:
             return web.json_response({"versions": [{"version": each} for each in self.served]})
         if "watch" in request.query:
             return await self._watch(request)
-        if not self.pages:
-            return web.json_response({"kind": "Status", "message": "no such kind"}, status=404)
         page = int(request.query.get("continue", "0"))
+        self.listed += [steady()] if page == 0 else []
+        if len(self.listed) <= self.refuses:
+            return web.json_response({"kind": "Status", "message": "come again"}, status=500)
+        if not self.pages or len(self.listed) > self.serves:
+            return web.json_response({"kind": "Status", "message": "no such kind"}, status=404)
         more = str(page + 1) if page + 1 < len(self.pages) else ""
         metadata = {"resourceVersion": "100", "continue": more}
         return web.json_response({"kind": "SandboxClaimList", "metadata": metadata, "items": self.pages[page]})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(dict(request.query))
+        self.asked_at.append(steady())
         events = self.watches.pop(0) if self.watches else []
         answer = web.StreamResponse()
         await answer.prepare(request)
@@ -57,21 +73,21 @@ class Server:
             await answer.write(json.dumps(event).encode() + b"\n")
         if events is None and request.transport is not None:
             request.transport.abort()
-        elif not events:
+        elif not events and not self.ends:
             self.idle.set()
             await asyncio.Event().wait()
         return answer
 
 
 @asynccontextmanager
-async def watching(server: Server, folder: Path) -> AsyncIterator[Watches]:
-    """Feeds from it."""
+async def watching(server: Server, folder: Path, *, optional: bool = True) -> AsyncIterator[Feed]:
+    """A feed from it, of claims."""
     app, kubeconfig = web.Application(), folder / "kubeconfig"
     app.router.add_route("*", "/{path:.*}", server.handle)
     async with serving(app) as url:
         kubeconfig.write_text(kubeconfig_for(url, TOKEN))
         async with open_api(kubeconfig) as api:
-            yield Watches(api)
+            yield Feed(api, Kind.CLAIM.value, optional=optional)
 
 
 def event(kind: str, found: Object, version: str) -> Object:
@@ -79,11 +95,11 @@ def event(kind: str, found: Object, version: str) -> Object:
     return {"type": kind, "object": found | {"metadata": found["metadata"] | {"resourceVersion": version}}}
 
 
-async def changes(watches: Watches, count: int) -> list[Change]:
+async def changes(feed: Feed, count: int) -> list[Change]:
     """The first so many changes of the claims."""
     found: list[Change] = []
-    async with aclosing(watches.follow(Kind.CLAIM)) as feed:
-        async for change in feed:
+    async with aclosing(feed.follow()) as following:
+        async for change in following:
             found.append(change)
             if len(found) == count:
                 break
@@ -106,8 +122,8 @@ async def test_a_list_of_several_pages_is_followed_by_what_changes(tmp_path: Pat
         pages=[[claim("a")], [claim("b")]],
         watches=[[event("ADDED", claim("c"), "101"), event("DELETED", claim("a"), "102")]],
     )
-    async with watching(server, tmp_path) as watches:
-        found = await changes(watches, 5)
+    async with watching(server, tmp_path) as feed:
+        found = await changes(feed, 5)
     assert names(found) == ["Put a", "Put b", "Listed", "Put c", "Gone a"]
     assert found[2] == Listed(frozenset({"uid-a", "uid-b"}))
     assert server.asked[0]["resourceVersion"] == "100"
@@ -123,8 +139,8 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(tmp_path: Path) 
             [event("ADDED", claim("b"), "151")],
         ],
     )
-    async with watching(server, tmp_path) as watches:
-        found = await changes(watches, 3)
+    async with watching(server, tmp_path) as feed:
+        found = await changes(feed, 3)
     assert names(found) == ["Listed", "Put a", "Put b"]
     assert [each["resourceVersion"] for each in server.asked] == ["100", "150", "150"]
 
@@ -133,16 +149,58 @@ async def test_a_version_that_the_server_has_forgotten_means_a_new_list(tmp_path
     """Until it is whole, nobody knows what there is."""
     expired: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
     server = Server(pages=[[claim("a")]], watches=[[expired]])
-    async with watching(server, tmp_path) as watches:
-        found = await changes(watches, 5)
+    async with watching(server, tmp_path) as feed:
+        found = await changes(feed, 5)
     assert names(found) == ["Put a", "Listed", "Lost", "Put a", "Listed"]
     assert found[2] == Lost("too old")
 
 
 async def test_a_kind_that_is_not_served_has_no_objects(tmp_path: Path) -> None:
     """KEDA need not be installed."""
-    async with watching(Server(), tmp_path) as watches:
-        assert await changes(watches, 1) == [Listed(frozenset())]
+    async with watching(Server(), tmp_path) as feed:
+        assert await changes(feed, 1) == [Listed(frozenset())]
+
+
+async def test_a_kind_that_must_be_there_and_is_not_served_cannot_be_read(tmp_path: Path) -> None:
+    """No pods where there is no list of pods would be a guess."""
+    async with watching(Server(), tmp_path, optional=False) as feed:
+        assert names(await changes(feed, 2)) == ["Lost", "Lost"]
+
+
+async def test_a_kind_that_was_served_a_moment_ago_still_has_its_objects(tmp_path: Path) -> None:
+    """An API server that starts knows of no kinds that were installed, for a second: nothing is forgotten for that."""
+    expired: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
+    server = Server(pages=[[claim("a")]], watches=[[expired]], serves=1)
+    async with watching(server, tmp_path) as feed:
+        found = await changes(feed, 4)
+    assert names(found) == ["Put a", "Listed", "Lost", "Lost"]
+    assert found[3] == Lost(f"{Kind.CLAIM.value} is not served")
+
+
+async def test_an_api_server_that_refuses_is_asked_less_and_less_often(tmp_path: Path) -> None:
+    """Until it answers: then all is as it was."""
+    server = Server(pages=[[claim("a")]], refuses=3)
+    async with watching(server, tmp_path) as feed:
+        assert names(await changes(feed, 5)) == ["Lost", "Lost", "Lost", "Put a", "Listed"]
+    rests = (later - sooner for sooner, later in itertools.pairwise(server.listed))
+    assert all(rest >= least for rest, least in zip(rests, (1.0, 2.0, 4.0), strict=True))
+
+
+async def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_a_pause(tmp_path: Path) -> None:
+    """It would be asked a thousand times a second."""
+    server = Server(pages=[[]], ends=True)
+    async with watching(server, tmp_path) as feed:
+        following = asyncio.create_task(changes(feed, 2))
+
+        async def thrice() -> bool | None:
+            """It has asked three times."""
+            return len(server.asked) == 3 or None
+
+        await eventually(thrice)
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+    assert all(later - sooner >= 1.0 for sooner, later in itertools.pairwise(server.asked_at))
 
 
 async def test_the_versions_that_are_served_are_read_from_the_group(tmp_path: Path) -> None:
