@@ -57,6 +57,11 @@ class Mirror(Generic[T]):
         return self._facts.get(uid)
 
     @property
+    def tried(self) -> bool:
+        """Whether all was listed once, or could not be."""
+        return self._listed or self._broken_since is not None
+
+    @property
     def why_not(self) -> Unknown | None:
         """Why what is kept is not known to be all there is; None where it is."""
         if not self._listed:
