@@ -64,7 +64,7 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        band = DeadBand(charge, control.pen, control.events, discovery)
+        band = DeadBand(charge, control, discovery)
         keeping: Callable[[], tuple[Coroutine[None, None, None], ...]] = tuple
         if asked.home is not None:
             library = Library(api, control.pen, charge, asked.home)
