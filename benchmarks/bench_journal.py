@@ -62,6 +62,8 @@ def observations(*, quiet: bool) -> Iterator[tuple[Instant, Observation]]:
             ordinal=columns.ordinal,
             epoch=columns.epoch,
             acked=columns.acked,
+            displaced=columns.displaced,
+            zone=columns.zone,
         )
         signals = {name: Known(queue, now - float(chance.random())) for name in SIGNALS}
         yield now, Observation(replicas=Known(float(PODS), now - 0.5), pods=pods, signals=signals)

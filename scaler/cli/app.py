@@ -130,10 +130,13 @@ def explain(
     print_explanation(pool, url, Trust(ca, certificate), json=json)
 
 
-@app.command(name="release", epilog="Example: scaler release --all --yes; scaler release --pool agents/coder")
-def release_command(
+@app.command(name="release", epilog="Example: scaler release --all --yes; scaler release --pod agents/coder-7d9f-x2x4k")
+def release_command(  # noqa: PLR0913 (as many as there are options)
     *,
     pool: Annotated[str | None, typer.Option(metavar="NAMESPACE/NAME", help="Free this pool alone.")] = None,
+    pod: Annotated[
+        str | None, typer.Option(metavar="NAMESPACE/NAME", help="Take this pod, whatever it holds; guards stay.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Free every pool, and remove the guards.")] = False,
     kubeconfig: Kubeconfig = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -142,12 +145,17 @@ def release_command(
     """Free every pod and remove every guard of ours, whether a controller lives or not; nothing guards them then.
 
     One pool is freed by a person who has the verb forcedrain on pods; take it out of the configuration first, or a
-    controller that lives takes it in again. Exit 1 if anything stays.
+    controller that lives takes it in again. So is one pod, which is deleted with what it holds, as is told before.
+    Exit 1 if anything stays.
     """
     with needing("scaler"):
+        from scaler.cli.forfeit import forfeit
         from scaler.cli.release import Asked, pool_key, release
-    if everything == (pool is not None):
-        refuse("name what to free: --pool NAMESPACE/NAME, or --all")
+    if [everything, pool is not None, pod is not None].count(True) != 1:
+        refuse("name what to free: --pool NAMESPACE/NAME, --pod NAMESPACE/NAME, or --all")
+    if pod is not None:
+        forfeit(pod, usual(kubeconfig), yes=yes, json=json)
+        return
     release(Asked(pool=pool_key(pool) if pool else None, kubeconfig=usual(kubeconfig), yes=yes, json=json))
 
 

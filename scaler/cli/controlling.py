@@ -70,7 +70,7 @@ async def controlling(asked: Asked, sources: Sources, charge: Charge, keeper: Ke
         sources.watch(control.watched.pods)
         whence = Whence(asked.kubeconfig, asked.address, asked.namespaces)
         discovery = Discovery(api, whence, keeper, charge.clock)
-        band = DeadBand(charge, control.pen, control.events, discovery)
+        band = DeadBand(charge, control, discovery)
         library = None if asked.home is None else Library(api, control.pen, charge, asked.home)
         if library is not None:
             await library.load()

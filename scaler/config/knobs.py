@@ -83,6 +83,10 @@ class Knobs(Section):
     workload: Workload = Field(
         default=DEFAULTS.workload, description="What makes the pods, which decides who can leave."
     )
+    task_limit: Duration | None = Field(
+        default=DEFAULTS.task_limit,
+        description="A task that runs for longer than this is told of, and never ended; null tells of none.",
+    )
     ordinals_start: Count = Field(
         default=DEFAULTS.ordinals_start,
         description="First ordinal of a StatefulSet; the own one of a workload that is watched counts instead.",

@@ -215,6 +215,7 @@ def _policy_of(settings: Settings, base: Layer) -> Policy:
         guarantee=base.guarantee,
         workload=base.workload,
         ordinals_start=0 if _is_watched(base) else base.ordinals_start,
+        task_limit=base.task_limit,
         scrape_interval=settings.sources.prometheus.interval,
     )
 

@@ -64,6 +64,7 @@ def _values(spec: PoolSpec) -> Iterator[tuple[str, Value]]:
     yield "spread", [over.value for over in spec.essentials.spread]
     yield "workload", policy.workload.value
     yield "ordinals_start", policy.ordinals_start
+    yield "task_limit", policy.task_limit
     yield "scaled_job_strategy", None if spec.job_strategy is None else spec.job_strategy.value
     yield "scrape_interval", policy.scrape_interval
     yield "replicas", _source(spec.replicas)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 
-from scaler.config.pool import WatchedPods
+from scaler.config.pool import PoolKey, WatchedPods
 from scaler.controller.api import Api
 from scaler.controller.drainer import Drainer
 from scaler.controller.estate import Estate
@@ -14,6 +14,7 @@ from scaler.controller.gates import Gates
 from scaler.controller.live import Live
 from scaler.controller.pen import Pen
 from scaler.controller.steward import Steward
+from scaler.controller.vigil import Seen, Vigil
 from scaler.controller.watched import Ask, Watched
 from scaler.core.policy import Guarantee, Mode
 from scaler.core.types import Order
@@ -37,6 +38,7 @@ class Control:
         live = Live(self.pen, charge.registry, charge.board)
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
         self.watched = Watched(self._estate, ask, self)
+        self._vigil = Vigil(charge.registry, self._estate, events)
         self._steward = Steward(charge, self._estate, self.pen, events)
         self._office, self._registry = charge.office, charge.registry
 
@@ -54,6 +56,22 @@ class Control:
         """Carry these out, if we lead and the pool is not switched off."""
         if self._acts(source):
             self.drainer.retire(source.pool, due)
+
+    def watch(self, source: WatchedPods, seen: Seen) -> None:
+        """Tell who is stuck, if we lead."""
+        if self._office.term is None:
+            self._vigil.forget()
+        else:
+            self._vigil.look(source, seen)
+
+    def writer(self, key: PoolKey) -> str:
+        """Who wrote the replicas of the pool's workload last, empty where that is not known."""
+        pool = self._registry.get(key)
+        if pool is None or not isinstance(pool.spec.pods, WatchedPods):
+            return ""
+        place, source = self._estate.place(key.namespace), pool.spec.pods
+        found = None if place is None else place.workload(source.kind, source.name)
+        return "" if found is None else found.writer
 
     def _acts(self, source: WatchedPods) -> bool:
         pool = self._registry.get(source.pool)

@@ -4,6 +4,8 @@ The number that is told is right, and the HPA takes it for near enough. Its mini
 ScaledObject's ``minReplicaCount`` is held at the target until the workload asks for as many, and then put back: one
 write each way, and a process that ends in between leaves too many pods and never too few. What the minimum was is told
 by an annotation of the same write, so whoever leads then puts it back. Downwards nothing can be held; that is told.
+
+So is a workload that asks for something else altogether for long, with who wrote that: we do not write against anybody.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ import structlog
 
 from scaler.config.pool import PoolKey
 from scaler.controller.api import MERGE, ApiError, Json, Request
+from scaler.controller.control import Control
 from scaler.controller.dig import parsed, text
-from scaler.controller.events import Events, Told
+from scaler.controller.events import Told
 from scaler.controller.names import LEAST
-from scaler.controller.pen import NotLeadingError, Pen
+from scaler.controller.pen import NotLeadingError
 from scaler.controller.scaled import Scaled
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Seconds, Unknown
@@ -29,6 +32,12 @@ from scaler.live.charge import Charge
 
 BAND: Final = 0.1  # the HPA's tolerance where nobody set another
 STUCK: Final[Seconds] = 30.0  # two of the HPA's periods: what it will do by itself it has done by then
+AWAY: Final[Seconds] = (
+    120.0  # beyond the tolerance the HPA moves by itself: whoever does not follow for so long will not
+)
+FOLLOWERS: Final = frozenset(
+    {"kube-controller-manager", "keda", "keda-operator", ""}
+)  # who writes for an HPA, and KEDA
 LOOK: Final[Seconds] = 5.0
 PATIENCE: Final[Seconds] = 15.0
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -41,6 +50,7 @@ class Act(enum.Enum):
     HOLD = enum.auto()  # its minimum is held at the target
     PUT_BACK = enum.auto()  # its minimum is its own again
     TELL = enum.auto()  # the target is lower, and the HPA stays
+    TELL_WRITER = enum.auto()  # the workload asks for something else altogether
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +69,8 @@ def act(scaled: Scaled, scene: Scene) -> Act:
         return Act.PUT_BACK if done else Act.NOTHING
     off = scene.target - scene.live
     within = 0 < abs(off) <= BAND * scene.live + 1e-9  # a bound that is met counts as within
+    if off and not within and scene.stood >= AWAY:
+        return Act.TELL_WRITER
     if not within or scene.stood < STUCK:
         return Act.NOTHING
     return Act.HOLD if off > 0 else Act.TELL
@@ -67,8 +79,9 @@ def act(scaled: Scaled, scene: Scene) -> Act:
 class DeadBand:
     """Looks at every ScaledObject now and then. Belongs to one event loop."""
 
-    def __init__(self, charge: Charge, pen: Pen, events: Events, scaled: Iterable[Scaled]) -> None:
-        self._charge, self._pen, self._events, self._scaled = charge, pen, events, scaled
+    def __init__(self, charge: Charge, control: Control, scaled: Iterable[Scaled]) -> None:
+        self._charge, self._control, self._scaled = charge, control, scaled
+        self._pen, self._events = control.pen, control.events
         self._since: dict[PoolKey, tuple[tuple[int, int], Instant]] = {}
 
     async def run(self) -> None:
@@ -89,6 +102,10 @@ class DeadBand:
             return
         if what is Act.TELL:
             self._events.tell(_told(scaled), "TargetNotFollowed", _why(scene), warning=True)
+            return
+        if what is Act.TELL_WRITER:
+            why = _writes_otherwise(scene, self._control.writer(scaled.key))
+            self._events.tell(_told(scaled), "TargetNotFollowed", why, warning=True)
             return
         try:
             await self._write(scaled, scene.target if what is Act.HOLD else None)
@@ -140,6 +157,13 @@ def _why(scene: Scene) -> str:
         f"the target is {scene.target} and the HPA stays at {scene.live}, which is within its tolerance; set "
         "behavior.scaleDown.tolerance to 0 (Kubernetes 1.35 and KEDA 2.18, or later)"
     )
+
+
+def _writes_otherwise(scene: Scene, writer: str) -> str:
+    said = f"the target is {scene.target}, and the workload asks for {scene.live} and has for {AWAY / 60:.0f} minutes"
+    if writer in FOLLOWERS:
+        return f"{said}; the conditions of the ScaledObject and of its HPA say why"
+    return f"{said}, as {writer} wrote it: leave spec.replicas out of what that applies, or take the other writer away"
 
 
 def _told(scaled: Scaled) -> Told:

@@ -17,7 +17,7 @@ from scaler.config.pool import PoolKey
 from scaler.controller.api import PATCH, Answer, ApiError, Json, Request
 from scaler.controller.dig import parsed, text
 from scaler.controller.estate import Estate
-from scaler.controller.events import Events, Told
+from scaler.controller.events import Events, about_pod
 from scaler.controller.facts import PodFacts
 from scaler.controller.gates import Gates
 from scaler.controller.patches import UnfitError, patch
@@ -28,10 +28,12 @@ from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
 AT_ONCE: Final = 64  # pods that something is done to at one time
 PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 CHANGED: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}  # the pod is not what we took it for
-TOLD: Final = {  # what people are told of the pod; a mark shows on the pod itself, and every Event is a write
+TOLD: Final = {  # what people are told of the pod; a mark only where somebody else asked for it: Events are writes
+    Verb.MARK: ("DrainStarted", "{why}: the pod takes no more work, and goes when it is done (epoch {epoch})"),
     Verb.COMMIT: ("Drained", "the gate is closed and the pod is idle: it may go (epoch {epoch})"),
     Verb.CANCEL: ("DrainCancelled", "the pod is wanted again: its gate opens (epoch {epoch})"),
 }
+REPLACED: Final = "its owner is gone, or has another in its place"
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 Room: TypeAlias = Callable[[PoolKey], Awaitable[bool | Unknown]]
 
@@ -65,7 +67,7 @@ class Drainer:
         """Begin with these, which are for pods that nobody would start again, or that others are started for."""
         for order in orders:
             if order.uid not in self._tasks:
-                self._begin(order.uid, self._carry(key, order))
+                self._begin(order.uid, self._carry(key, order, REPLACED))
 
     def reopen(self, pod: PodFacts) -> None:
         """Open the gate of a pod whose drain was called back, and that has not heard of it."""
@@ -90,7 +92,8 @@ class Drainer:
         finally:
             work.close()
 
-    async def _carry(self, key: PoolKey, order: Order) -> None:
+    async def _carry(self, key: PoolKey, order: Order, why: str = "") -> None:
+        """Carry it out; ``why`` is who asked for it, where it is not the pool itself."""
         pod = self._estate.pod(key.namespace, order.uid)
         if pod is None:
             return
@@ -103,6 +106,7 @@ class Drainer:
         changed = await self._patch(pod, order)
         if changed is None:
             return
+        self._tell(pod, order, self._estate.why_displaced(pod) or why)
         if order.verb is Verb.MARK:
             await self._close(changed, order.epoch)
         elif order.verb is Verb.CANCEL:
@@ -119,11 +123,13 @@ class Drainer:
         if not self._took(pod, order.verb, answer):
             return None
         place = self._estate.place(pod.namespace)
-        changed = None if place is None else place.pods.put(parsed(answer.body))
-        if order.verb in TOLD:
+        return None if place is None else place.pods.put(parsed(answer.body))
+
+    def _tell(self, pod: PodFacts, order: Order, why: str) -> None:
+        """Tell people of the pod what was done, and who asked for it."""
+        if order.verb in TOLD and (why or order.verb is not Verb.MARK):
             reason, message = TOLD[order.verb]
-            self._events.tell(_told(pod), reason, message.format(epoch=order.epoch))
-        return changed
+            self._events.tell(about_pod(pod), reason, message.format(epoch=order.epoch, why=why))
 
     async def _close(self, pod: PodFacts, epoch: int) -> None:
         """Ask the agent to close its gate. What it acknowledges is read with its activity, by whoever leads then."""
@@ -131,12 +137,16 @@ class Drainer:
         self._deeds.gates["close", "failed" if isinstance(reply, Unknown) else "done"] += 1
         if isinstance(reply, Unknown):
             LOG.warning("a gate was not closed", pod=f"{pod.namespace}/{pod.name}", why=reply.why)
+            message = f"the pod drains and its agent does not hear of it, so it counts as busy and stays: {reply.why}"
+            self._events.tell(about_pod(pod), "GateNotClosed", message, warning=True)
 
     async def _open(self, pod: PodFacts) -> None:
         reply = await self._gates.open(pod, pod.epoch or 0)
         self._deeds.gates["open", "failed" if isinstance(reply, Unknown) else "done"] += 1
         if isinstance(reply, Unknown):
             LOG.warning("a gate was not opened", pod=f"{pod.namespace}/{pod.name}", why=reply.why)
+            message = f"the pod is wanted again and its agent does not hear of it, so it takes no work: {reply.why}"
+            self._events.tell(about_pod(pod), "GateNotOpened", message, warning=True)
 
     async def _delete_once(self, key: PoolKey, order: Order, room: asyncio.Task[bool | Unknown]) -> None:
         pod = self._estate.pod(key.namespace, order.uid)
@@ -176,7 +186,7 @@ class Drainer:
         if answer.status != HTTPStatus.FORBIDDEN:
             raise ApiError(f"{verb} of pod {pod.namespace}/{pod.name}: HTTP {answer.status}: {answer.message}")
         self._deeds.orders[verb.value, "refused"] += 1
-        self._events.tell(_told(pod), "DrainRefused", f"{verb} was refused: {answer.message}", warning=True)
+        self._events.tell(about_pod(pod), "DrainRefused", f"{verb} was refused: {answer.message}", warning=True)
         return False
 
     async def _reread(self, pod: PodFacts) -> None:
@@ -188,7 +198,3 @@ class Drainer:
         there = answer.status == HTTPStatus.OK and place.pods.put(parsed(answer.body)).uid == pod.uid
         if answer.status == HTTPStatus.NOT_FOUND or not there:
             place.pods.drop(pod.uid)
-
-
-def _told(pod: PodFacts) -> Told:
-    return Told(version="v1", kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid)

@@ -1,9 +1,12 @@
-"""The namespaces that have watched pools: their pods and workloads, each watched for as long as a pool is there."""
+"""The namespaces that have watched pools: their pods and workloads, each watched for as long as a pool is there.
+
+And the nodes, which belong to no namespace.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +15,7 @@ from scaler.config.pool import WatchedPods
 from scaler.controller.api import Api
 from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
 from scaler.controller.mirror import Mirror
+from scaler.controller.nodes import Nodes
 from scaler.controller.retire import Owners, surplus
 from scaler.core.types import Instant, PodUid, Unknown
 
@@ -54,12 +58,18 @@ class Estate:
     """Belongs to one event loop."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._api, self._nodes = api, Nodes(api)
+        self._watching: asyncio.Task[None] | None = None
         self._places: dict[str, Place] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
     def keep(self, namespaces: Collection[str]) -> None:
-        """Watch these namespaces from now on, and no others."""
+        """Watch these namespaces from now on, and no others; and the nodes while there is any."""
+        if namespaces and self._watching is None:
+            self._watching = asyncio.create_task(self._nodes.follow())
+        elif not namespaces and self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
         for namespace in self._places.keys() - namespaces:
             del self._places[namespace]
             for task in self._tasks.pop(namespace):
@@ -85,12 +95,22 @@ class Estate:
             return Unknown(f"namespace {source.pool.namespace} is not watched yet")
         if (why := place.why_not) is not None:
             return why
+        if not self._nodes.tried:
+            return Unknown("nodes have not been listed yet")
         owner = place.workload(source.kind, source.name)
         pods = tuple(found for found in place.pods if _belongs(found, owner, source))
         sets = {each.uid: each for each in place.workloads[SETS]}
         going = surplus(pods, Owners(workload=owner, sets=sets, now=now))
         uids = {pod.uid for pod in going}
         return Holding(workload=owner, pods=tuple(pod for pod in pods if pod.uid not in uids), surplus=going)
+
+    def displaced(self, pods: Iterable[PodFacts], now: Instant) -> Mapping[PodUid, str]:
+        """Those of the pods that their nodes ask away, each with why."""
+        return self._nodes.displaced(pods, now)
+
+    def why_displaced(self, pod: PodFacts) -> str:
+        """Why its node asks the pod away, empty where it does not; as of the last time that was asked of any."""
+        return self._nodes.why(pod)
 
     def _made(self, namespace: str) -> Place:
         apps = f"/apis/apps/v1/namespaces/{namespace}"

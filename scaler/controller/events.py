@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from scaler.controller.api import ApiError, Json, Request
+from scaler.controller.facts import PodFacts
 from scaler.controller.names import MANAGER
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.core.types import Instant, Seconds
@@ -35,6 +36,11 @@ class Told:
     namespace: str
     name: str
     uid: str
+
+
+def about_pod(pod: PodFacts) -> Told:
+    """An Event of this pod."""
+    return Told(version="v1", kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid)
 
 
 class Events:

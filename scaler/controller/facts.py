@@ -31,6 +31,8 @@ _ORDINAL: Final = re.compile(r"-(\d+)$")
 _ENDED: Final = ("Succeeded", "Failed")
 PORTS: Final = 65_535
 REVISION: Final = "deployment.kubernetes.io/revision"
+REPLICAS: Final = ("fieldsV1", "f:spec", "f:replicas")
+ZONE: Final = "topology.kubernetes.io/zone"
 POD_REVISION: Final = "controller-revision-hash"
 
 
@@ -91,6 +93,11 @@ class PodFacts:
         return NO_ORDINAL if found is None else int(found[1])
 
     @property
+    def zone(self) -> str:
+        """The zone of its node, which the API server copies to it from 1.36 on; empty where it does not."""
+        return self.labels.get(ZONE, "")
+
+    @property
     def revision(self) -> str:
         """The revision of its StatefulSet that it was made from, empty where none made it."""
         return self.labels.get(POD_REVISION, "")
@@ -143,6 +150,7 @@ class WorkloadFacts:
         partition: of such a StatefulSet, the lowest ordinal that it replaces.
         owner: uid of the object that controls it, empty where none does.
         holds: whether it is marked as having pods that are not drained.
+        writer: the field manager that wrote its replicas last, empty where the API server does not say.
     """
 
     uid: str
@@ -157,6 +165,7 @@ class WorkloadFacts:
     owner: str
     holds: bool
     leaving: bool
+    writer: str
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether a pod with these labels is one of its."""
@@ -179,7 +188,14 @@ def workload(found: Json) -> WorkloadFacts:
         owner=text(_controller(found), "uid"),
         holds=HOLDS in strings(found, "metadata", "labels"),
         leaving=at(found, "metadata", "deletionTimestamp") is not None,
+        writer=_writer(found),
     )
+
+
+def _writer(found: Json) -> str:
+    """Who wrote its replicas last."""
+    entries = [e for e in objects(found, "metadata", "managedFields") if at(e, *REPLICAS) is not None]
+    return text(max(entries, key=lambda entry: text(entry, "time"), default={}), "manager")
 
 
 def version(found: Json) -> float:

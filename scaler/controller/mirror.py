@@ -23,12 +23,17 @@ T = TypeVar("T")
 
 
 class Mirror(Generic[T]):
-    """The facts, by uid. Belongs to one event loop."""
+    """The facts, by uid. Belongs to one event loop.
+
+    Attributes:
+        changes: how many were taken in.
+    """
 
     def __init__(self, api: Reads, path: str, read: Callable[[Json], T]) -> None:
         self._feed, self._path, self._read = Feed(api, path), path, read
         self._facts: dict[str, T] = {}
         self._versions: dict[str, float] = {}
+        self.changes = 0
         self._listed = False
         self._broken_since: Seconds | None = None
 
@@ -39,6 +44,11 @@ class Mirror(Generic[T]):
     def get(self, uid: str) -> T | None:
         """The one of this uid, None where there is none."""
         return self._facts.get(uid)
+
+    @property
+    def tried(self) -> bool:
+        """Whether all was listed once, or could not be."""
+        return self._listed or self._broken_since is not None
 
     @property
     def why_not(self) -> Unknown | None:
@@ -69,6 +79,7 @@ class Mirror(Generic[T]):
                 self._take(change)
 
     def _take(self, change: Change) -> None:
+        self.changes += 1
         match change:
             case Put(found):
                 self.put(found)

@@ -9,7 +9,8 @@ from scaler.config.pool import WatchedPods
 from scaler.controller.estate import Estate
 from scaler.controller.facts import PodFacts
 from scaler.controller.retire import orders
-from scaler.controller.view import columns
+from scaler.controller.view import Beside, columns
+from scaler.controller.vigil import Seen
 from scaler.core.pods import Phase, Pods
 from scaler.core.types import Instant, Order, PodUid, Unknown
 from scaler.sources.activity_answer import Report
@@ -28,6 +29,10 @@ class Hands(Protocol):
 
     def retire(self, source: WatchedPods, due: tuple[Order, ...]) -> None:
         """Carry these out: they are for pods that must go whatever the pool wants."""
+        ...
+
+    def watch(self, source: WatchedPods, seen: Seen) -> None:
+        """Tell of these what people should know."""
         ...
 
 
@@ -54,7 +59,11 @@ class Watched:
         if found.surplus:
             self._hands.retire(source, orders(found.surplus, heard))
         first = 0 if found.workload is None else found.workload.start
-        return columns(pods, heard, once, now, first=first)
+        beside = Beside(once_ready=once, displaced=self._estate.displaced(pods, now), first=first)
+        seen = columns(pods, heard, beside, now)
+        every = columns(found.all, heard, beside, now) if found.surplus else seen
+        self._hands.watch(source, Seen(pods=found.all, columns=every, heard=heard, now=now))
+        return seen
 
 
 def _heard(pods: Iterable[PodFacts], answers: Mapping[str, Report | Failed]) -> Iterable[tuple[PodUid, Report]]:

@@ -37,7 +37,9 @@ class Scene:
         ahead: pods that hints and the schedule ask for.
         leaving: replicas given up this tick, with the reason: idle pods of a best-effort pool, or orders never seen.
         chosen, called_back: pods that start to drain, and draining pods called back; ``emptying`` of the former work.
+        moved: pods that start to leave with their nodes.
         kept: why spare pods stay, None where none is spare.
+        stop, veto: why nobody may leave at all, and why nothing may fall.
     """
 
     policy: Policy
@@ -55,7 +57,9 @@ class Scene:
     chosen: int
     emptying: int
     called_back: int
+    moved: int
     kept: Veto | None
+    stop: Veto | None
     veto: Veto | None
 
 
@@ -103,10 +107,13 @@ def foresee(s: Scene, n: int) -> Step | None:
 
 
 def tolerate(s: Scene, n: int) -> Step | None:
-    """Let a rise within a tenth of supply wait, unless a task has queued for a quarter of the wait target."""
+    """Let a rise within a tenth of supply wait, unless a task has queued for a quarter of the wait target.
+
+    One that stands in for pods that leave with their nodes does not wait: they stay until it is there.
+    """
     kept, slack = max(s.base, s.standing), math.floor(s.policy.pace.tolerance * s.supply.wanted)
     patience = s.policy.pace.patience * s.policy.target_wait_p95
-    if not kept < n <= kept + slack or s.demand.waiting > patience:
+    if not kept < n <= kept + slack or s.demand.waiting > patience or s.supply.displaced:
         return None
     return Step(Reason.TOLERANCE, n, kept, f"{n - kept} more is within {slack}, longest wait {s.demand.waiting:.0f} s")
 
@@ -126,8 +133,10 @@ def announce(s: Scene, n: int) -> Step | None:
 
 
 def minimum(s: Scene, n: int) -> Step | None:
-    """Never fewer than the pool's minimum."""
+    """Never fewer than the pool's minimum; pods that leave with their nodes are replaced to keep it."""
     least = s.policy.min_replicas
+    if s.supply.displaced:
+        least = max(least, _ask(s, n, least))
     return None if n >= least else Step(Reason.MINIMUM, n, least, f"min_replicas {least}")
 
 
@@ -176,6 +185,17 @@ def tell_drains(s: Scene, n: int) -> Step | None:
     return None if s.kept is None else Step(s.kept.reason, n, n, s.kept.why)
 
 
+def tell_nodes(s: Scene, n: int) -> Step | None:
+    """Say what happens to pods that their nodes ask away, without moving the target."""
+    if s.moved:
+        return Step(Reason.DISPLACED, n, n, f"{s.moved} of {s.supply.displaced}")
+    if not s.supply.displaced:
+        return None
+    if s.stop is not None:
+        return Step(s.stop.reason, n, n, f"{s.supply.displaced} are asked away by their nodes: {s.stop.why}")
+    return Step(Reason.REPLACING, n, n, f"{s.supply.displaced} stay for now")
+
+
 RULES: tuple[Rule, ...] = (
     settle,  # the pods that are there, less the drained
     leave,  # what a best-effort pool gives up, and orders never seen
@@ -192,6 +212,7 @@ RULES: tuple[Rule, ...] = (
     afford,  # and the one in money
     protect,  # nobody's work, before any bound
     tell_drains,  # what happens to pods meanwhile
+    tell_nodes,  # and to those that their nodes ask away
 )
 
 

@@ -5,9 +5,10 @@ seconds from one that is known already: the sample's former instant, or the tick
 
 - ``r``: the replicas; ``s``: the signals, in their order, or by name where other signals are listed than before. Each
   is 0 where nothing changed, seconds where only the instant did, ``[value, seconds]`` or ``{"unknown": why}``.
-- ``p``: the pods: ``{"unknown": why}``, ``{"all": columns}``, or what changed: under ``uids`` the new order, as runs
-  ``[from, to]`` of former rows and uids of new pods; under a column's name its new values by row, where ``*`` is the
-  instant that every row came to which had one. A new pod begins with zeros, and with no instants.
+- ``p``: the pods: ``{"unknown": why}``, ``{"all": columns}`` (``SPARSE`` ones where there is any), or what changed:
+  under ``uids`` the new order, as runs ``[from, to]`` of former rows and uids of new pods; under a column's name its
+  new values by row, where ``*`` is the instant that every row came to which had one. A new pod begins with zeros, and
+  with no instants.
 - ``a``: what is announced, whole.
 - ``g``: why the guards do not hold, or null from when on they do.
 
@@ -24,7 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from scaler.core.pods import Ints, Pods
+from scaler.core.pods import NO_ZONE, Ints, Pods
 from scaler.core.record import Json, RecordError, from_json, to_json
 from scaler.core.types import Announcement, Instant, Known, Observation, PodUid, Sample, Signal, Unknown
 
@@ -34,6 +35,7 @@ _NOT_SEEN = Unknown("not seen")
 NOTHING = Observation(replicas=_NOT_SEEN, pods=_NOT_SEEN)  # what the first change of a pool is one of
 COLUMNS = tuple(f.name for f in fields(Pods) if f.name != "uids")
 INSTANTS = frozenset({"created_at", "since", "seen_at"})
+SPARSE: Mapping[str, Json] = {"displaced": False, "zone": NO_ZONE}  # what a column is that is not told
 DIGITS = 7  # tenths of a microsecond: finer than a float tells two instants of this century apart
 
 
@@ -136,7 +138,7 @@ def _pods_change(was: Pods | Unknown, now: Pods | Unknown, at: Instant) -> Json:
     if isinstance(now, Unknown):
         return None if now == was else to_json(now)
     if not isinstance(was, Pods):
-        return {"all": to_json(now)}
+        return {"all": _whole(now)}
     found: Change = {}
     if was.uids != now.uids:
         found["uids"] = _order(was.uids, now.uids)
@@ -148,11 +150,17 @@ def _pods_change(was: Pods | Unknown, now: Pods | Unknown, at: Instant) -> Json:
     return found or None
 
 
+def _whole(pods: Pods) -> Json:
+    """All columns, but for those that most pools have nothing in."""
+    return {name: found for name, found in to_json(pods).items() if name not in SPARSE or getattr(pods, name).any()}
+
+
 def _pods(was: Pods | Unknown, found: Change, at: Instant) -> Pods | Unknown:
     if "unknown" in found:
         return from_json(Unknown, found)
     if "all" in found:
-        return from_json(Pods, found["all"])
+        rows = len(found["all"]["uids"])
+        return from_json(Pods, {name: [nothing] * rows for name, nothing in SPARSE.items()} | found["all"])
     if not isinstance(was, Pods):
         raise TypeError("pods that changed, and none before them")
     before = _ordered(was, found["uids"]) if "uids" in found else was
@@ -211,7 +219,8 @@ def _differing(was: Column, now: Column) -> list[int]:
     """The rows in which two columns have not the same bits."""
     if was.tobytes() == now.tobytes():
         return []
-    rows: list[int] = (was.view(np.int64) != now.view(np.int64)).nonzero()[0].tolist()
+    bits = np.dtype(f"i{was.itemsize}")
+    rows: list[int] = (was.view(bits) != now.view(bits)).nonzero()[0].tolist()
     return rows
 
 

@@ -100,7 +100,8 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     those with the fewest tasks are named too: work that comes to any pod with room keeps each of them from ever falling
     idle.
     """
-    ripe = fleet.idle & (fleet.idle_since <= idle_before)
+    idle = fleet.idle & ~fleet.displaced  # those leave with their nodes, and are not supply
+    ripe = idle & (fleet.idle_since <= idle_before)
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if surplus <= 0:
@@ -109,7 +110,7 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     rows = rows[_order(fleet, rows, policy)][:surplus]
     blocked = count > 0 and not len(rows)
     if not oldest:
-        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(fleet.idle)))))
+        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(idle)))))
     named[rows] = fleet.named[rows] + 1
     chosen = rows[named[rows] >= policy.pace.namings]
     emptying = int(np.count_nonzero(fleet.pods.inflight[chosen]))
@@ -138,6 +139,7 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
     if count <= 0 or policy.slots_per_pod == 1 or not gated:
         return np.zeros(0, dtype=np.int64)
     able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY) & pods.known(sight.now, sight.stale_after)
+    able &= ~fleet.displaced
     some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
     rows = np.flatnonzero(able & some)
     return rows[np.argsort(pods.inflight[rows], kind="stable")][:count]
@@ -153,10 +155,28 @@ def _created_first(fleet: Fleet, count: int) -> Mask:
 
 
 def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
-    """Longest idle first, or highest ordinal first."""
+    """Longest idle first, but where zones are known from the fullest one; or highest ordinal first.
+
+    Whoever has been idle for long enough may go. So each is taken where most are left, which leaves the zones as even
+    as they can be with these.
+    """
     if policy.workload is Workload.STATEFUL_SET:
         return np.argsort(-fleet.pods.ordinal[rows], kind="stable")
-    return np.argsort(fleet.idle_since[rows], kind="stable")
+    order = np.argsort(fleet.idle_since[rows], kind="stable")
+    zones = fleet.pods.zone
+    zone = zones[rows[order]]
+    if not zone.any():
+        return order
+    left = np.bincount(zones[fleet.pods.phase == Phase.ACTIVE])[zone] - _rank(zone)
+    return order[np.argsort(-left, kind="stable")]
+
+
+def _rank(zone: Ints) -> Ints:
+    """How many of its zone come before each, shape (n,)."""
+    by_zone = np.argsort(zone, kind="stable")
+    rank = np.empty_like(by_zone)
+    rank[by_zone] = np.arange(len(zone)) - np.searchsorted(zone[by_zone], zone[by_zone])
+    return rank
 
 
 def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
@@ -164,29 +184,33 @@ def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
     return tuple(Order(Verb.MARK, pods.uids[i], int(pods.epoch[i]) + 1) for i in chosen)
 
 
-def call_back(fleet: Fleet, count: int) -> tuple[Order, ...]:
+def call_back(fleet: Fleet, count: int, among: Mask | None = None) -> tuple[Order, ...]:
     """Cancel up to ``count`` drains that are not committed, lowest ordinal first: a StatefulSet keeps no holes.
 
-    Of a ReplicaSet's the one with the most tasks comes first: it would have been the last to go.
+    Of a ReplicaSet's the one with the most tasks comes first: it would have been the last to go. ``among``, shape (n,),
+    says whose drains these are; any's where it is None.
     """
     if count <= 0 or not fleet.draining:
         return ()
     pods = fleet.pods
-    rows = np.flatnonzero(pods.phase == Phase.DRAINING)
+    draining = pods.phase == Phase.DRAINING
+    rows = np.flatnonzero(draining if among is None else draining & among)
     rows = rows[np.lexsort((-pods.inflight[rows], pods.ordinal[rows]))][:count]
     return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
 
 
-def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool) -> tuple[Order, ...]:
+def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool, moves: bool = False) -> tuple[Order, ...]:
     """The next order for each pod that drains: commit what was acknowledged for its epoch, ask the others again.
 
-    While nothing may fall nothing is committed either: a drain can be called back, a drained pod cannot.
+    While nothing may fall nothing is committed either: a drain can be called back, a drained pod cannot. But pods that
+    leave with their nodes are replaced, and lower nothing; ``moves`` says whether they may.
     """
     if not fleet.draining:
         return ()
     pods, kept = fleet.pods, {o.uid for o in cancelled}
     rows = [i for i in np.flatnonzero(pods.phase == Phase.DRAINING) if pods.uids[i] not in kept]
-    verbs = ((i, _next_verb(pods, i) if commit else Verb.CLOSE) for i in rows)
+    final = pods.displaced & moves | commit
+    verbs = ((i, _next_verb(pods, i) if final[i] else Verb.CLOSE) for i in rows)
     return tuple(Order(verb, pods.uids[i], int(pods.epoch[i])) for i, verb in verbs)
 
 

@@ -54,13 +54,14 @@ class PodMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What a look at the pods needs beside them."""
+    """What a look at the pods needs beside them. Where they are not ``gated`` no node's wish can be met."""
 
     now: Instant
     stale_after: Seconds
     lost_after: Seconds
     overdue_after: Seconds
     slots: int
+    gated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,6 +108,21 @@ class Fleet:
     def not_drained(self) -> int:
         """Pods that are not yet released: the floor of a ReplicaSet."""
         return len(self.pods) - self.drained
+
+    @property
+    def displaced(self) -> Mask:
+        """Active pods that their nodes ask away, where they have gates and can go."""
+        asked: Mask = self.pods.displaced & (self.pods.phase == _ACTIVE)
+        return asked if self.sight.gated else np.zeros_like(asked)
+
+    @property
+    def going(self) -> int:
+        """How many of those would be supply: an overdue pod is none anyway."""
+        asked, pods, sight = self.displaced, self.pods, self.sight
+        if not asked.any():
+            return 0
+        late = _overdue(pods, asked & (pods.stage != _READY), sight.now - sight.overdue_after)
+        return int(np.count_nonzero(asked)) - late
 
     @property
     def at_work(self) -> int:

@@ -6,48 +6,72 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaler.core import drain, removal
+from scaler.core import drain, nodes, removal
 from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
+from scaler.core.memory import Memory
 from scaler.core.pods import Mask
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.removal import Excess, Removal
 from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
-from scaler.core.types import Known, Order, Unknown
+from scaler.core.types import Known, Order, PodUid, Unknown
 from scaler.core.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """What there is, what is missing from it or spare, and what that means for single pods."""
+    """What there is, what is missing from it or spare, and what that means for single pods.
+
+    ``stop`` is why nobody may leave at all, ``veto`` why nothing may fall; ``moved`` are the rows of pods that begin to
+    leave with their nodes.
+    """
 
     base: int
     footing: Footing
     missing: int
+    stop: Veto | None
     veto: Veto | None
     removal: Removal
     calls: tuple[Order, ...]
+    moved: tuple[int, ...] = ()
 
 
 def make(view: View, base: int) -> Plan:
     """Hold supply against need, and choose who may leave and who is called back."""
     given, demand, timer = view.given, view.demand, view.memory.lessons.gaps.timer
-    footing = count(given, base)
+    stop, veto = removal.stop(given, view.work), removal.forbid(given, view.memory, view.work)
+    footing = count(given, base, moves=stop is None)
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
-    veto = removal.forbid(given, view.memory, view.work)
     excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
     return Plan(
         base=base,
         footing=footing,
         missing=missing,
+        stop=stop,
         veto=veto,
         removal=removal.plan(given, view.memory.spare, excess),
-        calls=calls(given, missing),
+        calls=calls(given, view.memory, missing),
+        moved=() if stop else _moved(view, footing, missing, min(needed, most)),
     )
+
+
+def _moved(view: View, footing: Footing, missing: int, needed: int) -> tuple[int, ...]:
+    """Rows of the pods that begin to leave with their nodes."""
+    policy, fleet = view.given.policy, view.given.fleet
+    if isinstance(fleet, Unknown):
+        return ()
+    need = nodes.Need(
+        now=min(view.demand.need_up, policy.cap),
+        all=needed,
+        room=0 if policy.pause_up else policy.cap - footing.standing,
+        missing=missing,
+        rose_at=view.memory.moves.last_rise,
+    )
+    return nodes.leave(fleet, footing.supply, need)
 
 
 def _beyond(given: Given, footing: Footing) -> int:
@@ -63,13 +87,19 @@ def _beyond(given: Given, footing: Footing) -> int:
     return max(0, fleet.not_drained - footing.asked)
 
 
-def calls(given: Given, missing: int) -> tuple[Order, ...]:
-    """Drains to call back: as many as are missing; all where the protocol is no longer in force or nobody acts."""
+def calls(given: Given, memory: Memory, missing: int) -> tuple[Order, ...]:
+    """Drains to call back: as many as are missing; all where the protocol is no longer in force or nobody acts.
+
+    A pod that leaves with its node is not called back for what is missing, but where its node wants it again.
+    """
     fleet, policy = given.fleet, given.policy
     if isinstance(fleet, Unknown):
         return ()
-    goes_on = policy.guarantee is Guarantee.PROTECTED and policy.mode is Mode.AUTO
-    return drain.call_back(fleet, missing if goes_on else fleet.draining)
+    if policy.guarantee is not Guarantee.PROTECTED or policy.mode is not Mode.AUTO:
+        return drain.call_back(fleet, fleet.draining)
+    back = nodes.wanted_again(fleet, memory.displaced)
+    again = drain.call_back(fleet, fleet.draining, back)
+    return (*again, *drain.call_back(fleet, missing - len(again), ~back & ~fleet.pods.displaced))
 
 
 def scene(view: View, plan: Plan) -> Scene:
@@ -88,9 +118,11 @@ def scene(view: View, plan: Plan) -> Scene:
         leaving=plan.removal.leaving,
         leaving_why=plan.removal.why,
         chosen=len(plan.removal.chosen) if view.given.policy.guarantee is Guarantee.PROTECTED else 0,
+        moved=len(plan.moved),
         emptying=plan.removal.choice.emptying if plan.removal.choice else 0,
         called_back=len(plan.calls),
         kept=plan.removal.kept,
+        stop=plan.stop,
         veto=plan.veto,
     )
 
@@ -106,9 +138,9 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
         return (*plan.calls, *deletions)
     return (
         *plan.calls,
-        *drain.go_on(fleet, plan.calls, commit=plan.veto is None),
+        *drain.go_on(fleet, plan.calls, commit=plan.veto is None, moves=plan.stop is None),
         *deletions,
-        *drain.mark(fleet.pods, plan.removal.chosen),
+        *drain.mark(fleet.pods, (*plan.moved, *plan.removal.chosen)),
     )
 
 
@@ -117,16 +149,25 @@ def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
 
     Then only those whose room the work wants: a drained pod must not hold a replica that another could serve in. A
     StatefulSet starts every ordinal below its replicas again, so of its drained pods only those above the target are
-    let go, and the others where their room is wanted.
+    let go, and the others where their room is wanted. Those that leave with their nodes go in any case: what is started
+    in their place stands elsewhere.
     """
     drained = fleet.released
+    moved = drained & fleet.pods.displaced
     if plan.veto is not None and target <= plan.base:
         wanted = plan.missing - len(plan.calls)
-        return drain.released(fleet, wanted) if wanted > 0 else fleet.settled
+        gone = drain.released(fleet, wanted) if wanted > 0 else fleet.settled
+        return gone if plan.stop else gone | moved
     if policy.workload is Workload.REPLICA_SET or plan.missing > len(plan.calls):
         return drained
     above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)
-    return above
+    return above | moved
+
+
+def displaced(given: Given, memory: Memory, plan: Plan) -> tuple[PodUid, ...]:
+    """The pods that drain because their nodes asked them away; as before while none can be seen."""
+    fleet = given.fleet
+    return memory.displaced if isinstance(fleet, Unknown) else nodes.remembered(fleet, memory.displaced, plan.moved)
 
 
 def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:

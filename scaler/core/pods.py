@@ -22,6 +22,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 NO_ACK = -1  # no epoch was acknowledged
 NO_ORDINAL = -1  # not a StatefulSet's pod
+NO_ZONE = 0
 
 
 class Phase(enum.IntEnum):
@@ -52,7 +53,11 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod:
-    """One pod. ``since`` is the instant it entered its stage; ``acked`` the drain epoch it acknowledged as idle."""
+    """One pod.
+
+    ``since`` is the instant it entered its stage, ``acked`` the drain epoch it acknowledged as idle; ``displaced`` says
+    that its node asks its pods away. ``zone`` is a number for where it stands, ``NO_ZONE`` where that is not known.
+    """
 
     uid: PodUid
     created_at: Instant
@@ -63,6 +68,8 @@ class Pod:
     ordinal: int = NO_ORDINAL
     epoch: int = 0
     acked: int = NO_ACK
+    displaced: bool = False
+    zone: int = NO_ZONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,6 +87,8 @@ class Pods:
     ordinal: Ints
     epoch: Ints
     acked: Ints
+    displaced: Mask
+    zone: Ints
 
     def __post_init__(self) -> None:
         """Refuse columns of different lengths.
@@ -109,6 +118,8 @@ class Pods:
             ordinal=int(self.ordinal[i]),
             epoch=int(self.epoch[i]),
             acked=int(self.acked[i]),
+            displaced=bool(self.displaced[i]),
+            zone=int(self.zone[i]),
         )
 
     def _activity(self, i: int) -> Activity | Unknown:
@@ -156,6 +167,8 @@ class Pods:
             ordinal=_ints([p.ordinal for p in rows]),
             epoch=_ints([p.epoch for p in rows]),
             acked=_ints([p.acked for p in rows]),
+            displaced=np.array([p.displaced for p in rows], dtype=np.bool_),
+            zone=_ints([p.zone for p in rows]),
         )
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 from scaler.core.numbers import ROUNDING
-from scaler.core.types import Seconds
+from scaler.core.types import SPARSE, Seconds
 
 
 class Mode(enum.StrEnum):
@@ -98,6 +98,7 @@ class Policy:
         tokens_per_pod: tokens per second one pod can carry; None lets it be learnt.
         activation: demand (tasks) that must be exceeded before an empty pool wakes.
         scrape_interval: seconds between two readings of a signal.
+        task_limit: seconds after which a task that still runs is told of; None where none is too long.
         ordinals_start: the first ordinal of a StatefulSet.
     """
 
@@ -117,6 +118,7 @@ class Policy:
     ordinals_start: int = 0
     scrape_interval: Seconds = 5.0
     pace: Pace = field(default_factory=Pace)
+    task_limit: Seconds | None = field(default=None, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself."""
@@ -130,7 +132,7 @@ class Policy:
         _require(self.ordinals_start >= 0, "ordinals_start", self.ordinals_start, ">= 0")
         paired = (self.budget_per_hour is None) == (self.pod_price_per_hour is None)
         _require(paired, "budget_per_hour", self.budget_per_hour, "set together with pod_price_per_hour")
-        for key in ("tokens_per_pod", "budget_per_hour", "pod_price_per_hour"):
+        for key in ("tokens_per_pod", "budget_per_hour", "pod_price_per_hour", "task_limit"):
             value = getattr(self, key)
             _require(value is None or _positive(value), key, value, "> 0")
         pays = self.affordable

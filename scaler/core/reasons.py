@@ -20,6 +20,8 @@ class Reason(enum.StrEnum):
     DRAINING = "draining"
     EMPTYING = "emptying"
     UNDRAINED = "undrained"
+    DISPLACED = "displaced"
+    REPLACING = "replacing"
     WITHDRAWN = "withdrawn"
     IDLE = "idle"
     IDLE_TIMER = "idle_timer"
@@ -69,6 +71,8 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.DRAINING: Rendering("DrainStarted", "idle pods start to drain"),
     Reason.EMPTYING: Rendering("EmptyingStarted", "pods with few tasks take no more, for the others have room"),
     Reason.UNDRAINED: Rendering("DrainCancelled", "draining pods are called back before new ones start"),
+    Reason.DISPLACED: Rendering("NodeDrainStarted", "pods that their nodes ask away take no more work"),
+    Reason.REPLACING: Rendering("ReplacementsAwaited", "pods that their nodes ask away stay until others stand in"),
     Reason.WITHDRAWN: Rendering("OrderWithdrawn", "pods asked for and never seen are no longer wanted"),
     Reason.IDLE: Rendering("IdlePodsLeft", "idle pods leave the target"),
     Reason.IDLE_TIMER: Rendering("IdleTimerRunning", "spare pods have not been idle for long enough"),

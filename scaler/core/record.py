@@ -1,6 +1,7 @@
 """Observation, memory and outcome as plain JSON values and back, without losing a bit.
 
-The dataclasses are the schema: a record is an object of their fields, in their order. ``Known`` is ``[value, at]`` and
+The dataclasses are the schema: a record is an object of their fields, in their order, but for sparse ones that are
+what they are by default. ``Known`` is ``[value, at]`` and
 ``Unknown`` is ``{"unknown": why}``, so that the union can be told apart; NaN in a column is null. Floats survive as
 Python writes them, which is exactly; those that JSON has no number for are the words "nan", "inf" and "-inf".
 """
@@ -21,7 +22,7 @@ from scaler.core import memory as _memory
 from scaler.core import pods as _pods
 from scaler.core import reasons as _reasons
 from scaler.core import types as _types
-from scaler.core.types import Known, Unknown
+from scaler.core.types import SPARSE, Known, Unknown
 
 Json: TypeAlias = Any  # a JSON value: what json.dumps takes and json.loads gives
 Kind: TypeAlias = Any  # a type as get_type_hints gives it, which Python has no name for
@@ -52,8 +53,18 @@ def _writer(kind: Kind) -> Writer:
 
 
 def _fields_of(kind: Kind) -> Writer:
-    names = tuple(f.name for f in fields(kind))
-    return lambda value: {name: to_json(getattr(value, name)) for name in names}
+    names, sparse = tuple(f.name for f in fields(kind)), _sparse(kind)
+
+    def write(value: Json) -> Json:
+        usual = {name for name, default in sparse.items() if getattr(value, name) == default}
+        return {name: to_json(getattr(value, name)) for name in names if name not in usual}
+
+    return write
+
+
+def _sparse(kind: Kind) -> Mapping[str, Json]:
+    """The fields that a record may leave out, each with what it is then."""
+    return {f.name: f.default for f in fields(kind) if SPARSE.items() <= f.metadata.items()}
 
 
 def _number(value: float) -> Json:
@@ -201,11 +212,11 @@ _GENERICS: dict[Kind, Callable[[tuple[Kind, ...]], Reader]] = {
 
 def _dataclass(kind: Kind) -> Reader:
     hints = get_type_hints(kind, localns=_NAMES)
-    readers = {f.name: _reader(hints[f.name]) for f in fields(kind)}
+    readers, sparse = {f.name: _reader(hints[f.name]) for f in fields(kind)}, _sparse(kind)
 
     def read(value: Json) -> Json:
-        if set(_of(dict, value)) != set(readers):
+        if set(_of(dict, value)) | set(sparse) != set(readers):
             raise TypeError(f"{kind.__name__} has the fields {sorted(readers)}, found {sorted(value)}")
-        return kind(**{name: reader(value[name]) for name, reader in readers.items()})
+        return kind(**{name: reader(value[name]) for name, reader in readers.items() if name in value})
 
     return read

@@ -30,17 +30,23 @@ class Removal:
         return self.choice.chosen if self.choice else ()
 
 
-def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
-    """Why nothing may fall: the first that holds."""
-    policy, stale, lessons = given.policy, given.senses.stale, memory.lessons
+def stop(given: Given, work: Work) -> Veto | None:
+    """Why nobody may leave, not even to be replaced: the first that holds."""
+    policy, stale = given.policy, given.senses.stale
     if policy.pause_down:
         return Veto(reason=Reason.PAUSED, why="pause_down")
     if isinstance(work.bound, Unknown):
         return Veto(reason=Reason.NO_SIGNAL, why=work.bound.why)
     if policy.guarantee is Guarantee.PROTECTED and (bare := _unprotected(given)) is not None:
         return bare
-    if stale is not None:
-        return Veto(reason=Reason.STALE, why=stale)
+    return None if stale is None else Veto(reason=Reason.STALE, why=stale)
+
+
+def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
+    """Why nothing may fall: the first that holds."""
+    if (stopped := stop(given, work)) is not None:
+        return stopped
+    policy, lessons = given.policy, memory.lessons
     young = given.now - memory.born
     if young < lessons.gaps.timer:
         return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {lessons.gaps.timer:.0f} s")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scaler.core.fleet import Fleet, Sight, look
 from scaler.core.memory import Memory
-from scaler.core.policy import Policy
+from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
 NOT_CONFIGURED = Unknown("not configured")
@@ -98,5 +98,6 @@ def _look(policy: Policy, memory: Memory, observation: Observation, now: Instant
         lost_after=policy.pace.lost_after,
         overdue_after=2 * memory.lessons.startups.p99,
         slots=policy.slots_per_pod,
+        gated=policy.guarantee is Guarantee.PROTECTED,
     )
     return look(observation.pods, memory.pods, sight)

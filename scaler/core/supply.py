@@ -26,8 +26,10 @@ class Footing:
     asked: int
 
 
-def count(given: Given, base: int) -> Footing:
+def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     """Count supply against the last target ``base``.
+
+    Pods that leave with their nodes are none, where pods may leave now (``moves``): others are to stand in for them.
 
     The most that anybody asked for is that target or the live replicas. Pods beyond it (a rollout's surge, pods that a
     guard keeps) stand by another's arithmetic, and to raise the target to them would raise that too, for ever. A
@@ -42,7 +44,7 @@ def count(given: Given, base: int) -> Footing:
     leaving = fleet.drained - _settled(given, fleet, base)
     ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
     going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
-    idle = int(fleet.idle.sum())
+    idle, moved = int(fleet.idle.sum()), fleet.going if moves else 0
     supply = Supply(
         ready=fleet.ready,
         starting=fleet.starting,
@@ -52,7 +54,8 @@ def count(given: Given, base: int) -> Footing:
         drained=fleet.drained,
         idle=idle,
         unknown=fleet.unknown,
-        wanted=max(0, fleet.ready + fleet.starting + max(0, fleet.overdue - 1) + ordered - going),
+        displaced=fleet.going,
+        wanted=max(0, fleet.ready + fleet.starting + max(0, fleet.overdue - 1) + ordered - going - moved),
     )
     asked = max(base, given.live or 0)
     stand = drain.floor(fleet, policy)
@@ -88,6 +91,7 @@ def _unseen(given: Given, base: int) -> Footing:
         drained=0,
         idle=0,
         unknown=there,
+        displaced=0,
         wanted=kept,
     )
     asked = max(kept, given.live or 0)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Instant: TypeAlias = float
 Seconds: TypeAlias = float
 PodUid: TypeAlias = str
+SPARSE = MappingProxyType({"sparse": True})  # of a field: a record has it only where it is not its default
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Supply:
     """The pool's pods by what they are to the decision, in pods.
 
     ``ordered`` pods are asked for and not yet seen; ``overdue`` ones have been starting for longer than twice the
-    p99 startup; ``wanted`` is what counts against demand.
+    p99 startup; ``displaced`` ones take work and leave with their nodes; ``wanted`` is what counts against demand.
     """
 
     ready: int
@@ -154,6 +155,7 @@ class Supply:
     drained: int
     idle: int
     unknown: int
+    displaced: int
     wanted: int
 
 

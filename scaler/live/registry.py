@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -35,6 +35,7 @@ class Pool:
     Attributes:
         hints: what callers have announced.
         unguarded: why the guards before its pods are not known to hold, which who tries them says.
+        stuck: pods that take long, by what and for how long, as whoever watches them counts them.
     """
 
     def __init__(self, spec: PoolSpec, now: Instant, recall: Recall = forgetful) -> None:
@@ -46,6 +47,7 @@ class Pool:
         self._is_read = False
         self.hints = Hints()
         self.unguarded: Unknown | None = UNTRIED if isinstance(spec.pods, WatchedPods) else None
+        self.stuck: Mapping[tuple[str, str], int] = {}
 
     @property
     def spec(self) -> PoolSpec:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from scaler.core.pods import NO_ORDINAL, Floats, Ints, Pods, Stage
+from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Pods, Stage
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 from scaler.sim.fleet import NO_NODE
 from scaler.sim.work import FRESH, HELD, Work
@@ -75,6 +75,8 @@ class Sight:
             ordinal=ordinals,
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
+            displaced=fleet.displaced[rows],
+            zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
 
     def _scrape(self, world: World) -> None:

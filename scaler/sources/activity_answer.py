@@ -12,6 +12,7 @@ phase        no        ``active`` (default), ``draining`` or ``drained``
 epoch        no (0)    the drain epoch the agent knows, >= 0
 acked        no        the drain epoch it acknowledged: its gate is closed and it is idle
 ordinal      no        a StatefulSet pod's ordinal, >= 0
+oldest_task  no        for how many seconds the oldest task has run, >= 0; null where none does
 ===========  ========  =====================================================================================
 
 Any other key (``slots``, ``accepting``, ``idle_since``, token counters) is for other readers. A key of the table with a
@@ -26,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase
-from scaler.core.types import Instant, PodUid
+from scaler.core.types import Instant, PodUid, Seconds
 from scaler.sources.health import Failed, Fault
 
 MOST = 1_000_000  # no pod runs more tasks, and no drain has a higher epoch
@@ -37,7 +38,7 @@ PHASES = {"active": Phase.ACTIVE, "draining": Phase.DRAINING, "drained": Phase.D
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A pod's answer. ``started_at`` is by the pod's clock, and None where it does not say."""
+    """A pod's answer. ``started_at`` is by the pod's clock, and None where it does not say; so is ``oldest_task``."""
 
     uid: PodUid
     inflight: int
@@ -48,6 +49,7 @@ class Report:
     epoch: int
     acked: int
     ordinal: int
+    oldest_task: Seconds | None = None
 
 
 class _SpoiltError(ValueError):
@@ -79,6 +81,7 @@ def _report(said: Mapping[str, object]) -> Report:
         epoch=_count(said, "epoch", 0),
         acked=_count(said, "acked", NO_ACK),
         ordinal=_count(said, "ordinal", NO_ORDINAL),
+        oldest_task=None if said.get("oldest_task") is None else _instant(said, "oldest_task"),
     )
 
 

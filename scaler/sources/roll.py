@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase, Pods, Stage
+from scaler.core.pods import NO_ACK, NO_ORDINAL, NO_ZONE, Phase, Pods, Stage
 from scaler.core.types import Instant, PodUid, Seconds
 from scaler.sources.activity_answer import Report
 from scaler.sources.health import Failed, Fault
@@ -114,6 +114,8 @@ class Roll:
             ordinal=np.array([s.ordinal for s in rows], dtype=np.int64),
             epoch=np.array([s.epoch for s in rows], dtype=np.int64),
             acked=np.array([s.acked for s in rows], dtype=np.int64),
+            displaced=np.zeros(len(rows), dtype=np.bool_),  # a list of URLs knows no nodes
+            zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
 
     def _sweep(self, now: Instant) -> None:

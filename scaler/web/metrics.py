@@ -47,7 +47,12 @@ POOL_FAMILIES: Final = MappingProxyType(
         ),
         "supply_pods": Family("Pods by where they stand; each is counted once.", ("stage",)),
         "idle_pods": Family("Ready pods with nothing running and no session."),
+        "displaced_pods": Family("Pods that take work, and that their nodes ask away."),
         "unheard_pods": Family("Pods whose activity is not known; each counts as busy."),
+        "stuck_pods": Family(
+            "Pods that take long, by what and for how long: silent, draining or long_task, for 1m, 10m or 1h.",
+            ("trouble", "step"),
+        ),
         "oldest_wait_seconds": Family("Longest that a task has waited, at the most."),
         "announced_pods": Family("Pods that hints and the schedule ask for."),
         "forecast_pods": Family("Pods expected within the startup horizon, where the forecast has earned its use."),
@@ -99,6 +104,8 @@ class Page:
         sheet.set("mode_info", 1, policy.mode.value)
         if isinstance(pool.spec.pods, WatchedPods) and policy.guarantee is Guarantee.PROTECTED:
             sheet.set("guards_hold", pool.unguarded is None)
+            for (trouble, lasting), count in pool.stuck.items():
+                sheet.set("stuck_pods", count, trouble, lasting)
         posted, past = self._running.board.get(key), self._running.history.get(key)
         if posted is not None:
             _post(sheet, posted, now)
@@ -139,6 +146,7 @@ def _supply(sheet: Sheet, supply: Supply) -> None:
     for stage, count in zip(STAGES, pods, strict=True):
         sheet.set("supply_pods", count, stage)
     sheet.set("idle_pods", supply.idle)
+    sheet.set("displaced_pods", supply.displaced)
     sheet.set("unheard_pods", supply.unknown)
 
 

@@ -17,7 +17,7 @@ from tests.cluster.harness.suite import ASKED_FOR, Suite
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
 LONGEST = (
-    *("drain", "exactness", "outages", "jobs", "warm_stories", "warm_guard", "guard_loss"),
+    *("drain", "nodes", "exactness", "outages", "jobs", "warm_stories", "warm_guard", "guard_loss"),
     *("recorder", "playground", "leader", "harness", "zero", "shipped"),
 )
 

@@ -45,13 +45,7 @@ def pool(karpenter: Cluster) -> Iterator[Cluster]:
 
 def workload(replicas: int) -> Document:
     """Pods that only run where Karpenter makes nodes."""
-    made = Scaled(name="agents", replicas=replicas).workload()
-    assert isinstance(made["spec"], dict)
-    template = made["spec"]["template"]
-    assert isinstance(template, dict)
-    assert isinstance(template["spec"], dict)
-    template["spec"]["nodeSelector"] = {"karpenter.sh/nodepool": "agents"}
-    return made
+    return Scaled(name="agents", replicas=replicas, nodes=(("karpenter.sh/nodepool", "agents"),)).workload()
 
 
 def test_a_node_comes_for_the_pods_and_goes_with_them(pool: Cluster, namespace: str) -> None:

@@ -22,6 +22,7 @@ from tests.cluster.guarding import (
     asked,
     metadata,
     objects,
+    pod,
     settle,
     ward,
 )
@@ -239,3 +240,42 @@ def test_nothing_is_done_before_somebody_says_yes(place: Ward) -> None:
     assert done.returncode == 2
     assert "--yes" in done.stderr
     assert asked(place.voice(), "DELETE", place.path("agent")).policy == "agent-scaler-delete"
+
+
+def test_one_pod_is_given_up_by_one_command(place: Ward) -> None:
+    """Marked and deleted in the person's own name, after it was told what is lost; all others stay guarded."""
+    place.pod("stuck", phase="draining")
+    place.pod("other")
+    mark = place.cluster.audit.mark()
+    done = scaler(place.cluster.admin, "release", "--pod", f"{place.name}/stuck", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the pod is draining, and what it holds is not known" in done.stderr
+    assert done.stdout == f"give up pod {place.name}/stuck\ndelete pod {place.name}/stuck\n"
+    place.await_only("other")
+    did = [r for r in place.cluster.audit.since(mark) if r.name == "stuck" and r.verb in {"patch", "delete"}]
+    assert {r.user for r in did if r.user != "kwok"} == {"admin"}
+    assert asked(place.voice(), "DELETE", place.path("other")).policy == "agent-scaler-delete"
+
+
+def test_a_pod_is_given_up_by_nobody_who_may_not(place: Ward) -> None:
+    """An editor is refused, and told which rights it takes; the pod stays as it is."""
+    place.pod("agent")
+    done = scaler(place.cluster.user("editor"), "release", "--pod", f"{place.name}/agent", "--yes")
+    assert done.returncode == 1
+    assert "forcedrain" in done.stderr
+    assert FORCE not in str(place.get("agent"))
+    assert asked(place.voice(), "DELETE", place.path("agent")).policy == "agent-scaler-delete"
+
+
+def test_a_pod_that_nothing_of_ours_guards_is_left_to_kubectl(place: Ward) -> None:
+    """And one that is not there, or is drained, needs no giving up."""
+    place.cluster.api.apply([pod("plain", {"app": "plain"})], namespace=place.name)
+    done = scaler(place.cluster.admin, "release", "--pod", f"{place.name}/plain", "--yes")
+    assert (done.returncode, "kubectl delete pod" in done.stderr) == (1, True), done.stderr
+    gone = scaler(place.cluster.admin, "release", "--pod", f"{place.name}/gone", "--yes")
+    assert (gone.returncode, gone.stderr) == (0, "there is no such pod\n")
+    place.pod("done", phase="drained")
+    told = scaler(place.cluster.admin, "release", "--pod", f"{place.name}/done", "--yes")
+    assert told.stdout == f"delete pod {place.name}/done\n", told.stderr
+    unasked = scaler(place.cluster.admin, "release", "--pod", "nonsense")
+    assert unasked.returncode == 2

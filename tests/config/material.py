@@ -32,6 +32,7 @@ KNOBS: dict[str, SearchStrategy[Plain]] = {
     "pause_down": st.booleans(),
     "guarantee": st.sampled_from(["protected", "best-effort"]),
     "workload": st.sampled_from(["ReplicaSet", "StatefulSet"]),
+    "task_limit": st.none() | st.floats(1.0, 1e6) | st.sampled_from(["90s", "2h"]),
     "ordinals_start": st.integers(0, 9),
     "scaled_job_strategy": st.sampled_from([None, "default", "accurate"]),
 }

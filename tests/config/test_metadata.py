@@ -12,7 +12,17 @@ from scaler.config.problems import ForeignPoolError, MetadataError
 from tests.config.material import triggers
 
 KEYS = ["mode", "min", "max", "targetWaitP95", "slotsPerPod", "tokensPerPod", "activation", "pauseUp", "pauseDown"]
-KEYS += ["guarantee", "guard", "workload", "ordinalsStart", "scaledJobStrategy", "pool", "class", "warmPool"]
+KEYS += [
+    "guarantee",
+    "guard",
+    "workload",
+    "taskLimit",
+    "ordinalsStart",
+    "scaledJobStrategy",
+    "pool",
+    "class",
+    "warmPool",
+]
 
 
 @given(triggers())

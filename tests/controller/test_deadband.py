@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.controller.deadband import STUCK, Act, Scene, act
+from scaler.controller.deadband import AWAY, STUCK, Act, Scene, act
 from scaler.controller.names import LEAST
 from scaler.controller.scaled import Scaled, scaled
 from tests.controller.objects import Object
@@ -46,6 +46,13 @@ def a_scaled_object(least: int, kept: int | None = None) -> Scaled:
 def test_what_the_hpa_would_not_do_is_done_for_it(live: int, target: int, expected: Act) -> None:
     """Within a tenth, the bound counting as within, it stays for ever; beyond it moves by itself."""
     assert act(a_scaled_object(2), Scene(target=target, live=live, stood=STUCK)) is expected
+
+
+@pytest.mark.parametrize(("live", "target"), [(20, 30), (30, 20), (0, 1), (1, 0)])
+def test_who_writes_something_else_is_told_after_two_minutes(live: int, target: int) -> None:
+    """Beyond its tolerance the HPA would have moved by then; nobody is written against."""
+    assert act(a_scaled_object(0), Scene(target=target, live=live, stood=AWAY)) is Act.TELL_WRITER
+    assert act(a_scaled_object(0), Scene(target=target, live=live, stood=AWAY - 1)) is Act.NOTHING
 
 
 def test_the_hpa_is_given_its_time() -> None:

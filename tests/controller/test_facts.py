@@ -86,6 +86,21 @@ def test_a_selector_by_expressions_selects_nobody_here() -> None:
     assert not by_expression.selects({"app": "coder"})
 
 
+def test_who_wrote_the_replicas_last_is_known_where_the_server_says_it() -> None:
+    """Of all who own the field now or did, the latest."""
+
+    def entry(manager: str, at: str, *fields: str) -> Object:
+        return {"manager": manager, "time": at, "fieldsV1": {"f:spec": {f"f:{field}": {} for field in fields}}}
+
+    entries = [
+        entry("kube-controller-manager", "2026-11-21T12:00:00Z", "replicas"),
+        entry("argocd", "2026-11-21T12:05:00Z", "replicas", "template"),
+        entry("kubectl", "2026-11-21T12:09:00Z", "template"),
+    ]
+    assert workload({"metadata": {"managedFields": entries}}).writer == "argocd"
+    assert workload({}).writer == ""
+
+
 def test_a_later_version_is_higher() -> None:
     """Of what is no number nothing is known, so it is taken as it comes."""
     assert version(pod_object(version="9")) < version(pod_object(version="10")) < version(pod_object(version="v1"))

@@ -9,7 +9,7 @@ import pytest
 
 from scaler.controller.facts import PodFacts
 from scaler.controller.names import EPOCH, PHASE
-from scaler.controller.view import columns, stage
+from scaler.controller.view import Beside, columns, stage
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase, Stage
 from scaler.sources.activity_answer import Report
 from tests.controller.objects import a_pod
@@ -34,7 +34,7 @@ def report(uid: str, **more: int | bool) -> Report:
 
 def seen(pods: list[PodFacts], heard: Mapping[str, Report]) -> list[tuple[Phase, int, int, bool]]:
     """Of each pod the phase, the epoch, what it acknowledged, and whether it was heard."""
-    found = columns(pods, heard, (), NOW)
+    found = columns(pods, heard, Beside(), NOW)
     return [(pod.phase, pod.epoch, pod.acked, not math.isnan(found.seen_at[i])) for i, pod in enumerate(found)]
 
 
@@ -47,7 +47,7 @@ def test_phase_and_epoch_are_the_labels_and_the_rest_is_the_agents_word() -> Non
 
 def test_who_is_silent_is_known_to_nobody() -> None:
     """Its counts are not zero: they are not there."""
-    found = columns([a_pod("a"), a_pod("b")], {"uid-a": report("uid-a", inflight=2, sessions=1)}, (), NOW)
+    found = columns([a_pod("a"), a_pod("b")], {"uid-a": report("uid-a", inflight=2, sessions=1)}, Beside(), NOW)
     assert found.known(NOW, 15.0).tolist() == [True, False]
     assert (found.inflight.tolist(), found.sessions.tolist()) == ([2, 0], [1, 0])
 
@@ -55,7 +55,12 @@ def test_who_is_silent_is_known_to_nobody() -> None:
 def test_ordinals_are_counted_from_the_first() -> None:
     """A StatefulSet that starts at 5 loses its pod 7 before its pod 6; a Deployment's pods have none."""
     pods = [a_pod(name, owner="set", owner_kind="StatefulSet") for name in ("coder-5", "coder-7")] + [a_pod("other")]
-    assert columns(pods, {}, (), NOW, first=5).ordinal.tolist() == [0, 2, NO_ORDINAL]
+    assert columns(pods, {}, Beside(first=5), NOW).ordinal.tolist() == [0, 2, NO_ORDINAL]
+
+
+def test_who_is_asked_away_is_displaced() -> None:
+    """Whatever it does, and whether it was heard or not."""
+    assert columns([a_pod("a"), a_pod("b")], {}, Beside(displaced={"uid-b"}), NOW).displaced.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(

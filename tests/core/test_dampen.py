@@ -18,7 +18,9 @@ from tests.core.pool import HOUR, NOW
 Expected: TypeAlias = tuple[Reason, int] | None
 Row: TypeAlias = tuple[Rule, Scene, int, Expected, str]
 STARTUP: Seconds = 60.0
-SUPPLY = Supply(ready=10, starting=0, ordered=0, overdue=0, draining=0, drained=0, idle=0, unknown=0, wanted=10)
+SUPPLY = Supply(
+    ready=10, starting=0, ordered=0, overdue=0, draining=0, drained=0, idle=0, unknown=0, displaced=0, wanted=10
+)
 DEMAND = Demand(
     by_signal={"work": Known(10.0, NOW)},
     bound="work",
@@ -49,9 +51,12 @@ CALM = Scene(
     chosen=0,
     emptying=0,
     called_back=0,
+    moved=0,
     kept=None,
+    stop=None,
     veto=None,
 )
+ASKED = replace(CALM, supply=replace(SUPPLY, displaced=2, wanted=8))
 STALE = Veto(reason=Reason.STALE, why="queue is 40 s old")
 
 
@@ -121,6 +126,7 @@ ROWS: tuple[Row, ...] = (
     (dampen.foresee, expecting(CALM, 3.0), 10, UNAFFECTED, "AForecastNeverRemoves"),
     # tolerate: small rises wait while nobody does
     (dampen.tolerate, CALM, 11, (Reason.TOLERANCE, 10), "OneInTenWaits"),
+    (dampen.tolerate, ASKED, 11, UNAFFECTED, "OneThatStandsInForAnotherDoesNot"),
     (dampen.tolerate, CALM, 12, UNAFFECTED, "TwoInTenDoNot"),
     (dampen.tolerate, EMPTY, 1, UNAFFECTED, "TheFirstPodNeverWaits"),
     (dampen.tolerate, asking(CALM, 11, waiting=7.5), 11, (Reason.TOLERANCE, 10), "AQuarterOfTheWaitTargetIsBorne"),
@@ -152,6 +158,7 @@ ROWS: tuple[Row, ...] = (
     # minimum
     (dampen.minimum, under(Policy(min_replicas=3), EMPTY), 0, (Reason.MINIMUM, 3), "NeverBelowTheMinimum"),
     (dampen.minimum, under(Policy(min_replicas=3)), 10, UNAFFECTED, "AboveTheMinimumIsFree"),
+    (dampen.minimum, under(Policy(min_replicas=10), ASKED), 10, (Reason.MINIMUM, 12), "WhoLeavesWithItsNodeIsReplaced"),
     # pause
     (dampen.pause, under(Policy(pause_up=True)), 13, (Reason.PAUSED, 10), "WhilePausedNothingIsAdded"),
     (dampen.pause, under(WIDE), 13, UNAFFECTED, "WithoutAPauseARisePasses"),
@@ -192,6 +199,11 @@ ROWS: tuple[Row, ...] = (
     (dampen.tell_drains, replace(CALM, chosen=2, emptying=2), 10, (Reason.EMPTYING, 10), "BusyPodsEmpty"),
     (dampen.tell_drains, replace(CALM, called_back=2), 10, (Reason.UNDRAINED, 10), "DrainsCalledBackAreTold"),
     (dampen.tell_drains, replace(CALM, kept=STALE), 10, (Reason.STALE, 10), "WhySparePodsStayIsTold"),
+    # tell_nodes: words without a move
+    (dampen.tell_nodes, CALM, 10, UNAFFECTED, "NoNodeAsksAnything"),
+    (dampen.tell_nodes, replace(ASKED, moved=1), 10, (Reason.DISPLACED, 10), "WhoBeginsToLeaveWithItsNodeIsTold"),
+    (dampen.tell_nodes, ASKED, 10, (Reason.REPLACING, 10), "WhoWaitsForOthersIsTold"),
+    (dampen.tell_nodes, replace(ASKED, stop=STALE), 10, (Reason.STALE, 10), "WhyNobodyBeginsIsTold"),
 )
 
 

@@ -34,7 +34,8 @@ def any_pods(draw: st.DrawFn) -> Pods:
     ints = np.array([0, 1, 2, -1, *draw(st.tuples(INTS, INTS))], dtype=np.int64)
     drawn = st.binary(min_size=len(COLUMNS) * len(uids), max_size=len(COLUMNS) * len(uids))
     cells = np.frombuffer(draw(drawn), dtype=np.uint8).reshape(len(COLUMNS), len(uids))
-    kinds = (floats if name in INSTANTS else ints for name in COLUMNS)
+    bools = np.array([False, True])
+    kinds = (floats if name in INSTANTS else bools if name == "displaced" else ints for name in COLUMNS)
     columns: dict[str, Json] = {
         name: kind[row % len(kind)] for name, kind, row in zip(COLUMNS, kinds, cells, strict=True)
     }

@@ -19,7 +19,7 @@ OVERDUE_AFTER: Seconds = 240.0
 
 def seen(pods: Sequence[Pod], memory: PodMemory | None = None, at: Instant = NOW) -> Fleet:
     """One look at the pods as they are."""
-    sight = Sight(now=at, stale_after=STALE_AFTER, lost_after=300.0, overdue_after=OVERDUE_AFTER, slots=2)
+    sight = Sight(now=at, stale_after=STALE_AFTER, lost_after=300.0, overdue_after=OVERDUE_AFTER, slots=2, gated=True)
     return look(Pods.of(pods), memory or PodMemory.none(), sight)
 
 

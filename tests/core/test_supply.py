@@ -130,7 +130,7 @@ def test_unseen_pods_are_ordered_until_the_replicas_show_them() -> None:
     """Two live replicas of five asked for: three are on their way, whoever can see them."""
     found = footing(PROTECTED, Unknown("no pod source"), 5, replicas=2)
     assert found.supply == Supply(
-        ready=2, starting=0, ordered=3, overdue=0, draining=0, drained=0, idle=0, unknown=2, wanted=5
+        ready=2, starting=0, ordered=3, overdue=0, draining=0, drained=0, idle=0, unknown=2, displaced=0, wanted=5
     )
     silent = count(given(PROTECTED, observe(Unknown("no pod source"))), 5)
     assert (silent.supply.ready, silent.supply.ordered) == (5, 0)
@@ -140,7 +140,7 @@ def test_the_parts_of_supply_are_shown() -> None:
     """What the figure is made of, for whoever asks why no pod was added."""
     pods = [A, C, unheard("u"), starting("s"), STUCK[0], draining(busy("d")), drained(idle("e"))]
     assert footing(PROTECTED, pods, 8).supply == Supply(
-        ready=3, starting=1, ordered=1, overdue=1, draining=1, drained=1, idle=1, unknown=1, wanted=5
+        ready=3, starting=1, ordered=1, overdue=1, draining=1, drained=1, idle=1, unknown=1, displaced=0, wanted=5
     )
 
 

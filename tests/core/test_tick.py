@@ -215,6 +215,8 @@ SCENARIOS: dict[Reason, Scenario] = {
     Reason.IDLE_TIMER: Scenario(pods=(idle("a"),)),
     Reason.EMPTYING: Scenario(policy=replace(AUTO, slots_per_pod=2), pods=(busy("a"), busy("b")), idle_ticks=3),
     Reason.BUSY: Scenario(policy=replace(AUTO, slots_per_pod=2), pods=(busy("a"), busy("b"))),
+    Reason.DISPLACED: Scenario(pods=(replace(idle("a"), displaced=True),)),
+    Reason.REPLACING: Scenario(pods=(replace(busy("a"), displaced=True),)),
     Reason.ORDINAL: Scenario(
         policy=replace(AUTO, workload=Workload.STATEFUL_SET),
         pods=tuple(numbered([idle("a"), busy("b")])),

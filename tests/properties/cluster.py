@@ -70,6 +70,7 @@ class Cluster:
         poll: the controller learns the target in every so many steps.
         late: orders are carried out one step late, and those that have become illegal not at all.
         slow: an agent that is idle with its gate closed says so every third time only.
+        asked: agents whose nodes ask them away; with ``stuck`` no node takes a new one.
         deaf: agents that are not heard any more; ``mute`` agents never acknowledge.
         lost: signals that fail; ``blind``, the pods cannot be listed; ``unread``, nor the replicas.
         killed: pods that were taken before they were drained.
@@ -91,6 +92,8 @@ class Cluster:
     slow: bool = False
     blind: bool = False
     unread: bool = False
+    stuck: bool = False
+    asked: set[PodUid] = field(default_factory=set)
     deaf: set[PodUid] = field(default_factory=set)
     mute: set[PodUid] = field(default_factory=set)
     lost: set[Signal] = field(default_factory=set)
@@ -150,7 +153,8 @@ class Cluster:
         """End the tasks there are too many of, start others where there is room, and say who is idle."""
         agents, room = sorted(self.agents.values(), key=lambda a: a.pod.ordinal), self.policy.slots_per_pod
         for agent in agents:
-            agent.grow(seconds, self.clock)
+            if not self.stuck:
+                agent.grow(seconds, self.clock)
         over, taken = self.running - self.load, [agent for agent in agents for _ in range(agent.tasks)]
         for agent in self.random.sample(taken, min(len(taken), max(over, self.turnover))):
             agent.tasks -= 1
@@ -174,7 +178,7 @@ class Cluster:
 
     def observe(self) -> Observation:
         """The pool as it can be seen."""
-        pods = Pods.of(agent.pod for agent in self.agents.values())
+        pods = Pods.of(replace(a.pod, displaced=uid in self.asked) for uid, a in self.agents.items())
         self.past.append(Known(float(self.replicas), self.clock))
         return Observation(
             replicas=SILENT if self.unread else self.past[max(0, len(self.past) - 1 - self.behind)],

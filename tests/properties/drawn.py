@@ -78,6 +78,7 @@ class Life:
     heard: Seconds | None = 0.0
     epoch: int = 0
     acked: int | None = None
+    displaced: bool = False
 
     def pod(self, place: int, policy: Policy, now: Instant) -> Pod:
         """The pod at this place of the pool, seen now."""
@@ -93,6 +94,7 @@ class Life:
             ordinal=policy.ordinals_start + place if stateful else NO_ORDINAL,
             epoch=self.epoch,
             acked=NO_ACK if self.acked is None else self.epoch - self.acked,
+            displaced=self.displaced,
         )
 
     def _activity(self, at: Instant) -> Activity:
@@ -109,6 +111,7 @@ ANY = st.builds(
     heard=st.sampled_from([0.0, 0.0, 2.0, 20.0, 1000.0, -1000.0, None]),
     epoch=st.integers(1, 3),
     acked=st.sampled_from([None, 0, 1]),
+    displaced=st.sampled_from([False, False, True]),
 )
 ODD = st.sampled_from(  # each is unlike an idle pod in one way
     [
@@ -122,6 +125,7 @@ ODD = st.sampled_from(  # each is unlike an idle pod in one way
         Life(phase=Phase.DRAINING, epoch=1),
         Life(phase=Phase.DRAINING, epoch=1, acked=0),
         Life(phase=Phase.DRAINED, epoch=1, acked=0),
+        Life(displaced=True),
     ]
 )
 LIVES = st.just(Life()) | BUSY | ODD | ANY

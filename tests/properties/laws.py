@@ -11,7 +11,7 @@ import numpy as np
 
 from scaler.core import drain, explain, record
 from scaler.core.numbers import whole
-from scaler.core.pods import Phase
+from scaler.core.pods import Phase, Stage
 from scaler.core.policy import Guarantee, Mode, Workload
 from scaler.core.types import Known, Outcome, Signal, Unknown, Verb
 from tests.properties.ticked import Ticked
@@ -85,20 +85,20 @@ def holds_on_ignorance(t: Ticked) -> None:
 def marks_only_who_can_go(t: Ticked) -> None:
     """Who holds a session or is not heard, ready or active is never marked; a busy pod only as the next law says.
 
-    And what is marked leaves enough for the work that there is.
+    And what is marked leaves enough for the work that there is. Who leaves with its node has a law of its own.
     """
-    marked = t.ordered(Verb.MARK)
+    marked = t.ordered(Verb.MARK) - t.displaced
     assert all(t.idle(pod) or t.sparse(pod) for pod in t.pods if pod.uid in marked)
     evidence = t.outcome.evidence
     assert not marked or evidence.supply.wanted - len(marked) >= min(evidence.demand.need_up, t.cap)
     if t.given.policy.workload is Workload.STATEFUL_SET and marked:
         lowest = min(pod.ordinal for pod in t.pods if pod.uid in marked)
-        assert {p.uid for p in t.pods if p.ordinal >= lowest and p.phase is Phase.ACTIVE} == marked
+        assert {p.uid for p in t.pods if p.ordinal >= lowest and p.phase is Phase.ACTIVE} - t.displaced == marked
 
 
 def empties_the_emptiest(t: Ticked) -> None:
     """A busy pod takes no more only in a pool of gates whose pods take several tasks, and none with fewer is left."""
-    marked = t.ordered(Verb.MARK)
+    marked = t.ordered(Verb.MARK) - t.displaced
     busy = [t.tasks(pod) for pod in t.pods if pod.uid in marked and not t.idle(pod)]
     if not busy:
         return
@@ -107,7 +107,7 @@ def empties_the_emptiest(t: Ticked) -> None:
     assert (policy.guarantee, policy.workload) == (Guarantee.PROTECTED, Workload.REPLICA_SET)
     named = t.outcome.memory.pods
     fresh = {uid for uid, count in zip(named.uids, named.named, strict=True) if 0 < count < policy.pace.namings}
-    left = [t.tasks(pod) for pod in t.pods if t.sparse(pod) and pod.uid not in marked | fresh]
+    left = [t.tasks(pod) for pod in t.pods if t.sparse(pod) and pod.uid not in marked | fresh | t.displaced]
     assert max(busy) <= min(left, default=policy.slots_per_pod)
 
 
@@ -173,9 +173,28 @@ def can_be_told(t: Ticked) -> None:
 
 
 def calls_back_first(t: Ticked) -> None:
-    """Nothing is started while a pod that drains could take the work."""
+    """Nothing is started while a pod that drains could take the work; one that leaves with its node could not."""
     if t.given.policy.mode is Mode.AUTO and t.decided and t.target > t.stays:
-        assert {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING} == t.ordered(Verb.CANCEL)
+        draining = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING}
+        assert draining - t.displaced <= t.ordered(Verb.CANCEL) <= draining
+
+
+def leaves_with_its_node(t: Ticked) -> None:
+    """A pod that its node asks away is called back by nobody, and whoever is marked leaves enough for the work.
+
+    Enough of those that are ready, that is; where there is not enough anyway, at most one of them goes, and none while
+    another that is heard is on its way.
+    """
+    protected = t.given.policy.guarantee is Guarantee.PROTECTED and t.given.policy.mode is Mode.AUTO
+    assert not (protected and t.displaced & t.ordered(Verb.CANCEL))
+    assert protected or not t.displaced & t.ordered(Verb.MARK)
+    able = {pod.uid for pod in t.pods if pod.phase is Phase.ACTIVE and pod.stage is Stage.READY}
+    marked = t.displaced & t.ordered(Verb.MARK) & able
+    if not marked or len(able) - len(marked) >= min(t.outcome.evidence.demand.need_up, t.cap):
+        return
+    under_way = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING and t.heard(pod)}
+    assert len(marked) == 1
+    assert not under_way & t.displaced
 
 
 LAWS = (
@@ -190,6 +209,7 @@ LAWS = (
     gives_legal_orders,
     deletes_nothing_that_returns,
     calls_back_first,
+    leaves_with_its_node,
     rises_within_rate,
     has_no_negative_age,
     survives_json,

@@ -135,6 +135,23 @@ def returning(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
 
 
 @st.composite
+def emptied(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
+    """A pool at work, most of whose pods stand on nodes that ask them away, some of them on their way already."""
+    phases = [
+        Life(),
+        Life(inflight=1),
+        Life(phase=Phase.DRAINING, epoch=1, acked=0),
+        Life(phase=Phase.DRAINED, epoch=1),
+    ]
+    lives = draw(st.lists(st.sampled_from(phases) | BUSY | ODD, min_size=1, max_size=6))
+    asked = tuple(replace(life, displaced=draw(st.sampled_from([True, True, False]))) for life in lives)
+    pool = Pool(lives=asked, signals=queue(draw(st.sampled_from([0.0, 0.0, 2.0, 9.0]))))
+    other = replace(pool, lives=tuple(replace(life, displaced=False) for life in asked))
+    spans = draw(st.lists(st.sampled_from([5.0, 30.0]), min_size=1, max_size=3))
+    return lasting(draw(kinds), [pool] * len(spans) + [draw(st.sampled_from([pool, pool, other]))], spans)
+
+
+@st.composite
 def crowded(draw: st.DrawFn, kinds: st.SearchStrategy[Policy]) -> Story:
     """Many busy pods and a few tasks that wait, which the tolerance keeps waiting for a while."""
     policy = replace(draw(kinds), max_replicas=100, budget_per_hour=None, pod_price_per_hour=None, slots_per_pod=1)

@@ -21,7 +21,7 @@ MEASURED = frozenset({Signal.QUEUE, Signal.TOKENS})
 
 
 class AnyWeather(RuleBasedStateMachine):
-    """Bursts, silence, missing data, stale pods, stepping clocks, reloads, crashes, late orders and new processes."""
+    """Bursts, silence, missing data, stale pods, clocks, reloads, crashes, cordons, late orders and new processes."""
 
     cluster: Cluster
 
@@ -59,6 +59,18 @@ class AnyWeather(RuleBasedStateMachine):
         """One agent is not heard any more, or does not acknowledge, or both end."""
         agent = self.some(data)
         data.draw(st.sampled_from([self.cluster.deaf, self.cluster.mute])).add(agent)
+
+    @precondition(lambda self: self.cluster.agents)
+    @rule(data=st.data(), stuck=st.booleans())
+    def cordon(self, data: st.DataObject, stuck: bool) -> None:
+        """A node asks a pod of its away, and perhaps there is no other node."""
+        self.cluster.asked.add(self.some(data))
+        self.cluster.stuck = stuck
+
+    @rule()
+    def uncordon(self) -> None:
+        """No node asks anything any more."""
+        self.cluster.asked, self.cluster.stuck = set(), False
 
     @rule()
     def speak_again(self) -> None:
@@ -117,7 +129,9 @@ class AnyWeather(RuleBasedStateMachine):
         cluster.lost, cluster.blind, cluster.unread, cluster.late, cluster.announced = set(), False, False, False, ()
         cluster.load, cluster.turnover, cluster.spread, cluster.behind = 7, 2, False, 0
         self.speak_again()
+        cluster.stuck = False
         cluster.run(150, 20.0)
+        assert not cluster.asked & cluster.agents.keys()
         assert cluster.running == cluster.load
         assert cluster.killed == []
 

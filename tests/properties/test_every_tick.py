@@ -17,7 +17,7 @@ from scaler.core.policy import Guarantee, Mode, Workload
 from tests.properties import laws
 from tests.properties.drawn import AUTO, HASTY, policies
 from tests.properties.effort import tries
-from tests.properties.stories import Story, calm, dim, pressed, returning, stories
+from tests.properties.stories import Story, calm, dim, emptied, pressed, returning, stories
 from tests.properties.ticked import written
 
 ANY = stories(policies())
@@ -92,6 +92,13 @@ def test_no_deletion_brings_an_unwanted_pod(story: Story) -> None:
 def test_drains_are_called_back_before_pods_are_started(story: Story) -> None:
     """Work that comes back meets the pods that were about to leave."""
     laws.calls_back_first(story.moment.tick())
+
+
+@tries(150)
+@given(emptied(KEPT) | emptied(KEPT) | PROTECTED | emptied(policies()))
+def test_pods_leave_with_their_nodes(story: Story) -> None:
+    """Not all at once where they work, never called back for work, and not where nobody may leave."""
+    laws.keeps_every_law(story.moment.tick())
 
 
 @tries(60)

@@ -50,6 +50,8 @@ STORIES: dict[Reason, Story] = {
     Reason.ACTIVATION: story(replace(OPEN, activation=2.0), pool(queue=2.0)),
     Reason.DRAINING: story(QUICK, *[pool(BUSY, IDLE)] * 4),
     Reason.UNDRAINED: story(OPEN, pool(BUSY, LEAVING, queue=1.0)),
+    Reason.DISPLACED: story(OPEN, pool(replace(IDLE, displaced=True))),
+    Reason.REPLACING: story(OPEN, pool(replace(BUSY, displaced=True))),
     Reason.WITHDRAWN: story(QUICK, pool(queue=1.0), *[pool()] * 3),
     Reason.IDLE: story(replace(QUICK, guarantee=Guarantee.BEST_EFFORT), *[pool(IDLE)] * 3),
     Reason.IDLE_TIMER: story(OPEN, pool(BUSY), *[pool(BUSY)] * 4, pool(IDLE), pool(IDLE), every=100.0),

@@ -60,11 +60,19 @@ class Ticked:
         """Pods seen that are not released."""
         return sum(not self.released(pod) for pod in self.pods)
 
+    @property
+    def displaced(self) -> set[PodUid]:
+        """The pods that their nodes ask away."""
+        return {pod.uid for pod in self.pods if pod.displaced}
+
+    def heard(self, pod: Pod) -> bool:
+        """Whether what a pod said may be believed."""
+        return isinstance(pod.activity, Activity) and self.age(pod.activity.at) <= self.given.policy.stale_after
+
     def works(self, pod: Pod) -> bool:
         """Whether a pod is known to run a task or to hold a session."""
         act = pod.activity
-        heard = isinstance(act, Activity) and self.age(act.at) <= self.given.policy.stale_after
-        return heard and isinstance(act, Activity) and bool(act.inflight or act.sessions)
+        return self.heard(pod) and isinstance(act, Activity) and bool(act.inflight or act.sessions)
 
     def released(self, pod: Pod) -> bool:
         """Whether a pod is drained, and not known to work all the same."""

@@ -35,6 +35,7 @@ RIGHTS: Final = (
     ("apps", "replicasets", ("list", "watch")),
     ("", "pods", ("get", "list", "watch", "patch", "delete")),
     ("", "pods/eviction", ("create",)),
+    ("", "nodes", ("list", "watch")),
     ("", "namespaces", ("patch",)),
     ("policy", "poddisruptionbudgets", ("create", "patch", "delete")),
     ("", "events", ("create",)),

@@ -45,6 +45,7 @@ class Scaled:
         first: its first ordinal.
         exact: whether the HPA has a tolerance of nought; otherwise it has its own, a tenth.
         annotations: of its pods, as kwok reads them.
+        nodes: labels of the nodes that its pods run on; any where there are none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Scaled:
     first: int = 0
     exact: bool = True
     annotations: tuple[tuple[str, str], ...] = ()
+    nodes: tuple[tuple[str, str], ...] = ()
 
     def documents(self) -> list[Document]:
         """The two objects, to be applied in this order."""
@@ -74,7 +76,7 @@ class Scaled:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels, "annotations": {**dict(self.annotations)}},
-                "spec": {"containers": [container]},
+                "spec": {"containers": [container], "nodeSelector": {**dict(self.nodes)}},
             },
         }
         if self.kind == "StatefulSet":

@@ -1,0 +1,93 @@
+"""Nodes that ask their pods away: who begins to leave with them, and how many at once.
+
+Such a pod is no supply, so others are asked for to stand in for it. What the work does not need goes at once, the rest
+as the others become ready. Where none can come, because the pool is at its maximum or no node takes them, one goes at a
+time: its place is another's then. A pod that has begun is called back when its node wants it again, and for no other
+reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaler.core.fleet import Fleet
+from scaler.core.pods import Ints, Mask, Phase, Stage
+from scaler.core.types import Instant, PodUid, Seconds, Supply
+
+PATIENCE: Seconds = 300.0  # for who stands in: a node may have to be bought for it first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What must go on being served, in pods.
+
+    Attributes:
+        now: for the work that there is; ``all`` with what is foreseen, announced or the minimum. Both up to the cap.
+        room: replicas that may still be asked for.
+        missing: pods that are to be asked for.
+        rose_at: when the target last rose, None where it has fallen since.
+    """
+
+    now: int
+    all: int
+    room: int
+    missing: int
+    rose_at: Instant | None
+
+
+def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
+    """Rows of the pods that begin to leave with their nodes, fewest tasks first."""
+    if not fleet.displaced.any():
+        return ()
+    rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == Stage.READY
+    unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])
+    calm = int(np.count_nonzero(fleet.idle[able]))
+    count = max(0, min(calm, fleet.ready - need.now), fleet.ready - need.all)
+    if not count and not len(unready) and not _is_under_way(fleet) and not _comes(fleet, supply, need):
+        count = 1
+    return (*unready.tolist(), *able[:count].tolist())
+
+
+def _emptiest_first(fleet: Fleet, rows: Ints) -> Ints:
+    """In the order of their load; those that are not heard last."""
+    pods, sight = fleet.pods, fleet.sight
+    load = np.where(pods.known(sight.now, sight.stale_after), pods.inflight + pods.sessions, np.iinfo(np.int64).max)
+    return rows[np.argsort(load[rows], kind="stable")]
+
+
+def _is_under_way(fleet: Fleet) -> bool:
+    """Whether a pod that is heard drains for its node."""
+    pods, sight = fleet.pods, fleet.sight
+    draining = (pods.phase == Phase.DRAINING) & pods.displaced
+    return bool((draining & pods.known(sight.now, sight.stale_after)).any())
+
+
+def _comes(fleet: Fleet, supply: Supply, need: Need) -> bool:
+    """Whether others are on their way to stand in: started or asked for not too long ago, or about to be."""
+    pods, sight = fleet.pods, fleet.sight
+    since = sight.now - max(PATIENCE, sight.overdue_after)
+    starting = (pods.phase == Phase.ACTIVE) & ~pods.displaced & (pods.stage < Stage.READY) & (pods.created_at > since)
+    ordered = supply.ordered > 0 and need.rose_at is not None and need.rose_at > since
+    return ordered or min(need.missing, need.room) > 0 or bool(starting.any())
+
+
+def wanted_again(fleet: Fleet, displaced: tuple[PodUid, ...]) -> Mask:
+    """Of the pods that began to leave with their nodes, those that may stay after all, shape (n,)."""
+    back = np.zeros(len(fleet.pods), dtype=np.bool_)
+    if displaced and fleet.draining:
+        began = frozenset(displaced)
+        back[[uid in began for uid in fleet.pods.uids]] = True
+        back &= (fleet.pods.phase == Phase.DRAINING) & ~fleet.pods.displaced
+    return back
+
+
+def remembered(fleet: Fleet, displaced: tuple[PodUid, ...], chosen: tuple[int, ...]) -> tuple[PodUid, ...]:
+    """The pods that drain because their nodes asked them away, those that begin now included."""
+    uids = fleet.pods.uids
+    if not fleet.draining:
+        return tuple(uids[i] for i in chosen)
+    began, asked = frozenset(displaced), fleet.pods.displaced
+    rows = np.flatnonzero(fleet.pods.phase == Phase.DRAINING).tolist()
+    return (*(uids[i] for i in rows if asked[i] or uids[i] in began), *(uids[i] for i in chosen))
