@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.draining import Guarded, guarded
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.folders import session_folder
@@ -17,8 +18,8 @@ from tests.cluster.harness.suite import ASKED_FOR, Suite
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
 LONGEST = (
-    *("drain", "nodes", "exactness", "outages", "jobs", "warm_stories", "warm_guard", "guard_loss"),
-    *("recorder", "playground", "leader", "harness", "zero", "shipped"),
+    *("drain", "drain_faults", "nodes", "drain_leaders", "exactness", "outages", "playground", "jobs", "zero"),
+    *("warm_stories", "warm_guard", "recorder", "karpenter", "leader", "warm_keda", "guard_loss", "harness", "shipped"),
 )
 
 
@@ -84,7 +85,7 @@ def karpenter(cluster: Cluster) -> Cluster:
 @pytest.fixture(autouse=True)
 def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test of the cluster that leaves anything behind, once everything else of it has been torn down."""
-    if "cluster" not in request.fixturenames:
+    if "cluster" not in request.fixturenames or "guards" in request.fixturenames:
         yield
         return
     before = Leftovers.before(request.getfixturevalue("cluster"))
@@ -92,6 +93,15 @@ def leaves_nothing(request: pytest.FixtureRequest) -> Iterator[None]:
     if not _interrupted(request) and (found := before.removed()):
         request.config.stash[SUITE].keep()
         pytest.fail("left behind:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def guards(cluster: Cluster) -> Iterator[Guarded]:
+    """Our guards and our rights, which the stories of a file share; what is left is looked at after the last."""
+    before = Leftovers.before(cluster)
+    with guarded(cluster) as made:
+        yield made
+    assert before.removed() == []
 
 
 @pytest.fixture

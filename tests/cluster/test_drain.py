@@ -15,16 +15,15 @@ from dataclasses import replace
 import pytest
 
 from scaler.controller.names import FORCE, HOLDS, LEAST
-from tests.cluster.draining import LOOK, PROTECTED, SLOW, Guarded, Pool, Story, guarded, labels, name, story
+from tests.cluster.draining import LOOK, PROTECTED, SLOW, Guarded, Pool, Story, labels, name, story
 from tests.cluster.harness.assets import Assets
-from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.privilege import granted, used
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.shipped import HOME, objects
 from tests.cluster.harness.wait import until
 
+pytestmark = pytest.mark.usefixtures("keda")
 POOLS = (
     "plain",
     "unready",
@@ -43,21 +42,6 @@ POOLS = (
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 6  # stories side by side
 Acts = Mapping[str, "Future[None]"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leaves_nothing(keda: Cluster) -> Iterator[None]:
-    """The stories share the guards, so what is left is looked at when the last has been told."""
-    before = Leftovers.before(keda)
-    yield
-    assert before.removed() == []
-
-
-@pytest.fixture(scope="module")
-def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
-    """Our guards and our rights."""
-    with guarded(keda) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

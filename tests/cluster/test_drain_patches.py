@@ -12,28 +12,12 @@ from scaler.controller.names import DELETION_COST, DO_NOT_DISRUPT, EPOCH, LOWEST
 from scaler.controller.patches import adopted, patch
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Verb
-from tests.cluster.draining import Guarded, guarded
+from tests.cluster.draining import Guarded
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
 from tests.cluster.harness.shipped import HOME
 
 JSON_PATCH = "application/json-patch+json"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leaves_nothing(cluster: Cluster) -> Iterator[None]:
-    """The tests share the guards, so what is left is looked at after the last."""
-    before = Leftovers.before(cluster)
-    yield
-    assert before.removed() == []
-
-
-@pytest.fixture(scope="module")
-def guards(cluster: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
-    """Our guards and our rights."""
-    with guarded(cluster) as made:
-        yield made
 
 
 @pytest.fixture

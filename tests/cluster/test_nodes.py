@@ -15,14 +15,14 @@ from typing import Final
 import pytest
 
 from scaler.controller.names import PHASE
-from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, guarded, is_serving, labels, story
+from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, is_serving, labels, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.leftovers import Leftovers
 from tests.cluster.harness.rest import MERGE, Api, Document
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
 
+pytestmark = pytest.mark.usefixtures("keda", "karpenter")
 NODE: Final = "node-b"
 AGENTS: Final = 12
 POOLS: Final = ("evicted", "cordoned", "tainted", "marked", "ordinals", "unasked", "expiring")
@@ -42,21 +42,6 @@ spec:
       nodeClassRef: {group: karpenter.kwok.sh, kind: KWOKNodeClass, name: default}
       requirements: [{key: kubernetes.io/os, operator: In, values: [linux]}]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def leaves_nothing(keda: Cluster, karpenter: Cluster) -> Iterator[None]:
-    """The stories share the guards, so what is left is looked at when the last has been told."""
-    before = Leftovers.before(keda)
-    yield
-    assert before.removed() == []
-
-
-@pytest.fixture(scope="module")
-def guards(keda: Cluster, leaves_nothing: None) -> Iterator[Guarded]:
-    """Our guards and our rights."""
-    with guarded(keda) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
