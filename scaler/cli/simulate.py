@@ -52,6 +52,10 @@ class Asked:
             rich_help_panel=WORK,
         ),
     ] = None
+    begins: Annotated[
+        str | None,
+        typer.Option(metavar="24h", help="How much of the arrivals is left out at first.", rich_help_panel=WORK),
+    ] = None
     lasts: Annotated[
         str | None, typer.Option(metavar="12h", help="How much of the arrivals is used.", rich_help_panel=WORK)
     ] = None
@@ -131,6 +135,13 @@ class AskedSweep(Asked):
     dask: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, to run on its workers.")
     ] = None
+    show: Annotated[
+        str,
+        typer.Option(
+            metavar="FIGURE,...",
+            help="Figures of the summary to print: one as a heat map, several with a row for each policy.",
+        ),
+    ] = "price"
 
 
 @dataclass(frozen=True, kw_only=True)

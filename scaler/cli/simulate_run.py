@@ -24,7 +24,7 @@ from scaler.sim.match import Row
 from scaler.sim.scenario import Scenario, changed, read_scenario
 
 KEYS: Final = (  # options that are keys of a scenario
-    *("trace", "rate", "durations", "lasts", "longest", "bursts", "thin", "stretch"),
+    *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
     *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "seeds"),
 )
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
@@ -36,13 +36,15 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("price", "price", 0),
     ("/opt", "price_over_opt_w", 2),
     ("/blind", "price_over_opt_blind", 2),
+    ("hours", "hours_at_target", 2),
     ("turns", "quick_reversals_per_hour", 1),
     ("waste", "wasted_starts", 0),
 )
 READING: Final = """\
 killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
 pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
-all that comes, and of the best without foresight. turns: quick reversals an hour. waste: pods that never ran a task."""
+all that comes, and of the best without foresight. hours: of those that the latter keeps at the target of p95 wait, the
+share kept here. turns: quick reversals an hour. waste: pods that never ran a task."""
 
 
 def compare_policies(asked: Asked, *, policies: str | None) -> None:

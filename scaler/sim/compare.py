@@ -13,16 +13,18 @@ from typing import Final, TypeAlias
 
 from scipy.special import stdtrit
 
+from scaler.core.types import Seconds
 from scaler.sim.history import History
 from scaler.sim.match import Match, Played, Row, limits_of, play
 from scaler.sim.optimum.limits import Limits
 from scaler.sim.scenario import OURS, Scenario
+from scaler.sim.score_waits import kept
 
 Figure: TypeAlias = "float | None"
 TOLD: Final = (
     *("tasks", "unfinished", "killed", "wait_p50_s", "wait_p95_s", "wait_p99_s", "pod_hours", "price"),
     *("quick_reversals_per_hour", "wasted_starts"),
-    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind"),
+    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind", "hours_at_target"),
 )
 CONFIDENCE: Final = 0.95
 
@@ -89,7 +91,11 @@ def rows(todo: Sequence[Job], answers: Iterable[Answer]) -> list[Row]:
     """The row of every run, with the limits of its seed beside it."""
     pairs = list(zip(todo, answers, strict=True))
     limits = {job.seed: found for job, found in pairs if isinstance(found, Limits)}
-    return [_beside(found.row, limits.get(job.seed)) for job, found in pairs if isinstance(found, Played)]
+    return [
+        _beside(found, limits.get(job.seed), job.scenario.target_wait)
+        for job, found in pairs
+        if isinstance(found, Played)
+    ]
 
 
 def histories(answers: Iterable[Answer]) -> dict[str, History]:
@@ -127,7 +133,8 @@ def _noted(found: Answer, told: Callable[[], None]) -> Answer:
     return found
 
 
-def _beside(row: Row, limits: Limits | None) -> Row:
+def _beside(found: Played, limits: Limits | None, target: Seconds) -> Row:
+    row = found.row
     if limits is None:
         return row
     return replace(
@@ -137,6 +144,7 @@ def _beside(row: Row, limits: Limits | None) -> Row:
         opt_blind=round(limits.blind, 3),
         price_over_opt_w=_ratio(row.price, limits.priced),
         price_over_opt_blind=_ratio(row.price, limits.blind),
+        hours_at_target=round(kept(found.hours, target, best=limits.blind_p95).share, 4),
     )
 
 

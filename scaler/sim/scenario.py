@@ -99,7 +99,8 @@ class Scenario(Section):
     rate: Path | tuple[tuple[float, float], ...] | None = Field(
         default=None, description="Arrivals as a curve: [seconds, tasks per minute], or a file with such columns."
     )
-    lasts: Duration | None = Field(default=None, description="How much of it is used; all of it, unless set.")
+    begins: Duration | None = Field(default=None, description="How much of it is left out at first.")
+    lasts: Duration | None = Field(default=None, description="How much of it is used then; the rest, unless set.")
     bursts: Annotated[float, Field(strict=True, ge=1)] = Field(
         default=1.0, description="Variance over mean of a curve's arrivals in 60 s; agents that fan out have 16 to 26."
     )

@@ -73,6 +73,7 @@ def _recipe(scenario: Scenario) -> Recipe:
     fanout, sessions = scenario.fanout, scenario.sessions
     return Recipe(
         arrivals=_arrivals(scenario),
+        begins=scenario.begins or 0.0,
         lasts=scenario.lasts,
         bursts=scenario.bursts,
         thin=scenario.thin,

@@ -62,7 +62,7 @@ def test_everybody_meets_the_same_tasks_and_no_price_is_below_the_best_possible(
 def test_a_row_has_what_scripts_rely_on() -> None:
     """Every one of them, by these names."""
     (row,) = compared(changed(small(), {"seeds": 1, "policies": ["ours"]}), 1)
-    assert [name for name in asdict(row) if name != "unfinished"] == ISSUED
+    assert [name for name in asdict(row) if name != "unfinished"][: len(ISSUED)] == ISSUED
 
 
 def test_the_price_is_pods_and_waiting() -> None:
