@@ -126,6 +126,10 @@ class Scenario(Section):
         default="ReplicaSet", description="Who owns the pods."
     )
     nodes: NodesSection | None = Field(default=None, description="Nodes that are bought; there always are, unless set.")
+    quota: Number | None = Field(
+        default=None,
+        description="Tokens a second that the model's backend gives to all agents together; no bound, unless set.",
+    )
     blind: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] = Field(
         default=(), description="Spans in which nothing can be measured: [from, to] in seconds."
     )

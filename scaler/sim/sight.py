@@ -86,7 +86,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scraped:
-    """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went."""
+    """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went.
+
+    Attributes:
+        pace: seconds that a second of a task took.
+    """
 
     work: Work
     at: Instant
@@ -96,6 +100,7 @@ class Scraped:
     arrived: int
     finished: int
     ended: tuple[int, ...]
+    pace: float
 
     @property
     def in_flight(self) -> Ints:
@@ -108,7 +113,8 @@ def _scraped(world: World) -> Scraped:
     queue = work.queue
     places = np.frombuffer(work.places, dtype=np.int64).copy()
     first = queue[0][1] if queue else now
-    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, tuple(work.ended))
+    ended, pace = tuple(work.ended), work.progress.pace
+    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, ended, pace)
 
 
 class Recent:
@@ -144,7 +150,7 @@ def _p95(values: Floats) -> float:
 
 def _service(last: Scraped, _: Recent) -> Sample:
     lengths = last.work.tasks.seconds[list(last.ended)]
-    return Known(float(lengths.mean()), last.at) if len(lengths) else Unknown("no task has ended yet")
+    return Known(float(lengths.mean()) * last.pace, last.at) if len(lengths) else Unknown("no task has ended yet")
 
 
 def _arrivals(last: Scraped, _: Recent) -> Sample:
@@ -153,7 +159,7 @@ def _arrivals(last: Scraped, _: Recent) -> Sample:
 
 
 def _tokens(last: Scraped, _: Recent) -> Sample:
-    return Known(float(last.work.tasks.tokens[last.in_flight].sum()), last.at)
+    return Known(float(last.work.tasks.tokens[last.in_flight].sum()) / last.pace, last.at)
 
 
 _FIGURES: Final[Mapping[Signal, Callable[[Scraped, Recent], Sample]]] = {
