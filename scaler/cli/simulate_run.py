@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.output import fail, refuse
-from scaler.cli.simulate import Asked, AskedReport
+from scaler.cli.simulate_asked import Asked, AskedReport
+from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
 from scaler.sim.compare import Answer, Job, cores, histories, jobs, rows, summary, work_out
 from scaler.sim.match import Row
-from scaler.sim.scenario import Scenario, changed, read_scenario
+from scaler.sim.scenario import OURS, Scenario, changed, read_scenario
 
 KEYS: Final = (  # options that are keys of a scenario
     *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
@@ -47,13 +48,18 @@ all that comes, and of the best without foresight. hours: of those that the latt
 share kept here. turns: quick reversals an hour. waste: pods that never ran a task."""
 
 
-def compare_policies(asked: Asked, *, policies: str | None) -> None:
-    """Run these policies, or those of the scenario, and tell."""
+def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path] = (), equal: bool = False) -> None:
+    """Run these policies, or those of the scenario, with these knobs, and tell."""
     scenario = scenario_of(asked, policies)
     check_file("--json", asked.json)
-    todo = jobs(scenario, limits=asked.limits)
-    found = rows(todo, answers(todo, asked))
+    tuned = read_knobs(knobs)
+    best = {policy: found.best for policy, found in tuned.items()}
+    todo, more = jobs(scenario, limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
+    given = answers([*todo, *more], asked)
+    found = rows(todo, given[: len(todo)])
     told = summary(scenario, found)
+    if equal:
+        told["at_equal_wait"] = equals([row for row in found if row.policy == OURS], given[len(todo) :])
     tell(Console(), scenario, found, told)
     if asked.json is not None:
         write(asked.json, figures(found, told))
@@ -122,12 +128,12 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, object]) -> None:
+def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, Any]) -> None:
     """Print the figures for a reader."""
     if scenario.question:
         console.print(Text(scenario.question.strip()), style="bold")
     console.print(_table(scenario, told))
-    for line in _pairs(told):
+    for line in (*_pairs(told), *tell_equals(told.get("at_equal_wait", {}))):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
     for row in found:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from scipy.special import stdtrit
@@ -17,6 +18,8 @@ from scaler.core.types import Seconds
 from scaler.sim.history import History
 from scaler.sim.match import Match, Played, Row, limits_of, play
 from scaler.sim.optimum.limits import Limits
+from scaler.sim.ours import OurKnobs
+from scaler.sim.peers.sight import Knobs
 from scaler.sim.scenario import OURS, Scenario
 from scaler.sim.score_waits import kept
 
@@ -27,6 +30,7 @@ TOLD: Final = (
     *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind", "hours_at_target"),
 )
 CONFIDENCE: Final = 0.95
+NO_KNOBS: Final[Mapping[str, Knobs | OurKnobs]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,22 @@ Job: TypeAlias = Match | _Limit
 Answer: TypeAlias = Played | Limits
 
 
-def jobs(scenario: Scenario, *, limits: bool, drawn: bool = False) -> list[Job]:
-    """All that is to be worked out: each policy on each seed, and the limits of each seed, the longest first."""
+def jobs(
+    scenario: Scenario, *, limits: bool, drawn: bool = False, knobs: Mapping[str, Knobs | OurKnobs] = NO_KNOBS
+) -> list[Job]:
+    """All that is to be worked out: each policy on each seed, and the limits of each seed, the longest first.
+
+    ``knobs`` are those of policies that shall not play as they are shipped, by name.
+    """
     seeds = range(1, scenario.seeds + 1)
     asked = [_Limit(scenario, seed) for seed in seeds] if limits else []
     return [
         *asked,
-        *(Match(scenario=scenario, policy=p, seed=s, drawn=drawn and s == 1) for p in scenario.policies for s in seeds),
+        *(
+            Match(scenario=scenario, policy=p, seed=s, knobs=knobs.get(p), drawn=drawn and s == 1)
+            for p in scenario.policies
+            for s in seeds
+        ),
     ]
 
 

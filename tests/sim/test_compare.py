@@ -28,6 +28,16 @@ ISSUED = [  # the columns that scripts rely on
 ]
 
 
+LABELS = (  # what a reader finds in each plot of the report
+    ("ours", "hpa", "job", "pod hours", "p95 wait, s"),
+    ("ours", "hpa", "job", "waited, s", "share of tasks", "target 30 s", "95 %"),
+    ("ours", "hpa", "job", "hours", "pods", "demand", "ready", "starting", "draining or ending"),
+    ("ours", "hpa", "job", "hours", "tasks that wait"),
+    ("ours", "hpa", "job", "hours", "runs cut so far"),
+    ("ours", "hpa", "job", "hours", "replicas"),
+)
+
+
 def small() -> Scenario:
     """Half an hour of a small pool."""
     return parsed(read_yaml(SMALL))
@@ -104,7 +114,9 @@ def test_a_report_is_whole_and_fetches_nothing() -> None:
     body = text[text.index("<body>") :]
     assert "&lt;b&gt;How many?" in body
     assert all(f"<td>{policy}</td>" in body for policy in scenario.policies)
-    assert body.count("Plotly.newPlot") == 5
+    assert body.count("Plotly.newPlot") == len(LABELS)
+    for plot, labels in zip(body.split("Plotly.newPlot")[1:], LABELS, strict=True):
+        assert [label for label in labels if f'"{label}"' not in plot] == []
     assert "<script src" not in text
     assert "<link" not in text
     assert "http" not in body
