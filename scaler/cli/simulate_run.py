@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -41,6 +42,7 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("turns", "quick_reversals_per_hour", 1),
     ("waste", "wasted_starts", 0),
 )
+WIDEST: Final = 400
 READING: Final = """\
 killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
 pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
@@ -132,7 +134,7 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
     """Print the figures for a reader."""
     if scenario.question:
         console.print(Text(scenario.question.strip()), style="bold")
-    console.print(_table(scenario, told))
+    print_whole(console, _table(scenario, told))
     for line in (*_pairs(told), *tell_equals(told.get("at_equal_wait", {}))):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
@@ -141,6 +143,12 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
             console.print(
                 Text(f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie")
             )
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """All of a table, however narrow the terminal is: a figure that is cut off is none."""
+    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.print(table, width=max(width, console.width), crop=False, soft_wrap=True)
 
 
 def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:

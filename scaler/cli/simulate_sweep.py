@@ -14,14 +14,13 @@ from typing import Final, TypeAlias
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.extras import needing
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedSweep
-from scaler.cli.simulate_run import COLUMNS, check_file, figures, progress, scenario_of, write
+from scaler.cli.simulate_run import COLUMNS, check_file, figures, print_whole, progress, scenario_of, write
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain, read_yaml
 from scaler.sim.compare import TOLD, cores, jobs, rows, summary, work_out
@@ -30,7 +29,6 @@ from scaler.sim.scenario import Scenario, changed
 Means: TypeAlias = Mapping[str, Mapping[str, "float | None"]]
 
 HEADINGS: Final = {name: heading for heading, name, _ in COLUMNS}
-WIDEST: Final = 400
 WHOLE: Final = 1000.0  # from here on a figure needs no decimals
 SHADES: Final = ("on grey7", "on grey15", "on grey23", "on grey30", "on grey37")  # from small to large
 
@@ -147,7 +145,7 @@ def _tell(
     for line, each in zip(lines, means, strict=True):
         for policy, mean in each.items():
             table.add_row(*line, policy, *(_short(mean[name]) for name in shown))
-    _print(console, table)
+    print_whole(console, table)
 
 
 def _map(console: Console, keys: Sequence[str], name: str, cells: Sequence[tuple[list[str], Means]]) -> None:
@@ -156,13 +154,7 @@ def _map(console: Console, keys: Sequence[str], name: str, cells: Sequence[tuple
     ranked = sorted(value for _, each in cells for mean in each.values() if (value := mean[name]) is not None)
     for line, each in cells:
         table.add_row(*line, *(_shaded(mean[name], ranked) for mean in each.values()))
-    _print(console, table)
-
-
-def _print(console: Console, table: Table) -> None:
-    """All of it, however narrow the terminal is: a figure that is cut off is none."""
-    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table, width=max(width, console.width), crop=False, soft_wrap=True)
+    print_whole(console, table)
 
 
 def _means(figures: Mapping[str, object]) -> Means:
