@@ -114,7 +114,7 @@ class Pool:
         row = self.fleet.row(uid)
         if row is None or self.fleet.leaving[row]:
             return False
-        self.fleet.node[row] = node
+        self.fleet.place(row, node)
         self._start(uid)
         return True
 

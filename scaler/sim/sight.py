@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 
 from scaler.core.pods import NO_ORDINAL, Floats, Ints, Pods, Stage
-from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
+from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
 from scaler.sim.fleet import NO_NODE
 from scaler.sim.work import FRESH, HELD, Work
 from scaler.sim.world import World
@@ -19,6 +19,19 @@ SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
+
+
+class _Stood(TypedDict):
+    """Columns of ``Pods`` that a scrape says nothing about."""
+
+    uids: tuple[PodUid, ...]
+    created_at: Floats
+    since: Floats
+    stage: Ints
+    phase: Ints
+    ordinal: Ints
+    epoch: Ints
+    acked: Ints
 
 
 class Sight:
@@ -32,6 +45,7 @@ class Sight:
         self._names = tuple(names)
         self._last = _scraped(world)
         self._seen: tuple[tuple[int, Instant], Pods] | None = None
+        self._stood: tuple[int, tuple[Ints, Floats, _Stood]] | None = None
         world.agenda.at(world.now + SCRAPE, self._scrape, world)
 
     def observe(self) -> Observation:
@@ -55,27 +69,38 @@ class Sight:
         return self._seen[1]
 
     def _look(self) -> Pods:
-        fleet, rows, last = self._world.fleet, self._world.fleet.stays(), self._last
-        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
-        starting = np.isnan(ready_at)
-        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
+        last, fleet = self._last, self._world.fleet
+        if self._stood is None or self._stood[0] != fleet.version:
+            self._stood = fleet.version, self._stand()
+        rows, ready_at, stood = self._stood[1]
         asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked
         inside = np.full((len(rows), self._world.setting.serving.slots), FRESH)
         inside[asked] = last.places.reshape(-1, inside.shape[1])[rows[asked]]
-        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
         return Pods(
+            **stood,
+            inflight=np.count_nonzero(inside >= 0, axis=1),
+            sessions=np.count_nonzero(inside == HELD, axis=1),
+            seen_at=np.where(asked, last.at, math.nan),
+        )
+
+    def _stand(self) -> tuple[Ints, Floats, _Stood]:
+        """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
+        fleet, rows = self._world.fleet, self._world.fleet.stays()
+        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
+        starting = np.isnan(ready_at)
+        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
+        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
+        stood = _Stood(
             uids=tuple(map(fleet.uid, rows.tolist())),
             created_at=created_at,
             since=np.where(starting, created_at, ready_at),
             stage=np.where(starting, placed, int(Stage.READY)),
             phase=fleet.phase[rows],
-            inflight=np.count_nonzero(inside >= 0, axis=1),
-            sessions=np.count_nonzero(inside == HELD, axis=1),
-            seen_at=np.where(asked, last.at, math.nan),
             ordinal=ordinals,
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
         )
+        return rows, ready_at, stood
 
     def _scrape(self, world: World) -> None:
         """Look at everything that can be asked, and come again."""
