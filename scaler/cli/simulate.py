@@ -3,228 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Annotated, Final, TypeVar, get_type_hints
+from dataclasses import fields
+from typing import Final, TypeVar, get_type_hints
 
 import typer
 
 from scaler.cli.extras import needing
+from scaler.cli.simulate_asked import Asked, AskedCompare, AskedReport, AskedSweep, AskedTune, AskedWarm
 
 commands = typer.Typer(
     name="simulate",
     help="Ask what a pool would cost and how long its tasks would wait, under ours and under other autoscalers.",
     no_args_is_help=True,
 )
-
-WORK: Final = "What comes"
-POOL: Final = "The pool"
-RUNS: Final = "The runs"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What every command takes. Whatever is given here stands instead of what the scenario says."""
-
-    scenario: Annotated[
-        Path | None, typer.Argument(metavar="[SCENARIO]", help="A scenario file; simulations/ has some.")
-    ] = None
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv[.gz]",
-            help="Arrivals: arrival_s, and where they are known duration_s, tokens, session. "
-            "Azure's, BurstGPT's and Mooncake's own files are read too.",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    rate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Arrivals as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
-    ] = None
-    durations: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|lognormal:MU,SIGMA",
-            help="How long tasks take: a file with duration_s to draw from, or a distribution of seconds.",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    lasts: Annotated[
-        str | None, typer.Option(metavar="12h", help="How much of the arrivals is used.", rich_help_panel=WORK)
-    ] = None
-    longest: Annotated[str | None, typer.Option(metavar="2h", help="When a task gives up.", rich_help_panel=WORK)] = (
-        None
-    )
-    bursts: Annotated[
-        float | None,
-        typer.Option(help="Variance over mean of a curve's arrivals in 60 s; 1 is Poisson.", rich_help_panel=WORK),
-    ] = None
-    thin: Annotated[
-        float | None,
-        typer.Option(help="Share of a trace's arrivals that is kept; a curve is multiplied.", rich_help_panel=WORK),
-    ] = None
-    stretch: Annotated[
-        float | None, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
-    ] = None
-    slots: Annotated[int | None, typer.Option(help="Tasks that a pod runs at once.", rich_help_panel=POOL)] = None
-    startup: Annotated[
-        str | None,
-        typer.Option(
-            metavar="18s|lognormal:MU,SIGMA", help="From a pod's creation until it is ready.", rich_help_panel=POOL
-        ),
-    ] = None
-    min: Annotated[int | None, typer.Option(help="Fewest replicas.", rich_help_panel=POOL)] = None
-    max: Annotated[int | None, typer.Option(help="Most replicas.", rich_help_panel=POOL)] = None
-    target_wait: Annotated[
-        str | None,
-        typer.Option(metavar="30s", help="How long 95 % of the tasks may wait at most.", rich_help_panel=POOL),
-    ] = None
-    dispatch: Annotated[
-        str | None,
-        typer.Option(metavar="pull|random|latest|lowest", help="How a task finds its slot.", rich_help_panel=POOL),
-    ] = None
-    wait_price: Annotated[
-        float | None, typer.Option(help="Price of a second of waiting, in pod-seconds.", rich_help_panel=RUNS)
-    ] = None
-    policies: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Who is asked: ours and the peers by name.", rich_help_panel=RUNS),
-    ] = None
-    seeds: Annotated[int | None, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = None
-    limits: Annotated[
-        bool,
-        typer.Option(
-            help="Work out what the best possible would cost; this takes longest. Without it those figures are null.",
-            rich_help_panel=RUNS,
-        ),
-    ] = True
-    jobs: Annotated[
-        int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
-    ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedReport(Asked):
-    """What ``report`` takes beside."""
-
-    html: Annotated[Path, typer.Option(metavar="FILE.html", help="Where the report goes.")] = Path("report.html")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedSweep(Asked):
-    """What ``sweep`` takes beside."""
-
-    over: Annotated[
-        list[str],
-        typer.Option(metavar="KEY=A,B,C", help="A key of the scenario and its values; may be given more than once."),
-    ]
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep each figure here as it is found; what is there is not run again."),
-    ] = None
-    dask: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, to run on its workers.")
-    ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedTune(Asked):
-    """What ``tune`` takes beside."""
-
-    policy: Annotated[str, typer.Option(help="Whose knobs: ours, or a peer by name.")] = "ours"
-    budget: Annotated[int, typer.Option(help="Trials, each of all seeds.")] = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedWarm:
-    """What ``warm`` takes. Its world is claims and a pool of idle sandboxes; a scenario says all of it in one file."""
-
-    scenario: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE.yaml]",
-            help="A question about a warm pool, as in simulations/warm; it takes the place of the options about what "
-            "comes and the pool, and of --policies and --seeds.",
-        ),
-    ] = None
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv[.gz]",
-            help="Claims: a column arrival_s. Azure's, BurstGPT's and Mooncake's own files are read too.",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    rate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Claims as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
-    ] = None
-    lasts: Annotated[
-        str | None, typer.Option(metavar="12h", help="How much of the claims is used.", rich_help_panel=WORK)
-    ] = None
-    bursts: Annotated[
-        float, typer.Option(help="Variance over mean of a curve's claims in 60 s; 1 is Poisson.", rich_help_panel=WORK)
-    ] = 1.0
-    thin: Annotated[
-        float, typer.Option(help="Share of a trace's claims that is kept; a curve is multiplied.", rich_help_panel=WORK)
-    ] = 1.0
-    stretch: Annotated[
-        float, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
-    ] = 1.0
-    lead_time: Annotated[
-        str,
-        typer.Option(
-            metavar="MU,SIGMA|25s",
-            help="From a sandbox's creation until it is ready: mean and deviation of the logarithm of seconds, or the "
-            "median.",
-            rich_help_panel=POOL,
-        ),
-    ] = "25s"
-    miss_target: Annotated[
-        float, typer.Option(help="Share of claims that may find no ready sandbox.", rich_help_panel=POOL)
-    ] = 0.01
-    wait_price: Annotated[
-        float | None,
-        typer.Option(
-            help="Price of a second of waiting, in seconds of an idle sandbox: ours aims at that instead.",
-            rich_help_panel=POOL,
-        ),
-    ] = None
-    min: Annotated[int, typer.Option(help="Smallest size of ours.", rich_help_panel=POOL)] = 0
-    max: Annotated[int, typer.Option(help="Largest size.", rich_help_panel=POOL)] = 1000
-    start: Annotated[
-        int | None,
-        typer.Option(
-            help="Sandboxes that stand ready at first, for every policy. Without it, as many as a fixed pool needs.",
-            rich_help_panel=POOL,
-        ),
-    ] = None
-    policies: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Who is asked: ours, fixed, rate (times 20 s, agent-sandbox's KEDA example), hpa (its HPA example, of "
-            "type Value), buffer (Agones), histogram. Knobs: fixed=40, rate=30, hpa=0.5, buffer=20 or buffer=10%.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
-    seeds: Annotated[int, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = 3
-    equal: Annotated[
-        bool,
-        typer.Option(help="Look for the fixed size and the constant that miss as few as ours.", rich_help_panel=RUNS),
-    ] = True
-    jobs: Annotated[
-        int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
-    ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
-    ] = None
 
 
 Wish = TypeVar("Wish", bound="Asked | AskedWarm")
@@ -256,11 +48,11 @@ def run(asked: Asked) -> None:
     compare_policies(asked, policies=asked.policies or "ours")
 
 
-def compare(asked: Asked) -> None:
+def compare(asked: AskedCompare) -> None:
     """Run several policies on the same arrivals, and print their figures side by side."""
     with needing("sim"):
         from scaler.cli.simulate_run import compare_policies
-    compare_policies(asked, policies=asked.policies)
+    compare_policies(asked, policies=asked.policies, knobs=asked.knobs or (), equal=asked.equal)
 
 
 def report(asked: AskedReport) -> None:

@@ -7,24 +7,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.output import fail, refuse
-from scaler.cli.simulate import Asked, AskedReport
+from scaler.cli.simulate_asked import Asked, AskedReport
+from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
 from scaler.sim.compare import Answer, Job, cores, histories, jobs, rows, summary, work_out
 from scaler.sim.match import Row
-from scaler.sim.scenario import Scenario, changed, read_scenario
+from scaler.sim.scenario import OURS, Scenario, changed, read_scenario
 
 KEYS: Final = (  # options that are keys of a scenario
-    *("trace", "rate", "durations", "lasts", "longest", "bursts", "thin", "stretch"),
+    *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
     *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "seeds"),
 )
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
@@ -36,22 +38,30 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("price", "price", 0),
     ("/opt", "price_over_opt_w", 2),
     ("/blind", "price_over_opt_blind", 2),
+    ("hours", "hours_at_target", 2),
     ("turns", "quick_reversals_per_hour", 1),
     ("waste", "wasted_starts", 0),
 )
+WIDEST: Final = 400
 READING: Final = """\
 killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
 pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
-all that comes, and of the best without foresight. turns: quick reversals an hour. waste: pods that never ran a task."""
+all that comes, and of the best without foresight. hours: of those that the latter keeps at the target of p95 wait, the
+share kept here. turns: quick reversals an hour. waste: pods that never ran a task."""
 
 
-def compare_policies(asked: Asked, *, policies: str | None) -> None:
-    """Run these policies, or those of the scenario, and tell."""
+def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path] = (), equal: bool = False) -> None:
+    """Run these policies, or those of the scenario, with these knobs, and tell."""
     scenario = scenario_of(asked, policies)
     check_file("--json", asked.json)
-    todo = jobs(scenario, limits=asked.limits)
-    found = rows(todo, answers(todo, asked))
+    tuned = read_knobs(knobs)
+    best = {policy: found.best for policy, found in tuned.items()}
+    todo, more = jobs(scenario, limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
+    given = answers([*todo, *more], asked)
+    found = rows(todo, given[: len(todo)])
     told = summary(scenario, found)
+    if equal:
+        told["at_equal_wait"] = equals([row for row in found if row.policy == OURS], given[len(todo) :])
     tell(Console(), scenario, found, told)
     if asked.json is not None:
         write(asked.json, figures(found, told))
@@ -120,12 +130,12 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, object]) -> None:
+def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, Any]) -> None:
     """Print the figures for a reader."""
     if scenario.question:
         console.print(Text(scenario.question.strip()), style="bold")
-    console.print(_table(scenario, told))
-    for line in _pairs(told):
+    print_whole(console, _table(scenario, told))
+    for line in (*_pairs(told), *tell_equals(told.get("at_equal_wait", {}))):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
     for row in found:
@@ -133,6 +143,12 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
             console.print(
                 Text(f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie")
             )
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """All of a table, however narrow the terminal is: a figure that is cut off is none."""
+    width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
+    console.print(table, width=max(width, console.width), crop=False, soft_wrap=True)
 
 
 def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -19,14 +19,18 @@ from rich.text import Text
 
 from scaler.cli.extras import needing
 from scaler.cli.output import refuse
-from scaler.cli.simulate import AskedSweep
-from scaler.cli.simulate_run import check_file, figures, progress, scenario_of, write
+from scaler.cli.simulate_asked import AskedSweep
+from scaler.cli.simulate_run import COLUMNS, check_file, figures, print_whole, progress, scenario_of, write
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain, read_yaml
-from scaler.sim.compare import cores, jobs, rows, summary, work_out
+from scaler.sim.compare import TOLD, cores, jobs, rows, summary, work_out
 from scaler.sim.scenario import Scenario, changed
 
-SHADES: Final = ("on grey7", "on grey15", "on grey23", "on grey30", "on grey37")  # from cheap to dear
+Means: TypeAlias = Mapping[str, Mapping[str, "float | None"]]
+
+HEADINGS: Final = {name: heading for heading, name, _ in COLUMNS}
+WHOLE: Final = 1000.0  # from here on a figure needs no decimals
+SHADES: Final = ("on grey7", "on grey15", "on grey23", "on grey30", "on grey37")  # from small to large
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Point:
 def sweep(asked: AskedSweep) -> None:
     """Work all combinations out, and tell."""
     check_file("--json", asked.json)
+    shown = figures_of(asked.show)
     points = points_of(scenario_of(asked, asked.policies), asked.over)
     kept = asked.out
     if kept is not None:
@@ -59,7 +64,7 @@ def sweep(asked: AskedSweep) -> None:
                 told()
                 if kept is not None:
                     write(kept / point.file, found[-1])
-    _tell(Console(), points, found)
+    _tell(Console(), points, found, shown)
     if asked.json is not None:
         whole = [{"settings": p.settings, **figures} for p, figures in zip(points, found, strict=True)]
         write(asked.json, {"points": whole})
@@ -81,6 +86,14 @@ def _axis(text: str) -> list[tuple[str, Plain]]:
     if not key or not values:
         refuse(f"--over {text} cannot be used: write a key of the scenario and its values, like startup=18s,93s")
     return [(key, read_yaml(value).value) for value in values.split(",")]
+
+
+def figures_of(text: str) -> list[str]:
+    """The figures to print, by name."""
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in TOLD]:
+        refuse(f"--show {', '.join(unknown)} is no figure; there are {', '.join(TOLD)}")
+    return names
 
 
 def _worked_out(point: Point, executor: Executor | None, *, limits: bool) -> dict[str, object]:
@@ -118,24 +131,46 @@ def _dask(address: str) -> Iterator[Executor]:
         yield client.get_executor()  # type: ignore[no-untyped-call] # the same
 
 
-def _tell(console: Console, points: Sequence[Point], found: Sequence[Mapping[str, object]]) -> None:
-    """A row a combination, a column a policy, the price in it, and the darker the cheaper."""
-    prices = [_prices(figures) for figures in found]
-    names = list(prices[0])
-    table = Table(*points[0].settings, *names, box=SIMPLE, title="Price")
-    ranked = sorted(price for each in prices for price in each.values())
-    for point, each in zip(points, prices, strict=True):
-        settings = (str(value) for value in point.settings.values())
-        table.add_row(*settings, *(_shaded(each[name], ranked) for name in names))
-    console.print(table)
+def _tell(
+    console: Console, points: Sequence[Point], found: Sequence[Mapping[str, object]], shown: Sequence[str]
+) -> None:
+    """One figure as a heat map, or several side by side."""
+    means = [_means(figures) for figures in found]
+    keys = list(points[0].settings)
+    lines = [list(map(str, point.settings.values())) for point in points]
+    if len(shown) == 1:
+        _map(console, keys, shown[0], list(zip(lines, means, strict=True)))
+        return
+    table = Table(*keys, "policy", *(HEADINGS.get(name, name) for name in shown), box=None, padding=(0, 1, 0, 0))
+    for line, each in zip(lines, means, strict=True):
+        for policy, mean in each.items():
+            table.add_row(*line, policy, *(_short(mean[name]) for name in shown))
+    print_whole(console, table)
 
 
-def _prices(figures: Mapping[str, object]) -> dict[str, float]:
+def _map(console: Console, keys: Sequence[str], name: str, cells: Sequence[tuple[list[str], Means]]) -> None:
+    """A row a combination, a column a policy, the figure in it, and the darker the smaller."""
+    table = Table(*keys, *cells[0][1], box=SIMPLE, title=name)
+    ranked = sorted(value for _, each in cells for mean in each.values() if (value := mean[name]) is not None)
+    for line, each in cells:
+        table.add_row(*line, *(_shaded(mean[name], ranked) for mean in each.values()))
+    print_whole(console, table)
+
+
+def _means(figures: Mapping[str, object]) -> Means:
     told = figures["summary"]
     assert isinstance(told, dict)  # noqa: S101 - summary made it
-    return {name: float(means["price"]) for name, means in told["policies"].items()}
+    means: Means = told["policies"]
+    return means
 
 
-def _shaded(price: float, ranked: Sequence[float]) -> Text:
-    shade = len(SHADES) * ranked.index(price) // len(ranked)
-    return Text(f"{price:,.0f}", style=SHADES[shade], justify="right")
+def _shaded(value: float | None, ranked: Sequence[float]) -> Text:
+    if value is None:
+        return Text(_short(value), justify="right")
+    shade = len(SHADES) * ranked.index(value) // len(ranked)
+    return Text(_short(value), style=SHADES[shade], justify="right")
+
+
+def _short(value: float | None) -> str:
+    """Four digits, but whole numbers whole."""
+    return "-" if value is None else f"{value:,.0f}" if abs(value) >= WHOLE else f"{value:.4g}"

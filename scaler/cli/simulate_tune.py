@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from scaler.cli.output import refuse
-from scaler.cli.simulate import AskedTune
+from scaler.cli.simulate_asked import AskedTune
+from scaler.cli.simulate_knobs import base
 from scaler.cli.simulate_run import check_file, progress, scenario_of, write
 from scaler.sim.match import Match, play
 from scaler.sim.ours import OurKnobs
-from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Knobs
-from scaler.sim.scenario import OURS, POLICIES, Scenario
-from scaler.sim.tuner import Search, TunerError, knobs_of
+from scaler.sim.scenario import POLICIES, Scenario
+from scaler.sim.tuner import Paid, Search, TunerError, knobs_of
 from scaler.sim.tuner import tune as search_knobs
 
 CAVEAT = "These knobs suit what they were found on. What they are worth, other days say."
@@ -26,16 +26,21 @@ CAVEAT = "These knobs suit what they were found on. What they are worth, other d
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a configuration costs on one scenario: the mean price of its seeds."""
+    """What a configuration costs on one scenario: the means of its seeds."""
 
     scenario: Scenario
     policy: str
 
-    def __call__(self, knobs: Knobs | OurKnobs) -> float:
-        """The price."""
+    def __call__(self, knobs: Knobs | OurKnobs) -> Paid:
+        """Play it."""
         scenario, seeds = self.scenario, range(1, self.scenario.seeds + 1)
         matches = (Match(scenario=scenario, policy=self.policy, seed=seed, knobs=knobs) for seed in seeds)
-        return math.fsum(play(match).row.price for match in matches) / scenario.seeds
+        rows = [play(match).row for match in matches]
+        price, hours, wait = (
+            math.fsum(of) / len(rows)
+            for of in zip(*((row.price, row.pod_hours, row.wait_p95_s) for row in rows), strict=True)
+        )
+        return Paid(price, hours, wait)
 
 
 def tune(asked: AskedTune) -> None:
@@ -44,14 +49,16 @@ def tune(asked: AskedTune) -> None:
         refuse(f"--policy {asked.policy} is none; there are {', '.join(POLICIES)}")
     check_file("--json", asked.json)
     scenario = scenario_of(asked, asked.policy)
-    base = OurKnobs() if asked.policy == OURS else PEERS[asked.policy]
+    shipped_knobs = base(asked.policy)
     try:
         with progress(1):
-            tuned = search_knobs(base, Trial(scenario, asked.policy), Search(budget=asked.budget, jobs=asked.jobs))
+            tuned = search_knobs(
+                shipped_knobs, Trial(scenario, asked.policy), Search(budget=asked.budget, jobs=asked.jobs)
+            )
     except (TunerError, ValueError) as error:
         refuse(str(error))
     best, shipped = tuned.best, tuned.trials[0]
-    names = [knob.name for knob in knobs_of(base)]
+    names = [knob.name for knob in knobs_of(shipped_knobs)]
     console = Console()
     console.print(_table(names, asdict(shipped.knobs), asdict(best.knobs)))
     share = best.price / shipped.price - 1.0 if shipped.price else 0.0
@@ -60,7 +67,7 @@ def tune(asked: AskedTune) -> None:
     )
     console.print(CAVEAT)
     if asked.json is not None:
-        trials = [{"price": trial.price, "knobs": asdict(trial.knobs)} for trial in tuned.trials]
+        trials = [{**asdict(trial.paid), "knobs": asdict(trial.knobs)} for trial in tuned.trials]
         write(asked.json, {"policy": asked.policy, "best": asdict(best.knobs), "price": best.price, "trials": trials})
 
 

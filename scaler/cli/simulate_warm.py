@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.output import refuse
-from scaler.cli.simulate import AskedWarm
+from scaler.cli.simulate_asked import AskedWarm
 from scaler.cli.simulate_run import bounds, check_file, progress, shown, write
 from scaler.config.fields import seconds
 from scaler.config.problems import ConfigError

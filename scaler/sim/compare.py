@@ -9,22 +9,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from scipy.special import stdtrit
 
+from scaler.core.types import Seconds
 from scaler.sim.history import History
 from scaler.sim.match import Match, Played, Row, limits_of, play
 from scaler.sim.optimum.limits import Limits
+from scaler.sim.ours import OurKnobs
+from scaler.sim.peers.sight import Knobs
 from scaler.sim.scenario import OURS, Scenario
+from scaler.sim.score_waits import kept
 
 Figure: TypeAlias = "float | None"
 TOLD: Final = (
     *("tasks", "unfinished", "killed", "wait_p50_s", "wait_p95_s", "wait_p99_s", "pod_hours", "price"),
     *("quick_reversals_per_hour", "wasted_starts"),
-    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind"),
+    *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind", "hours_at_target"),
 )
 CONFIDENCE: Final = 0.95
+NO_KNOBS: Final[Mapping[str, Knobs | OurKnobs]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,22 @@ Job: TypeAlias = Match | _Limit
 Answer: TypeAlias = Played | Limits
 
 
-def jobs(scenario: Scenario, *, limits: bool, drawn: bool = False) -> list[Job]:
-    """All that is to be worked out: each policy on each seed, and the limits of each seed, the longest first."""
+def jobs(
+    scenario: Scenario, *, limits: bool, drawn: bool = False, knobs: Mapping[str, Knobs | OurKnobs] = NO_KNOBS
+) -> list[Job]:
+    """All that is to be worked out: each policy on each seed, and the limits of each seed, the longest first.
+
+    ``knobs`` are those of policies that shall not play as they are shipped, by name.
+    """
     seeds = range(1, scenario.seeds + 1)
     asked = [_Limit(scenario, seed) for seed in seeds] if limits else []
     return [
         *asked,
-        *(Match(scenario=scenario, policy=p, seed=s, drawn=drawn and s == 1) for p in scenario.policies for s in seeds),
+        *(
+            Match(scenario=scenario, policy=p, seed=s, knobs=knobs.get(p), drawn=drawn and s == 1)
+            for p in scenario.policies
+            for s in seeds
+        ),
     ]
 
 
@@ -89,7 +104,11 @@ def rows(todo: Sequence[Job], answers: Iterable[Answer]) -> list[Row]:
     """The row of every run, with the limits of its seed beside it."""
     pairs = list(zip(todo, answers, strict=True))
     limits = {job.seed: found for job, found in pairs if isinstance(found, Limits)}
-    return [_beside(found.row, limits.get(job.seed)) for job, found in pairs if isinstance(found, Played)]
+    return [
+        _beside(found, limits.get(job.seed), job.scenario.target_wait)
+        for job, found in pairs
+        if isinstance(found, Played)
+    ]
 
 
 def histories(answers: Iterable[Answer]) -> dict[str, History]:
@@ -127,7 +146,8 @@ def _noted(found: Answer, told: Callable[[], None]) -> Answer:
     return found
 
 
-def _beside(row: Row, limits: Limits | None) -> Row:
+def _beside(found: Played, limits: Limits | None, target: Seconds) -> Row:
+    row = found.row
     if limits is None:
         return row
     return replace(
@@ -137,6 +157,7 @@ def _beside(row: Row, limits: Limits | None) -> Row:
         opt_blind=round(limits.blind, 3),
         price_over_opt_w=_ratio(row.price, limits.priced),
         price_over_opt_blind=_ratio(row.price, limits.blind),
+        hours_at_target=round(kept(found.hours, target, best=limits.blind_p95).share, 4),
     )
 
 

@@ -52,7 +52,8 @@ class Recipe:
 
     Attributes:
         arrivals: a trace, or a curve of (seconds, tasks per minute) that is straight in between.
-        lasts: seconds of it that are used, what follows from the arrivals included; None for all of it.
+        begins: seconds of it that are left out at first.
+        lasts: seconds of it that are used then, what follows from the arrivals included; None for all that is left.
         bursts: variance over mean of a curve's arrivals in 60 s; 1 is Poisson.
         thin: share of a trace's arrivals that are kept, each by chance, or that a curve is multiplied by.
         stretch: times that a trace takes longer than it did.
@@ -62,6 +63,7 @@ class Recipe:
     """
 
     arrivals: Trace | tuple[tuple[Seconds, float], ...]
+    begins: Seconds = 0.0
     lasts: Seconds | None = None
     bursts: float = 1.0
     thin: float = 1.0
@@ -78,8 +80,8 @@ class Recipe:
         if self.lasts is not None:
             return self.lasts
         if isinstance(self.arrivals, Trace):
-            return float(self.arrivals.arrived_at[-1]) * self.stretch
-        return self.arrivals[-1][0]
+            return float(self.arrivals.arrived_at[-1]) * self.stretch - self.begins
+        return self.arrivals[-1][0] - self.begins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +101,10 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
     """The tasks of one run.
 
     Raises:
-        ValueError: there is no saying how long a task takes.
+        ValueError: there is no saying how long a task takes, or nothing is left of the arrivals.
     """
+    if recipe.ends <= 0:
+        raise ValueError(f"begins = {recipe.begins:g} s leaves nothing of the arrivals: begin earlier")
     rng = np.random.default_rng(seed)
     arrivals = recipe.arrivals
     first = _of_trace(recipe, arrivals, rng) if isinstance(arrivals, Trace) else _of_curve(recipe, arrivals, rng)
@@ -135,15 +139,16 @@ def _in_turn(at: Floats, seconds: Floats, session: Ints) -> Floats:
 
 
 def _of_trace(recipe: Recipe, trace: Trace, rng: np.random.Generator) -> _Part:
-    kept = np.flatnonzero(rng.random(len(trace.arrived_at)) < recipe.thin)
+    at = trace.arrived_at * recipe.stretch - recipe.begins
+    kept = np.flatnonzero((rng.random(len(at)) < recipe.thin) & (at >= 0.0))
     seconds = _lengths(recipe, len(kept), rng) if recipe.lengths or trace.seconds is None else trace.seconds[kept]
     whole = recipe.tokens.draw(rng, len(kept)) if trace.tokens is None else trace.tokens[kept] / seconds
     session = np.full(len(kept), NO_SESSION) if trace.session is None else trace.session[kept]
-    return _Part(trace.arrived_at[kept] * recipe.stretch, seconds, whole, session)
+    return _Part(at[kept], seconds, whole, session)
 
 
 def _of_curve(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], rng: np.random.Generator) -> _Part:
-    middles = (np.arange(math.ceil(recipe.ends / BIN)) + 0.5) * BIN
+    middles = recipe.begins + (np.arange(math.ceil(recipe.ends / BIN)) + 0.5) * BIN
     per_minute = recipe.thin * np.interp(middles, [at for at, _ in curve], [rate for _, rate in curve])
     at = mixed(rng, per_minute * BIN / 60.0, bursts=recipe.bursts)
     at = at[at <= recipe.ends]

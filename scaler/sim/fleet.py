@@ -102,6 +102,11 @@ class Fleet:
         heapq.heappush(self._free, row)
         self.version += 1
 
+    def place(self, row: int, node: int) -> None:
+        """It has a node now."""
+        self.node[row] = node
+        self.version += 1
+
     def become_ready(self, row: int, now: Instant) -> None:
         """It is ready from now on."""
         self.ready_at[row] = now

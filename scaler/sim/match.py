@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -21,12 +22,18 @@ from scaler.sim.peers.sight import Knobs
 from scaler.sim.run import Ours, Peer
 from scaler.sim.scenario import OURS, Scenario
 from scaler.sim.score import HOUR, Z90, reversals_per_hour
+from scaler.sim.score_waits import hours
 from scaler.sim.workload import Tasks
 from scaler.sim.world import World
 
 SIGNALS: Final = frozenset({Signal.QUEUE, Signal.OLDEST_WAIT, Signal.WAIT_P95})
 LONGER: Final[Seconds] = 86_400.0  # that a run may go on after the last arrival, until all tasks are done
 STEP: Final[Seconds] = 300.0
+LIMITING: Final = {  # what a limit depends on; how a pool is scaled and judged is no part of it
+    *("trace", "rate", "begins", "lasts", "bursts", "thin", "stretch", "durations", "longest", "fanout", "sessions"),
+    *("slots", "startup", "max", "wait_price"),
+}
+REMEMBERED: Final = 64  # limits: a sweep asks for each of them many times
 
 
 class Runner(Protocol):
@@ -49,6 +56,7 @@ class Row:
         wasted_starts: pods that went without having run a task.
         opt_zero_wait, opt_w, opt_blind: the least price without waiting (a lower bound for several slots), with waiting
             at its price, and of those without foresight; None where they were not asked for.
+        hours_at_target: of the hours whose p95 wait the last of these keeps at target, the share in which it was here.
         unfinished: tasks that were not done a day after the last arrival; where there are any, nothing else counts.
     """
 
@@ -69,6 +77,7 @@ class Row:
     opt_blind: float | None = None
     price_over_opt_w: float | None = None
     price_over_opt_blind: float | None = None
+    hours_at_target: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +93,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Played:
-    """What came of it."""
+    """What came of it: the row, the p95 wait of each hour by its number, and the history where it was kept."""
 
     row: Row
+    hours: dict[int, float]
     history: History | None
 
 
@@ -104,7 +114,9 @@ def play(match: Match) -> Played:
     while not world.work.done and end < stage.START + stage.lasts(scenario) + LONGER:
         end += STEP
         runner.run(end)
-    return Played(_row(match, world), None if recorder is None else recorder.history())
+    at = world.work.tasks.arrived_at[: world.work.arrived] - stage.START
+    history = None if recorder is None else recorder.history()
+    return Played(_row(match, world), hours(at, world.work.waits()), history)
 
 
 def _cast(match: Match) -> tuple[World, Runner]:
@@ -139,6 +151,12 @@ def limits_of(scenario: Scenario, seed: int) -> Limits:
     Raises:
         ValueError: the scenario cannot be run.
     """
+    return _limits(scenario.model_dump_json(include=LIMITING), seed)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _limits(asked: str, seed: int) -> Limits:
+    scenario = Scenario.model_validate_json(asked)
     work = stage.tasks(scenario, seed)
     at = work.arrived_at - stage.START
     case = Case(

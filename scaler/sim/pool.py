@@ -10,6 +10,7 @@ from typing import Final
 
 from scaler.core.pods import NO_ACK, Phase
 from scaler.core.types import PodUid, Seconds
+from scaler.sim.backend import Backend
 from scaler.sim.dispatch import Serving
 from scaler.sim.events import Agenda
 from scaler.sim.fleet import NO_NODE, Fleet
@@ -32,6 +33,7 @@ class Setting:
         grace: seconds a deleted pod may go on with its tasks, and agents use all of it.
         idle_only: whether the controller itself takes only pods without a task, as Agones' does.
         blind: spans, in seconds from the start, in which nothing can be measured.
+        quota: tokens a second that the model's backend gives to all agents together; None for no bound.
     """
 
     guarded: bool
@@ -43,6 +45,7 @@ class Setting:
     grace: Seconds = GRACE
     idle_only: bool = False
     blind: tuple[tuple[Seconds, Seconds], ...] = ()
+    quota: float | None = None
 
 
 class Pool:
@@ -61,6 +64,8 @@ class Pool:
         self.setting, self.agenda, self.changed = setting, agenda, changed
         self.fleet = Fleet()
         self.work = Work(agenda, tasks, setting.serving, seed=seed, freed=self._at_rest)
+        if setting.quota is not None:
+            Backend(agenda, self.work, setting.quota)
         self.nodes = Nodes(agenda, setting.nodes, self, seed=seed)
         self.created = self.wasted = self.removals = self.denied = self.evicted = 0
         self._random = random.Random(seed)
@@ -109,7 +114,7 @@ class Pool:
         row = self.fleet.row(uid)
         if row is None or self.fleet.leaving[row]:
             return False
-        self.fleet.node[row] = node
+        self.fleet.place(row, node)
         self._start(uid)
         return True
 

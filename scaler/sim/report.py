@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
+from scaler.core.types import Seconds
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
 from scaler.sim.scenario import Scenario
 
 COLOURS: Final = ("#1b6ca8", "#c1440e", "#6a8f2f", "#8a5fb0", "#b8860b", "#2a9d8f", "#a23b72", "#6c757d")
 HEIGHT: Final = 420
+DEMAND, READY, STARTING, DRAINING = "#222222", "#7fb3d5", "#f0c27b", "#d3d3d3"
+LEAST: Final = 0.1  # seconds: shorter waits stand here, for the axis is logarithmic
 STYLE: Final = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
@@ -28,6 +31,7 @@ FIGURES: Final = (
     *(("tasks", "tasks", 0), ("killed", "runs cut", 1), ("wait_p50_s", "p50 wait, s", 1)),
     *(("wait_p95_s", "p95 wait, s", 1), ("wait_p99_s", "p99 wait, s", 1), ("pod_hours", "pod hours", 1)),
     *(("price", "price", 0), ("price_over_opt_w", "/ best", 2), ("price_over_opt_blind", "/ best blind", 2)),
+    ("hours_at_target", "hours at target", 2),
     *(("quick_reversals_per_hour", "turns per hour", 2), ("wasted_starts", "wasted starts", 1)),
 )
 
@@ -46,15 +50,19 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
     sections = (
         _section("Figures", _table(told), f"Means of {scenario.seeds} runs. Price: pod-seconds, and each second of "
                  f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
-                 "and of the best without foresight."),
-        _section("Cost against wait", _plot(_pareto(rows, colour)), "A point a run. Left is cheaper, low is faster; "
-                 "who is left of and below another is better at both."),
-        _section("Waits", _plot(_waits(histories, colour)), "The share of tasks that waited at most so long."),
-        _section("Demand and supply", _plot(_supply(histories, colour)), "One run of each. Demand is tasks that run "
-                 "or wait, in pods; supply is pods that are ready, and those that start on top."),
+                 "and of the best without foresight. Hours at target: of those that the latter keeps within "
+                 f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
+        _section("Cost against wait", _plot(_pareto(rows, colour)), "A small point a run, a large one their mean. Left "
+                 "is cheaper, low is faster; who is left of and below another is better at both. Hold the pointer "
+                 "over a point to see its price."),
+        _section("Waits", _plot(_waits(histories, colour, scenario.target_wait)), "One run of each: the share of tasks "
+                 f"that waited at most so long, {LEAST:g} s and less in one."),
+        _section("Demand and supply", _plot(_supply(histories)), "One run of each. Demand is tasks that run or wait, "
+                 "in pods; supply is pods that are ready, and on top those that start and those that drain or end."),
+        _section("Tasks that wait", _plot(_queue(histories, colour)), "One run of each: the queue."),
         _section("Where pods were lost", _plot(_lost(histories, colour)), "Runs that were cut, added up: work that "
-                 "began anew."),
-        _section("Scaling events", _plot(_events(histories, colour)), "The replicas that were asked for."),
+                 "began anew. One run of each."),
+        _section("Scaling events", _plot(_events(histories, colour)), "The replicas asked for. One run of each."),
     )  # fmt: skip
     return _document(title, "".join(sections))
 
@@ -70,7 +78,7 @@ def _section(title: str, content: str, note: str) -> str:
 
 def _plot(figure: go.Figure) -> str:
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 30, "b": 50})
-    return str(figure.to_html(full_html=False, include_plotlyjs=False))
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
 
 
 def _table(told: Mapping[str, object]) -> str:
@@ -95,33 +103,60 @@ def _pareto(rows: Sequence[Row], colour: Mapping[str, str]) -> go.Figure:
     for policy, of in colour.items():
         own = [row for row in rows if row.policy == policy]
         hours, waits = [row.pod_hours for row in own], [row.wait_p95_s for row in own]
-        figure.add_scatter(x=hours, y=waits, mode="markers", name=policy, marker={"color": of, "size": 11})
+        told = [f"{policy}, seed {row.seed}: price {row.price:,.0f}, {row.killed} runs cut" for row in own]
+        figure.add_scatter(
+            x=hours, y=waits, mode="markers", legendgroup=policy, showlegend=False, hovertext=told, hoverinfo="text",
+            marker={"color": of, "size": 7, "opacity": 0.6},
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[float(np.mean(hours))], y=[float(np.mean(waits))], mode="markers+text", name=policy, text=[policy],
+            textposition="top center", legendgroup=policy, hoverinfo="x+y+name", marker={"color": of, "size": 14},
+        )  # fmt: skip
     figure.update_layout(height=HEIGHT, xaxis_title="pod hours", yaxis_title="p95 wait, s")
+    figure.update_yaxes(rangemode="tozero")
     return figure
 
 
-def _waits(histories: Mapping[str, History], colour: Mapping[str, str]) -> go.Figure:
+def _waits(histories: Mapping[str, History], colour: Mapping[str, str], target: Seconds) -> go.Figure:
     figure, shares = go.Figure(), np.linspace(0.0, 1.0, QUANTILES + 1).tolist()
     for policy, history in histories.items():
-        figure.add_scatter(x=history.waits, y=shares, name=policy, line={"color": colour[policy]})
+        waits = [max(LEAST, wait) for wait in history.waits]
+        figure.add_scatter(x=waits, y=shares, name=policy, line={"color": colour[policy]})
+    figure.add_vline(x=target, line_dash="dot", annotation_text=f"target {target:g} s")
+    figure.add_hline(y=0.95, line_dash="dot", annotation_text="95 %")
     figure.update_layout(height=HEIGHT, xaxis_title="waited, s", yaxis_title="share of tasks")
+    figure.update_xaxes(type="log")
     return figure
 
 
-def _supply(histories: Mapping[str, History], colour: Mapping[str, str]) -> go.Figure:
+def _supply(histories: Mapping[str, History]) -> go.Figure:
+    """Areas for the pods, on top of each other, and demand as a line before them; the same colours for everybody."""
     figure = make_subplots(rows=len(histories), cols=1, shared_xaxes=True, subplot_titles=list(histories))
-    for row, (policy, history) in enumerate(histories.items(), start=1):
-        total = [ready + starting for ready, starting in zip(history.ready, history.starting, strict=True)]
-        lines = (("demand", history.demand, "#999"), ("ready", history.ready, colour[policy]))
-        figure.add_scatter(
-            x=history.at, y=total, row=row, col=1, name="starting", fill="tozeroy", showlegend=False,
-            line={"color": "#ddd", "shape": "hv"},
-        )  # fmt: skip
-        for name, values, of in lines:
-            line = {"color": of, "shape": "hv", "width": 1.2}
-            figure.add_scatter(x=history.at, y=values, row=row, col=1, name=name, line=line, showlegend=False)
+    for row, history in enumerate(histories.values(), start=1):
+        place: dict[str, Any] = {"row": row, "col": 1, "x": history.at, "showlegend": row == 1}
+        for name, pods, of in (
+            ("ready", history.ready, READY),
+            ("starting", history.starting, STARTING),
+            ("draining or ending", history.draining, DRAINING),
+        ):
+            line = {"color": of, "shape": "hv", "width": 0}
+            figure.add_scatter(
+                y=pods, name=name, legendgroup=name, stackgroup=f"pods {row}", line=line, fillcolor=of, **place
+            )
+        line = {"color": DEMAND, "shape": "hv", "width": 1.2}
+        figure.add_scatter(y=history.demand, name="demand", legendgroup="demand", line=line, **place)
     figure.update_layout(height=HEIGHT // 2 * max(2, len(histories)))
     figure.update_xaxes(title_text="hours", row=len(histories), col=1)
+    figure.update_yaxes(title_text="pods")
+    return figure
+
+
+def _queue(histories: Mapping[str, History], colour: Mapping[str, str]) -> go.Figure:
+    figure = go.Figure()
+    for policy, history in histories.items():
+        line = {"color": colour[policy], "shape": "hv", "width": 1.2}
+        figure.add_scatter(x=history.at, y=history.queued, name=policy, line=line)
+    figure.update_layout(height=HEIGHT, xaxis_title="hours", yaxis_title="tasks that wait")
     return figure
 
 

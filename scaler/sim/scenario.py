@@ -99,7 +99,8 @@ class Scenario(Section):
     rate: Path | tuple[tuple[float, float], ...] | None = Field(
         default=None, description="Arrivals as a curve: [seconds, tasks per minute], or a file with such columns."
     )
-    lasts: Duration | None = Field(default=None, description="How much of it is used; all of it, unless set.")
+    begins: Duration | None = Field(default=None, description="How much of it is left out at first.")
+    lasts: Duration | None = Field(default=None, description="How much of it is used then; the rest, unless set.")
     bursts: Annotated[float, Field(strict=True, ge=1)] = Field(
         default=1.0, description="Variance over mean of a curve's arrivals in 60 s; agents that fan out have 16 to 26."
     )
@@ -125,6 +126,10 @@ class Scenario(Section):
         default="ReplicaSet", description="Who owns the pods."
     )
     nodes: NodesSection | None = Field(default=None, description="Nodes that are bought; there always are, unless set.")
+    quota: Number | None = Field(
+        default=None,
+        description="Tokens a second that the model's backend gives to all agents together; no bound, unless set.",
+    )
     blind: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] = Field(
         default=(), description="Spans in which nothing can be measured: [from, to] in seconds."
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 
-from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Pods, Stage
-from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
+from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods, Stage
+from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
 from scaler.sim.fleet import NO_NODE
 from scaler.sim.work import FRESH, HELD, Work
 from scaler.sim.world import World
@@ -19,6 +19,21 @@ SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
+
+
+class _Stood(TypedDict):
+    """Columns of ``Pods`` that a scrape says nothing about."""
+
+    uids: tuple[PodUid, ...]
+    created_at: Floats
+    since: Floats
+    stage: Ints
+    phase: Ints
+    ordinal: Ints
+    epoch: Ints
+    acked: Ints
+    displaced: Mask
+    zone: Ints
 
 
 class Sight:
@@ -32,6 +47,7 @@ class Sight:
         self._names = tuple(names)
         self._last = _scraped(world)
         self._seen: tuple[tuple[int, Instant], Pods] | None = None
+        self._stood: tuple[int, tuple[Ints, Floats, _Stood]] | None = None
         world.agenda.at(world.now + SCRAPE, self._scrape, world)
 
     def observe(self) -> Observation:
@@ -55,29 +71,40 @@ class Sight:
         return self._seen[1]
 
     def _look(self) -> Pods:
-        fleet, rows, last = self._world.fleet, self._world.fleet.stays(), self._last
-        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
-        starting = np.isnan(ready_at)
-        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
+        last, fleet = self._last, self._world.fleet
+        if self._stood is None or self._stood[0] != fleet.version:
+            self._stood = fleet.version, self._stand()
+        rows, ready_at, stood = self._stood[1]
         asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked
         inside = np.full((len(rows), self._world.setting.serving.slots), FRESH)
         inside[asked] = last.places.reshape(-1, inside.shape[1])[rows[asked]]
-        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
         return Pods(
+            **stood,
+            inflight=np.count_nonzero(inside >= 0, axis=1),
+            sessions=np.count_nonzero(inside == HELD, axis=1),
+            seen_at=np.where(asked, last.at, math.nan),
+        )
+
+    def _stand(self) -> tuple[Ints, Floats, _Stood]:
+        """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
+        fleet, rows = self._world.fleet, self._world.fleet.stays()
+        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
+        starting = np.isnan(ready_at)
+        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
+        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
+        stood = _Stood(
             uids=tuple(map(fleet.uid, rows.tolist())),
             created_at=created_at,
             since=np.where(starting, created_at, ready_at),
             stage=np.where(starting, placed, int(Stage.READY)),
             phase=fleet.phase[rows],
-            inflight=np.count_nonzero(inside >= 0, axis=1),
-            sessions=np.count_nonzero(inside == HELD, axis=1),
-            seen_at=np.where(asked, last.at, math.nan),
             ordinal=ordinals,
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
             displaced=fleet.displaced[rows],
             zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
+        return rows, ready_at, stood
 
     def _scrape(self, world: World) -> None:
         """Look at everything that can be asked, and come again."""
@@ -88,7 +115,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scraped:
-    """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went."""
+    """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went.
+
+    Attributes:
+        pace: seconds that a second of a task took.
+    """
 
     work: Work
     at: Instant
@@ -98,6 +129,7 @@ class Scraped:
     arrived: int
     finished: int
     ended: tuple[int, ...]
+    pace: float
 
     @property
     def in_flight(self) -> Ints:
@@ -110,7 +142,8 @@ def _scraped(world: World) -> Scraped:
     queue = work.queue
     places = np.frombuffer(work.places, dtype=np.int64).copy()
     first = queue[0][1] if queue else now
-    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, tuple(work.ended))
+    ended, pace = tuple(work.ended), work.progress.pace
+    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, ended, pace)
 
 
 class Recent:
@@ -146,7 +179,7 @@ def _p95(values: Floats) -> float:
 
 def _service(last: Scraped, _: Recent) -> Sample:
     lengths = last.work.tasks.seconds[list(last.ended)]
-    return Known(float(lengths.mean()), last.at) if len(lengths) else Unknown("no task has ended yet")
+    return Known(float(lengths.mean()) * last.pace, last.at) if len(lengths) else Unknown("no task has ended yet")
 
 
 def _arrivals(last: Scraped, _: Recent) -> Sample:
@@ -155,7 +188,7 @@ def _arrivals(last: Scraped, _: Recent) -> Sample:
 
 
 def _tokens(last: Scraped, _: Recent) -> Sample:
-    return Known(float(last.work.tasks.tokens[last.in_flight].sum()), last.at)
+    return Known(float(last.work.tasks.tokens[last.in_flight].sum()) / last.pace, last.at)
 
 
 _FIGURES: Final[Mapping[Signal, Callable[[Scraped, Recent], Sample]]] = {

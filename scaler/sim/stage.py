@@ -53,6 +53,7 @@ def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, gu
         grace=GRACE if knobs is None else knobs.grace,
         idle_only=leaving is Leaving.WHEN_IDLE,
         blind=scenario.blind,
+        quota=scenario.quota,
     )
     return World(setting, work, start=START, seed=seed)
 
@@ -73,6 +74,7 @@ def _recipe(scenario: Scenario) -> Recipe:
     fanout, sessions = scenario.fanout, scenario.sessions
     return Recipe(
         arrivals=_arrivals(scenario),
+        begins=scenario.begins or 0.0,
         lasts=scenario.lasts,
         bursts=scenario.bursts,
         thin=scenario.thin,

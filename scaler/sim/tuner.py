@@ -51,11 +51,25 @@ class Knob:
 
 
 @dataclass(frozen=True, slots=True)
+class Paid:
+    """What a configuration costs: the price, which is what is searched by, and what it is made of."""
+
+    price: float
+    pod_hours: float
+    wait_p95_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trial(Generic[K]):
     """One configuration and what it cost."""
 
     knobs: K
-    price: float
+    paid: Paid
+
+    @property
+    def price(self) -> float:
+        """What is searched by."""
+        return self.paid.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,7 @@ class Search:
             raise TunerError(f"budget = {self.budget} is not allowed: must be >= 1 trial")
 
 
-def tune(base: K, trial: Callable[[K], float], search: Search) -> Tuned[K]:
+def tune(base: K, trial: Callable[[K], Paid], search: Search) -> Tuned[K]:
     """Search from ``base``, whose fields without a range stay; ``trial`` says what a configuration costs.
 
     Raises:
@@ -112,8 +126,8 @@ def tune(base: K, trial: Callable[[K], float], search: Search) -> Tuned[K]:
         for batch in _batches(base, trials, search):
             known, done = _known(batch, done, search.journal)
             asked = batch[len(known) :]
-            prices = pool.map(trial, asked) if search.jobs > 1 else map(trial, asked)
-            fresh = [Trial(knobs, price) for knobs, price in zip(asked, prices, strict=True)]
+            costs = pool.map(trial, asked) if search.jobs > 1 else map(trial, asked)
+            fresh = [Trial(knobs, paid) for knobs, paid in zip(asked, costs, strict=True)]
             _record(search.journal, fresh)
             trials += known + fresh
     return Tuned(tuple(trials))
@@ -180,7 +194,7 @@ def _recorded(base: K, journal: Path | None) -> list[Trial[K]]:
     if whole != text:
         journal.write_text(whole, encoding="utf-8")
     rows = [json.loads(line) for line in whole.splitlines()]
-    return [Trial(dataclasses.replace(base, **row["knobs"]), float(row["price"])) for row in rows]
+    return [Trial(dataclasses.replace(base, **row["knobs"]), Paid(**row["paid"])) for row in rows]
 
 
 def _known(batch: list[K], done: list[Trial[K]], journal: Path | None) -> tuple[list[Trial[K]], list[Trial[K]]]:
@@ -196,4 +210,6 @@ def _record(journal: Path | None, trials: Sequence[Trial[K]]) -> None:
         return
     with journal.open("a", encoding="utf-8") as file:
         for trial in trials:
-            file.write(json.dumps({"knobs": dataclasses.asdict(trial.knobs), "price": trial.price}) + "\n")
+            file.write(
+                json.dumps({"knobs": dataclasses.asdict(trial.knobs), "paid": dataclasses.asdict(trial.paid)}) + "\n"
+            )

@@ -20,6 +20,7 @@ import numpy as np
 
 from scaler.core.pods import Floats, Ints
 from scaler.core.types import Instant, Seconds
+from scaler.sim.backend import Progress
 from scaler.sim.dispatch import Serving, Slot, free_slots
 from scaler.sim.events import Agenda
 from scaler.sim.sessions import Away, Sessions
@@ -42,6 +43,7 @@ class Work:
         places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``.
         finished, killed: runs that ended, and runs that were cut and begin anew. ``lost``: seconds of the latter.
         ended: the tasks that ended last.
+        progress: how fast runs go on.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Work:
         self.places: array[int] = array("q")
         self.finished = self.killed = 0
         self.lost: Seconds = 0.0
+        self.progress = Progress(agenda.now)
         self.ended: deque[int] = deque(maxlen=SERVED)
         self._agenda, self._freed = agenda, freed
         self._free = free_slots(serving.dispatch, random.Random(seed))
@@ -94,11 +97,19 @@ class Work:
     def waits(self) -> Floats:
         """Seconds from arrival until the run that counts began, or until now, of each task that has arrived.
 
-        Time that a run took which was cut is in vain, so it is part of the wait.
+        Time that a run took which was cut is in vain, so it is part of the wait, and so is what a slow backend added.
         """
-        began = np.frombuffer(self.began, dtype=np.float64)[: self.arrived]
-        waits: Floats = np.where(np.isnan(began), self._agenda.now, began) - self.tasks.arrived_at[: self.arrived]
-        return waits
+        tasks, now, count = self.tasks, self._agenda.now, self.arrived
+        began = np.frombuffer(self.began, dtype=np.float64)[:count]
+        waits: Floats = np.where(np.isnan(began), now, began) - tasks.arrived_at[:count]
+        return waits + self.progress.delays(began, tasks.seconds[:count], now)
+
+    def slow(self, pace: float) -> None:
+        """From now on a second of a task takes so many. Sessions keep their slots by the clock."""
+        now, ratio = self._agenda.now, pace / self.progress.pace
+        self._ends[:] = [(now + (at - now) * ratio if was >= 0 else at, was, slot) for at, was, slot in self._ends]
+        heapify(self._ends)
+        self.progress.change(now, pace)
 
     def served(self, row: Row) -> bool:
         """Whether the pod has ever run a task."""
@@ -151,7 +162,7 @@ class Work:
     def lose(self, row: Row) -> None:
         """Cut every task in the pod. The work is lost, and each task goes back to the head of the queue."""
         slots = self._slots(row)
-        lost = self._in(slots)
+        lost = [self.places[slot] for slot in slots if self.places[slot] >= 0]
         self._timers -= sum(end[1] < NO_SESSION and end[2] in slots for end in self._ends)
         self._ends[:] = [end for end in self._ends if end[2] not in slots]
         heapify(self._ends)
@@ -161,7 +172,7 @@ class Work:
             self.killed += 1
             self.lost += self._agenda.now - self.began[task]
             self.began[task] = math.nan
-            self._queue(self._row(task), first=True)
+            self._queue((task, float(self.tasks.arrived_at[task]), float(self.tasks.seconds[task])), first=True)
         while self.queue and self._free.slots:
             self._begin(self._free.take(), self.queue.popleft())
 
@@ -170,7 +181,7 @@ class Work:
         queue, ends, places, plain, began = self.queue, self._ends, self.places, self._plain, self.began
         free, take, give, coming = self._free.slots, self._free.take, self._free.give, self._coming
         talks, ended, (task, arrives, seconds) = self._talks, self.ended.append, self._next
-        ends_at, bound, finished = ends[0][0], min(end, self._agenda.due), 0
+        ends_at, bound, finished, pace = ends[0][0], min(end, self._agenda.due), 0, self.progress.pace
         while True:
             if ends_at <= arrives:
                 if ends_at > bound:
@@ -185,7 +196,7 @@ class Work:
                     if queue:
                         now, _, length = queue.popleft()
                         began[now], places[slot] = ends_at, now
-                        heapreplace(ends, (ends_at + length, now, slot))
+                        heapreplace(ends, (ends_at + length * pace, now, slot))
                     else:
                         heappop(ends)
                         places[slot] = SPENT
@@ -198,7 +209,7 @@ class Work:
                 elif free:
                     slot = take()
                     began[task], places[slot] = arrives, task
-                    heappush(ends, (arrives + seconds, task, slot))
+                    heappush(ends, (arrives + seconds * pace, task, slot))
                 else:
                     queue.append((task, arrives, seconds))
                 task, arrives, seconds = next(coming)
@@ -267,7 +278,7 @@ class Work:
         task, _, seconds = waiting
         now = self._agenda.now
         self.began[task], self.places[slot] = now, task
-        heappush(self._ends, (now + seconds, task, slot))
+        heappush(self._ends, (now + seconds * self.progress.pace, task, slot))
         alone = self._talks is None or not self._sessions.enter(task, slot)
         self._plain[slot] = alone and self._gates[slot // self.serving.slots]
 
@@ -282,13 +293,6 @@ class Work:
             self.queue.appendleft(waiting)
         else:
             self.queue.append(waiting)
-
-    def _row(self, task: int) -> Waiting:
-        return task, float(self.tasks.arrived_at[task]), float(self.tasks.seconds[task])
-
-    def _in(self, slots: range) -> list[int]:
-        """The tasks that run in these slots."""
-        return [self.places[slot] for slot in slots if self.places[slot] >= 0]
 
     def _slots(self, row: Row) -> range:
         return range(row * self.serving.slots, (row + 1) * self.serving.slots)

@@ -109,6 +109,38 @@ def test_tuning_never_ends_dearer_than_what_is_shipped(scaler: Scaler, scenario:
     assert found["price"] == min(trial["price"] for trial in found["trials"])
 
 
+def test_a_sweep_shows_what_it_is_asked_for(scaler: Scaler, scenario: Path) -> None:
+    """One figure as a map of the policies, several with a row for each; whole however narrow the terminal is."""
+    asked = ("simulate", "sweep", scenario, *ALONE, "--over", "slots=1,2")
+    figures = "killed,pod_hours,wait_p95_s,wait_p99_s,quick_reversals_per_hour,wasted_starts,price"
+    one, several = scaler(*asked, "--show", "wait_p95_s"), scaler(*asked, "--show", figures)
+    assert "wait_p95_s" in one.stdout
+    lines = [line.split() for line in several.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["slots", "policy", "killed", "pod", "h", "p95", "s", "p99", "s", "turns", "waste", "price"]
+    assert [line[:2] for line in lines[1:]] == [["1", "ours"], ["1", "hpa"], ["2", "ours"], ["2", "hpa"]]
+    assert all(len(line) == 9 for line in lines[1:])
+
+
+def test_tuned_peers_are_compared_on_other_days(scaler: Scaler, tmp_path: Path) -> None:
+    """With the knobs that were found, and at the wait of ours with all that are worth asking."""
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n3600,3\n")
+    work = ("--rate", tmp_path / "rate.csv", "--durations", "lognormal:4,0.8", "--seeds", "2", "--jobs", "1")
+    found, out = tmp_path / "buffer.json", tmp_path / "out.json"
+    tuned = scaler("simulate", "tune", *work, "--lasts", "20m", "--policy", "buffer", "--budget", "6", "--json", found)
+    assert tuned.exit_code == 0, tuned.output
+    assert {"price", "pod_hours", "wait_p95_s", "knobs"} == set(json.loads(found.read_text())["trials"][0])
+    judged = (*work, "--begins", "30m", "--policies", "ours,buffer", "--no-limits", "--json", out)
+    plain = scaler("simulate", "compare", *judged)
+    shipped = json.loads(out.read_text())["rows"]
+    ran = scaler("simulate", "compare", *judged, "--knobs", found, "--equal")
+    assert (plain.exit_code, ran.exit_code) == (0, 0), ran.output
+    assert "at an equal p95 wait: " in ran.stdout
+    figures = json.loads(out.read_text())
+    assert set(figures["summary"]["at_equal_wait"]) == {"buffer"}
+    assert figures["rows"][:2] == shipped[:2]
+    assert figures["rows"][2:] != shipped[2:]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str) -> None:
     """By the same names."""
@@ -130,12 +162,17 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
         (["run", "--json", "/nowhere/out.json"], "--json /nowhere/out.json is no file that can be written"),
         (["sweep", "--over", "slots"], "--over slots cannot be used: write a key of the scenario and its values"),
         (["sweep", "--over", "solts=1"], 'did you mean "slots"?'),
+        (["sweep", "--over", "slots=1", "--show", "prise"], "--show prise is no figure; there are tasks"),
+        (["compare", "--knobs", "absent.json"], "give what scaler simulate tune --json wrote, for one of ours, hpa"),
+        (["run", "--rate", "R", "--begins", "2h"], "begins = 7200 s leaves nothing of the arrivals: begin earlier"),
         (["tune", "--policy", "theirs"], "--policy theirs is none; there are ours"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, tmp_path: Path, arguments: list[str], said: str) -> None:
     """Exit code 2, and nothing on stdout."""
-    ran = scaler("simulate", *arguments, *(["--jobs", "1"] if "--jobs" not in arguments else []), "--no-limits")
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n3600,3\n")
+    given = [str(tmp_path / "rate.csv") if argument == "R" else argument for argument in arguments]
+    ran = scaler("simulate", *given, *(["--jobs", "1"] if "--jobs" not in arguments else []), "--no-limits")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr

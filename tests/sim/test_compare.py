@@ -10,7 +10,7 @@ import pytest
 from scaler.config.problems import ConfigError
 from scaler.config.reading import read_yaml
 from scaler.sim.compare import cores, histories, interval, jobs, rows, summary, work_out
-from scaler.sim.match import Match, Played, Row, play
+from scaler.sim.match import Match, Played, Row, limits_of, play
 from scaler.sim.report import page
 from scaler.sim.scenario import Scenario, changed, parsed
 
@@ -26,6 +26,16 @@ ISSUED = [  # the columns that scripts rely on
     *("quick_reversals_per_hour", "wasted_starts"),
     *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind"),
 ]
+
+
+LABELS = (  # what a reader finds in each plot of the report
+    ("ours", "hpa", "job", "pod hours", "p95 wait, s"),
+    ("ours", "hpa", "job", "waited, s", "share of tasks", "target 30 s", "95 %"),
+    ("ours", "hpa", "job", "hours", "pods", "demand", "ready", "starting", "draining or ending"),
+    ("ours", "hpa", "job", "hours", "tasks that wait"),
+    ("ours", "hpa", "job", "hours", "runs cut so far"),
+    ("ours", "hpa", "job", "hours", "replicas"),
+)
 
 
 def small() -> Scenario:
@@ -62,7 +72,24 @@ def test_everybody_meets_the_same_tasks_and_no_price_is_below_the_best_possible(
 def test_a_row_has_what_scripts_rely_on() -> None:
     """Every one of them, by these names."""
     (row,) = compared(changed(small(), {"seeds": 1, "policies": ["ours"]}), 1)
-    assert [name for name in asdict(row) if name != "unfinished"] == ISSUED
+    assert [name for name in asdict(row) if name != "unfinished"][: len(ISSUED)] == ISSUED
+
+
+def test_hours_count_where_the_best_without_foresight_is_at_target() -> None:
+    """All of them at a target that nobody misses, and none that says anything at one that nobody meets."""
+    scenario = changed(small(), {"seeds": 1, "policies": ["ours", "job"], "rate": [[0, 2], [7200, 2]]})
+    easy, hard = (compared(changed(scenario, {"target_wait": s}), 1, limits=True) for s in ("5m", "20s"))
+    assert [row.hours_at_target for row in easy] == [1.0, 1.0]
+    assert hard[1].hours_at_target == 0.0  # each Job waits for its own pod
+    assert compared(scenario, 1)[0].hours_at_target is None
+
+
+def test_a_limit_is_worked_out_once() -> None:
+    """However the pool is scaled and judged; other work is another question."""
+    once = limits_of(small(), 1)
+    assert limits_of(changed(small(), {"target_wait": "2m", "dispatch": "random", "policies": ["job"]}), 1) is once
+    assert limits_of(small(), 2) is not once
+    assert limits_of(changed(small(), {"thin": 0.5}), 1).priced < once.priced
 
 
 def test_the_price_is_pods_and_waiting() -> None:
@@ -104,7 +131,9 @@ def test_a_report_is_whole_and_fetches_nothing() -> None:
     body = text[text.index("<body>") :]
     assert "&lt;b&gt;How many?" in body
     assert all(f"<td>{policy}</td>" in body for policy in scenario.policies)
-    assert body.count("Plotly.newPlot") == 5
+    assert body.count("Plotly.newPlot") == len(LABELS)
+    for plot, labels in zip(body.split("Plotly.newPlot")[1:], LABELS, strict=True):
+        assert [label for label in labels if f'"{label}"' not in plot] == []
     assert "<script src" not in text
     assert "<link" not in text
     assert "http" not in body

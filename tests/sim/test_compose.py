@@ -132,3 +132,14 @@ def test_lengths_are_drawn_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "lengths.csv").write_text("duration_s\n5\n9\n")
     drawn = durations("lengths.csv", tmp_path).draw(np.random.default_rng(1), 100)
     assert set(drawn) == {5.0, 9.0}
+
+
+def test_a_trace_may_begin_later() -> None:
+    """What is left out at first is gone, and what follows comes so much sooner."""
+    trace = Trace(arrived_at=np.arange(0.0, 1000.0, 10.0), seconds=np.full(100, 5.0))
+    whole, later = (compose(Recipe(arrivals=trace, begins=begins), start=0.0, seed=1) for begins in (0.0, 300.0))
+    assert later.arrived_at.tolist() == [at - 300.0 for at in whole.arrived_at.tolist() if at >= 300.0]
+    curve = ((0.0, 0.0), (600.0, 0.0), (660.0, 60.0), (7200.0, 60.0))
+    late = compose(Recipe(arrivals=curve, begins=3600.0, lengths=MINUTE), start=0.0, seed=1)
+    assert late.arrived_at.max() <= 3600.0
+    assert len(late) == pytest.approx(3600, rel=0.1)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scaler.core.pods import Stage
 from scaler.core.types import Known, Signal
 from scaler.sim.dispatch import Dispatch, Serving
 from scaler.sim.nodes import Supplying
@@ -230,3 +231,15 @@ def test_whatever_happens_no_task_is_lost_or_done_twice(
     world.run_until(T0 + 50_000.0)
     assert broken(world) == []
     assert (world.work.done, world.work.running, world.work.behind, len(world.work.queue)) == (True, 0, 0, 0)
+
+
+def test_a_pod_that_gets_its_node_is_seen_so_at_once(make_world: MakeWorld) -> None:
+    """It waits for one, then it starts; nothing else about the pool has changed meanwhile."""
+    setting = Setting(guarded=False, startup=TEN_SECONDS, nodes=Supplying(room=4, delay=A_MINUTE))
+    world = make_world(setting, tasks((500, 1)))
+    sight = Sight(world, [])
+    world.scale(1)
+    world.run_until(T0 + 59)
+    assert sight.pods().stage.tolist() == [Stage.PENDING]
+    world.run_until(T0 + 61)
+    assert sight.pods().stage.tolist() == [Stage.STARTING]

@@ -11,7 +11,7 @@ import pytest
 
 from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Range
-from scaler.sim.tuner import Search, TunerError, knobs_of, tune
+from scaler.sim.tuner import Paid, Search, TunerError, knobs_of, tune
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +23,12 @@ class Bowl:
     width: Annotated[int, Range(0, 40)] = 0
 
 
-def price(bowl: Bowl) -> float:
+def price(bowl: Bowl) -> Paid:
     """Least at a depth of 1 and a width of 20."""
-    return math.log(bowl.depth) ** 2 + ((bowl.width - 20) / 10) ** 2
+    return Paid(math.log(bowl.depth) ** 2 + ((bowl.width - 20) / 10) ** 2, bowl.depth, bowl.width)
 
 
-def refuse(_: Bowl) -> float:
+def refuse(_: Bowl) -> Paid:
     """Nothing is left to be tried."""
     raise AssertionError
 
@@ -38,7 +38,7 @@ def test_the_first_trial_is_what_is_shipped_and_the_budget_is_kept() -> None:
     tuned = tune(Bowl(), price, Search(budget=41))
     assert len(tuned.trials) == 41
     assert tuned.trials[0].knobs == Bowl()
-    assert tuned.best.price == min(trial.price for trial in tuned.trials) <= price(Bowl())
+    assert tuned.best.price == min(trial.price for trial in tuned.trials) <= price(Bowl()).price
 
 
 @pytest.mark.parametrize("seed", range(5))

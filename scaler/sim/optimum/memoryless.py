@@ -1,9 +1,10 @@
 """The least that anybody can pay who does not know what comes, where that can be computed: work without a memory.
 
-Tasks arrive at random at a known rate, take an exponential time, and a pod of one slot starts in ``phases`` exponential
-steps. Nothing that has happened says anything about what will, beyond how many tasks and pods there are and how far
-each start has come. So the best policy is a function of that state, and value iteration finds it: it sees everything at
-once, knows every rate, and its orders cost no time. No autoscaler can be cheaper on such work, however clever it is.
+Tasks arrive at random at a known rate, each alone or some together as agents that fan out send them. They take an
+exponential time, and a pod of one slot starts in ``phases`` exponential steps. Nothing that has happened says anything
+about what will, beyond how many tasks and pods there are and how far each start has come. So the best policy is a
+function of that state, and value iteration finds it: it sees everything at once, knows every rate, and its orders cost
+no time. No autoscaler can be cheaper on such work, however clever it is.
 
 OPT_blind knows the future and is only bound in when it may order. Where this is dearer, the ratio of the two is the
 share of ``price_over_opt_blind`` that is nobody's fault.
@@ -28,7 +29,9 @@ class Memoryless:
     """Work without a memory, and the pods that serve it.
 
     Attributes:
-        arrivals: tasks a second.
+        arrivals: tasks a second; ``together`` how many of them arrive at one instant, on average: one, and a geometric
+            number more. Their counts in a time much longer than that between them have a variance over mean of
+            2 x together - 1.
         seconds: mean length of a task.
         startup: mean seconds from ordering a pod until it serves; ``phases`` the steps it takes, of equal mean.
         wait_price: price of a second that a task waits, in pod-seconds.
@@ -37,6 +40,7 @@ class Memoryless:
     """
 
     arrivals: float
+    together: float = 1.0
     seconds: Seconds
     startup: Seconds
     phases: int = 2
@@ -99,13 +103,21 @@ class _Moves:
     def drift(self, value: Floats) -> Floats:
         """By how much the value changes a second, on average."""
         case, (tasks, serving, *starting) = self._case, self._counts
-        drift = case.arrivals * (_moved(value, {0: 1}) - value)
+        drift = case.arrivals / case.together * (_joined(value, 1.0 / case.together) - value)
         drift += np.minimum(tasks, serving) / case.seconds * (_moved(value, {0: -1}) - value)
         stages = [*range(2, 2 + case.phases), 1]
         for count, (stage, after) in zip(starting, itertools.pairwise(stages), strict=True):
             drift += count * case.phases / case.startup * (_moved(value, {stage: -1, after: 1}) - value)
         result: Floats = drift
         return result
+
+
+def _joined(value: Floats, last: float) -> Floats:
+    """The value once some tasks have arrived together; ``last`` is the chance of each that it is the last of them."""
+    after = _moved(value, {0: 1})
+    for tasks in range(len(value) - 2, -1, -1):
+        after[tasks] = last * value[tasks + 1] + (1.0 - last) * after[tasks + 1]
+    return after
 
 
 def _moved(value: Floats, steps: dict[int, int]) -> Floats:

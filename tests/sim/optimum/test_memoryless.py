@@ -27,8 +27,10 @@ def actions(case: Memoryless, state: State) -> list[State]:
 def events(case: Memoryless, state: State) -> list[tuple[float, State]]:
     """What may happen, and how often a second."""
     tasks, serving, starting = state
+    last, room = 1.0 / case.together, case.tasks - 1
+    sizes = [(n, last * (1.0 - last) ** (n - 1)) for n in range(1, room + 1)] + [(room + 1, (1.0 - last) ** room)]
     return [
-        (case.arrivals, (min(tasks + 1, case.tasks), serving, starting)),
+        *((case.arrivals * last * chance, (min(tasks + n, case.tasks), serving, starting)) for n, chance in sizes),
         (min(tasks, serving) / case.seconds, (max(tasks - 1, 0), serving, starting)),
         (starting / case.startup, (tasks, min(serving + 1, case.pods), max(starting - 1, 0))),
     ]
@@ -39,7 +41,9 @@ def by_program(case: Memoryless) -> float:
     spans = (range(case.tasks + 1), range(case.pods + 1), range(case.starting + 1))
     states = list(itertools.product(*spans))
     pairs = [(state, after) for state in states for after in actions(case, state)]
-    fastest = sum(max(rate for s in states for rate in [events(case, s)[i][0]]) for i in range(3))
+    fastest = sum(
+        max(rate for s in states for rate in [events(case, s)[i][0]]) for i in range(len(events(case, states[0])))
+    )
     balance = np.zeros((len(states) + 1, len(pairs)))
     costs = [s + b + case.wait_price * max(0, n - s) for _, (n, s, b) in pairs]
     for column, (state, after) in enumerate(pairs):
@@ -63,6 +67,7 @@ def by_program(case: Memoryless) -> float:
         pytest.param(replace(TINY, arrivals=0.002), id="AlmostNothingToDo"),
         pytest.param(replace(TINY, startup=200.0), id="StartsThatTakeLong"),
         pytest.param(replace(TINY, wait_price=0.5), id="WaitingIsCheap"),
+        pytest.param(replace(TINY, together=2.5), id="TasksThatComeTogether"),
     ],
 )
 def test_no_policy_is_cheaper(case: Memoryless) -> None:
@@ -81,3 +86,9 @@ def test_who_starts_slower_pays_more() -> None:
     quick, slow = (least(replace(SMALL, startup=startup)) / SMALL.busy for startup in (18.0, 93.0))
     assert quick == pytest.approx(1.307, rel=0.01)
     assert slow == pytest.approx(1.719, rel=0.01)
+
+
+def test_tasks_that_come_together_cost_more() -> None:
+    """Whom nobody announces nobody has a pod for: the same work costs the more the more of it comes at once."""
+    alone, few, many = (least(replace(SMALL, tasks=24, pods=14, together=n)) / SMALL.busy for n in (1.0, 2.0, 3.0))
+    assert alone < few < many

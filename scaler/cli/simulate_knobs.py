@@ -1,0 +1,82 @@
+"""Knobs that ``scaler simulate tune`` has found, and what ours comes to beside all of a peer's at an equal wait."""
+
+from __future__ import annotations
+
+import json as json_
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scaler.cli.output import refuse
+from scaler.sim.compare import Answer
+from scaler.sim.equal import at_equal_wait, front
+from scaler.sim.match import Match, Played, Row
+from scaler.sim.ours import OurKnobs
+from scaler.sim.peers.catalogue import PEERS
+from scaler.sim.peers.sight import Knobs
+from scaler.sim.scenario import OURS, POLICIES, Scenario
+
+AnyKnobs = Knobs | OurKnobs
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found: the best knobs, and all that are worth asking, from little waiting to few pods."""
+
+    best: AnyKnobs
+    worthy: tuple[AnyKnobs, ...]
+
+
+def base(policy: str) -> AnyKnobs:
+    """What is shipped."""
+    return OurKnobs() if policy == OURS else PEERS[policy]
+
+
+def read_knobs(files: Sequence[Path]) -> dict[str, Found]:
+    """By policy, what was found."""
+    return dict(map(_read, files))
+
+
+def searched(scenario: Scenario, found: Mapping[str, Found]) -> list[Match]:
+    """Every worthy configuration of the peers that are asked, on every seed."""
+    seeds = range(1, scenario.seeds + 1)
+    return [
+        Match(scenario=scenario, policy=policy, seed=seed, knobs=knobs)
+        for policy in scenario.policies
+        if policy != OURS and policy in found
+        for knobs in found[policy].worthy
+        for seed in seeds
+    ]
+
+
+def equals(ours: Sequence[Row], answers: Sequence[Answer]) -> dict[str, dict[str, object]]:
+    """Ours beside each peer that was asked with all its knobs."""
+    rows = [found.row for found in answers if isinstance(found, Played)]
+    peers = dict.fromkeys(row.policy for row in rows)
+    return {peer: asdict(at_equal_wait(ours, [row for row in rows if row.policy == peer])) for peer in peers}
+
+
+def tell_equals(equal: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line a peer."""
+    for peer, figures in equal.items():
+        hours, seeds, of = figures["pod_hours"], figures["seeds"], figures["of"]
+        if hours is None:
+            yield f"at an equal p95 wait: {peer} never lets tasks wait as little as ours, whatever its knobs"
+            continue
+        bounds = "" if hours["low"] is None else f" ({100 * hours['low']:+.0f} to {100 * hours['high']:+.0f})"
+        share = f"{100 * hours['mean']:+.0f} %{bounds}"
+        yield f"at an equal p95 wait: pod hours of ours beside {peer} {share}, on {seeds} of {of} seeds"
+
+
+def _read(file: Path) -> tuple[str, Found]:
+    try:
+        told = json_.loads(file.read_text(encoding="utf-8"))
+        policy, trials = told["policy"], told["trials"]
+        shipped: Any = base(policy)
+        worthy = front(trials, lambda trial: (trial["wait_p95_s"], trial["pod_hours"]))
+        best = replace(shipped, **told["best"])
+        return policy, Found(best, tuple(replace(shipped, **trial["knobs"]) for trial in worthy))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        ways = f"give what scaler simulate tune --json wrote, for one of {', '.join(POLICIES)}"
+        refuse(f"--knobs {file} cannot be used: {error!r}; {ways}")
