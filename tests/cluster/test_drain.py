@@ -161,7 +161,7 @@ def a_rollout_waits_for_the_agents_and_ends(told: Story) -> None:
     """New pods come at once; old ones take nothing more, finish what they have, and go one by one."""
     pool = filled(told, Scaled(name="rolled", replicas=12), 12, 45)
     before = {name(pod) for pod in pool.agents()}
-    told.work(pool, rate=0.6, shorten=8)  # work goes on, so the pool stays
+    told.work(pool, rate=0.6, shorten=40)  # work goes on, so the pool stays
     template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
     told.cluster.api.request("PATCH", pool.path, template, content="application/strategic-merge-patch+json")
 
@@ -232,7 +232,7 @@ def a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends(told: Story) ->
 def a_stateful_set_is_rolled_out_pod_by_pod(told: Story) -> None:
     """Its controller would take the highest old pod, busy or not; it waits for it to be drained."""
     pool = filled(told, Scaled(name="rolling", replicas=5, kind="StatefulSet"), 5, 30)
-    told.work(pool, rate=0.4, shorten=8)
+    told.work(pool, rate=0.3, shorten=40)
     before = {_uid(pod) for pod in pool.agents()}
     template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
     told.cluster.api.request("PATCH", pool.path, template, content="application/strategic-merge-patch+json")

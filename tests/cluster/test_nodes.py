@@ -181,7 +181,7 @@ def test_a_tainted_node_is_emptied_although_the_taint_manager_gives_up(told: Sto
 def test_a_full_pool_on_a_node_that_an_autoscaler_takes_goes_one_by_one(told: Story) -> None:
     """Its maximum leaves no room for others, and there is always more work: the node is emptied all the same."""
     pool = filled(told, Scaled(name="marked", replicas=6, most=6), 20)
-    told.work(pool, rate=1.0, shorten=18)
+    told.work(pool, rate=0.8, shorten=60)
     were = on_node(pool)
     with asking(told, {"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule", "value": "1"}]}):
         emptied(pool, were)
@@ -195,7 +195,7 @@ def test_a_full_pool_on_a_node_that_an_autoscaler_takes_goes_one_by_one(told: St
 def test_a_stateful_set_moves_its_ordinals_to_other_nodes(told: Story) -> None:
     """Whichever they are: each is started again elsewhere while the pool wants it."""
     pool = filled(told, Scaled(name="ordinals", replicas=6, kind="StatefulSet"), 30)
-    told.work(pool, rate=0.5, shorten=8)
+    told.work(pool, rate=0.3, shorten=40)
     were = on_node(pool)
     with asking(told, {"unschedulable": True}):
         emptied(pool, were)
