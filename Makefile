@@ -45,7 +45,8 @@ tests: $(STAMP)
 
 # A story on a cluster may take longer than the three minutes after which any other test counts as hung. Stories wait more
 # than they work, so even two cores tell four at a time, each beside a cluster of its own: CLUSTERS=2 where memory is short
-# (2 GB each). A storm of 2,000 claims is told where AGENT_SCALER_LONG=1: it takes ten minutes of a machine by itself.
+# (2 GB each). What takes ten minutes and more is told where AGENT_SCALER_LONG=1: a controller that is killed after each of
+# its writes or loses its way to the API server, and a storm of 2,000 claims.
 test-cluster: $(STAMP) ## what must hold on a real Kubernetes, with KEDA; builds both first, once, in about 20 minutes
 	$(STAGE) 'programs of the cluster'
 	@$(BIN)/python -m tests.cluster.assets

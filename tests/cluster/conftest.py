@@ -18,7 +18,7 @@ from tests.cluster.harness.suite import ASKED_FOR, Suite
 SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
 LONGEST = (
-    *("drain", "drain_faults", "nodes", "drain_leaders", "exactness", "outages", "playground", "jobs", "zero"),
+    *("drain_faults", "nodes", "drain", "drain_leaders", "exactness", "outages", "playground", "jobs", "zero"),
     *("warm_stories", "warm_guard", "recorder", "karpenter", "leader", "warm_keda", "guard_loss", "harness", "shipped"),
 )
 

@@ -167,6 +167,7 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
     establish(cluster.api, module("keda") / "config" / "crd" / "bases")
     rights = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in MINE]
     with ExitStack() as stack:
+        cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
         cluster.api.apply(rights)
         stack.callback(cluster.namespaces.drop, HOME)
         for document in rights:

@@ -11,7 +11,6 @@ from datetime import datetime
 
 import pytest
 
-from scaler.cli.logs import MOVED
 from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
 from tests.cluster.harness.cluster import Cluster
@@ -158,15 +157,15 @@ async def test_no_outage_takes_a_pod_away(pool: Stand, name: str) -> None:
 
 def looks(of: Stand, mark: int, begun: Instant, replicas: int) -> int:
     """How often the HPA got an answer after the scaler's target rose above so many, until it wrote one that does."""
-    told = next(at for at, report in moves(of) if report > replicas and at >= begun)
+    told = next(at for at, report in reports(of) if report > replicas and at >= begun)
     heard = [r for r in of.cluster.audit.since(mark) if r.namespace == of.namespace and r.status == OK]
     written = next(r.received for r in heard if (r.resource, r.subresource, r.verb) == SCALED and r.received >= told)
     return sum(told <= r.received <= written for r in heard if r.group == METRICS)
 
 
-def moves(of: Stand) -> list[tuple[Instant, int]]:
-    """When the scaler's target moved, and what KEDA was told from then on."""
-    said = [json.loads(line) for line in of.scaler.log.read_text().splitlines() if MOVED in line]
+def reports(of: Stand) -> list[tuple[Instant, int]]:
+    """When the scaler's decision became another, and what KEDA was told from then on."""
+    said = [json.loads(line) for line in of.scaler.log.read_text().splitlines() if '"report": ' in line]
     return [(datetime.fromisoformat(line["timestamp"]).timestamp(), line["report"] or 0) for line in said]
 
 

@@ -147,6 +147,7 @@ def half_dead(place: Ward, cluster: Cluster) -> Iterator[Api]:
     """
     kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
     made = [d for d in yaml.safe_load_all(rendered(SHIPPED)) if d["kind"] in kinds]
+    cluster.namespaces.await_gone(HOME)  # an earlier story may have had it
     cluster.api.apply(made)
     yield cluster.api.acting(CONTROLLER, ["system:authenticated"])
     for document in made:

@@ -21,7 +21,7 @@ from tests.cluster.harness.rest import Document
 from tests.cluster.harness.shipped import BASE, objects
 
 HERE: Final = Path(__file__).parents[1]
-ASKED_FOR: Final = ("warm_storm",)  # told where AGENT_SCALER_LONG=1: no size helps where a shared machine stalls
+ASKED_FOR: Final = ("drain_faults", "warm_storm")  # told where AGENT_SCALER_LONG=1: ten to fifteen minutes each
 OUTPUT: Final = "agent-scaler"  # the key in what a worker hands over
 
 
