@@ -21,10 +21,9 @@ from benchmarks.bench_soak import Usage
 from benchmarks.keda_traffic import quantile
 from scaler.controller.names import GATE_PORT, MANAGED, TRUE
 from tests.cluster.draining import Pool, Story, guarded, labels, story
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.audit import Request
-from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.journal import Event
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.shipped import HOME
@@ -64,15 +63,8 @@ def run(pods: int = PODS, minutes: float = MINUTES) -> Iterator[Result]:
     assets = Assets.usual()
     if missing := assets.missing("etcd", "kubernetes", "kwok", "keda"):
         raise CannotMeasureError(f"{', '.join(missing)} not built: {way_out(*missing)}")
-    with session_folder() as folder:
-        cluster = Cluster(folder.path, assets, hpa_period=5.0)
-        try:
-            cluster.start()
-            cluster.start_keda()
-            with guarded(cluster) as guards, story(guards, "many") as told:
-                yield from measured(told, pods, minutes * 60)
-        finally:
-            cluster.stop()
+    with alone(hpa_period=5.0, keda=True) as cluster, guarded(cluster) as guards, story(guards, "many") as told:
+        yield from measured(told, pods, minutes * 60)
 
 
 def measured(told: Story, pods: int, seconds: float) -> Iterator[Result]:

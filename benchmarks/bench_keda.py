@@ -23,9 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks import CannotMeasureError, Goal, Result
 from benchmarks.bench_soak import Usage
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.rest import Document
 from tests.cluster.harness.scaled import Scaled
@@ -70,24 +70,13 @@ class Seen:
     asked: float
 
 
-def run() -> Iterator[Result]:
-    """Ten minutes of it."""
-    return run_for(MINUTES)
-
-
-def run_for(minutes: float) -> Iterator[Result]:
+def run(minutes: float = MINUTES) -> Iterator[Result]:
     """So many minutes, once all of them are scaled."""
     assets = Assets.usual()
     if missing := assets.missing("etcd", "kubernetes", "kwok", "keda"):
         raise CannotMeasureError(f"{', '.join(missing)} not built: {way_out(*missing)}")
-    with session_folder() as folder:
-        cluster = Cluster(folder.path, assets, hpa_period=LOOK)
-        try:
-            cluster.start()
-            cluster.start_keda()
-            yield from measured(cluster, minutes * 60)
-        finally:
-            cluster.stop()
+    with alone(hpa_period=LOOK, keda=True) as cluster:
+        yield from measured(cluster, minutes * 60)
 
 
 def measured(cluster: Cluster, seconds: float) -> Iterator[Result]:

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Final
 
 from benchmarks import CannotMeasureError, Goal, Result
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.landing import followed
 from tests.cluster.harness.rest import MERGE
 from tests.cluster.harness.scaled import Scaled
@@ -35,15 +35,9 @@ def run() -> Iterator[Result]:
         raise CannotMeasureError(f"{', '.join(missing)} not built: {way_out(*missing)}")
     if shutil.which("prometheus") is None:
         raise CannotMeasureError("prometheus is not installed: apt-get install prometheus")
-    with session_folder() as folder:
-        cluster = Cluster(folder.path, assets)
-        try:
-            cluster.start()
-            cluster.start_keda()
-            woken = sorted(wake(cluster, number) for number in range(WAKES))
-            reference = sorted(scale(cluster, number) for number in range(WAKES))
-        finally:
-            cluster.stop()
+    with alone(keda=True) as cluster:
+        woken = sorted(wake(cluster, number) for number in range(WAKES))
+        reference = sorted(scale(cluster, number) for number in range(WAKES))
     for which, at in {"median": WAKES // 2, "slowest": WAKES - 1}.items():
         name, goal = f"from zero by push, {which} of {WAKES}", Goal("figure", "<=", 2.0)
         yield Result(name=name, figure=woken[at], unit="s", reference=reference[at], goal=goal)

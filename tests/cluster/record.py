@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.api import Api, open_api
 from tests.cluster.harness.assets import Assets, way_out
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.progress import say
 from tests.cluster.harness.tools import KUBERNETES
 from tests.cluster.recorder import hpa, replicasets, statefulsets
@@ -35,18 +33,6 @@ def main() -> int:
     with alone() as cluster:
         asyncio.run(_record(cluster))
     return 0
-
-
-@contextmanager
-def alone() -> Iterator[Cluster]:
-    """A cluster without KEDA, whose metrics the recorder serves."""
-    with session_folder() as folder:
-        cluster = Cluster(folder.path, Assets.usual())
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop()
 
 
 async def _record(cluster: Cluster) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.guarding import KEY, Ward, asked, installed, objects, ward
-from tests.cluster.harness.assets import Assets, module
+from tests.cluster.harness.alone import alone
+from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.folders import session_folder
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import workload
@@ -54,13 +54,8 @@ def test_in_the_first_week_labels_are_guarded_all_the_same(place: Ward) -> None:
 @pytest.fixture
 def bare() -> Iterator[Cluster]:
     """A cluster of the story's own, in which nobody has installed anything yet."""
-    with session_folder() as folder:
-        made = Cluster(folder.path, Assets.usual())
-        try:
-            made.start()
-            yield made
-        finally:
-            made.stop()
+    with alone() as made:
+        yield made
 
 
 def test_kinds_that_are_installed_later_are_guarded_from_then_on(bare: Cluster) -> None:

@@ -8,9 +8,10 @@ from itertools import islice
 import pytest
 
 from tests.cluster.conftest import required
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.api import open_api
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.record import TOOLS, alone, follow_hpas
+from tests.cluster.record import TOOLS, follow_hpas
 from tests.cluster.recorder import replicasets, statefulsets
 from tests.cluster.recorder.hpa_scripts import by_readiness, dead_bands, unset
 from tests.support.recorded import hpa, replicaset, statefulset
