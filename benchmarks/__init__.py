@@ -1,8 +1,8 @@
 """Figures, each measured beside its reference in the same run.
 
 A benchmark is a module ``bench_NAME.py`` here with a ``run() -> Iterable[Result]``: it yields a result as soon as it is
-measured, and raises ``CannotMeasureError`` where something it needs is missing. One that goes on for a time has a
-``run_for(minutes)`` too. ``python -m benchmarks -h`` runs them.
+measured, and raises ``CannotMeasureError`` where something it needs is missing. One that can
+be told how long or with how much takes ``minutes``, ``pools`` or ``pods``. ``python -m benchmarks -h`` runs them.
 """
 
 from __future__ import annotations
