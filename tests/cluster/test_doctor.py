@@ -27,6 +27,7 @@ from scaler.controller.doctor.gather import gather
 from scaler.controller.names import HOLDS
 from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, settle, ward
+from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free
@@ -159,6 +160,13 @@ def gate(host: str, port: int) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """One without KEDA at work, which would have its own mind about what is planted."""
+    with alone() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
