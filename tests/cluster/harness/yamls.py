@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from tests.cluster.harness.rest import Api, Document, condition
+from scaler.controller.dig import objects, text
+from tests.cluster.harness.rest import Api, Document, RefusedError, condition
 from tests.cluster.harness.wait import until
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -45,3 +47,18 @@ def _await_established(api: Api, crd: Document) -> None:
         return condition(api.get(path), "Established") == "True" or None
 
     until(established)
+    spec = crd["spec"]
+    assert isinstance(spec, dict)
+    kind = text(spec, "names", "kind")
+    for version in objects(spec, "versions"):
+        if version.get("served") is True:
+            until(partial(_is_listed, api, f"{spec['group']}/{version['name']}", kind))
+
+
+def _is_listed(api: Api, version: str, kind: str) -> bool | None:
+    """The API server tells whoever asks that it serves the kind, which it does a little later."""
+    try:
+        api.resource(version, kind)
+    except (LookupError, RefusedError):
+        return None
+    return True
