@@ -159,16 +159,15 @@ def _said(found: Found) -> PoolLayer:
     return PoolLayer.model_validate(said)
 
 
-def _is_watched(layer: Layer) -> bool:
-    """Whether the pool's pods are a workload's, whose own first ordinal is what theirs are counted from."""
-    return layer.pods is not None and layer.pods.workload is not None
+def _watched(layer: Layer) -> str | None:
+    """The workload whose pods are watched, None where none are. Ordinals are counted from its own first one."""
+    return None if layer.pods is None else layer.pods.workload
 
 
 def _replicas(layer: Layer) -> Source | None:
     """Where replicas are read: of a workload whose pods are watched, from its scale unless something else is said."""
-    if layer.replicas is None and layer.pods is not None and layer.pods.workload is not None:
-        return Scale(scale=layer.pods.workload)
-    return layer.replicas
+    workload = _watched(layer)
+    return Scale(scale=workload) if layer.replicas is None and workload is not None else layer.replicas
 
 
 def _merge(layers: Iterator[tuple[str, Knobs]]) -> _Layered:
@@ -214,7 +213,7 @@ def _policy_of(settings: Settings, base: Layer) -> Policy:
         pause_down=base.pause_down,
         guarantee=base.guarantee,
         workload=base.workload,
-        ordinals_start=0 if _is_watched(base) else base.ordinals_start,
+        ordinals_start=base.ordinals_start if _watched(base) is None else 0,
         task_limit=base.task_limit,
         scrape_interval=settings.sources.prometheus.interval,
     )

@@ -5,7 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+from scaler.config.fields import refusal
 
 SIGNS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
@@ -53,3 +57,14 @@ def _value(side: str, means: Mapping[str, Mapping[str, float | None]]) -> float:
     if value is None:
         raise ValueError(f"{side}: there is no such figure; there are {', '.join(means[policy])}")
     return value
+
+
+def _written(text: str) -> str:
+    try:
+        claim(text)
+    except ValueError as error:
+        raise refusal("must be a claim", str(error)) from None
+    return text
+
+
+Written = Annotated[str, AfterValidator(_written)]

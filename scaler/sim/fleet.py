@@ -26,7 +26,6 @@ class Fleet:
         phase, epoch, acked: of the drain protocol; ``closed_for`` is the epoch that the gate is closed for.
         cost: the deletion cost.
         leaving: deleted, and on its way out.
-        displaced: its node asks it away.
     """
 
     def __init__(self) -> None:
@@ -36,7 +35,7 @@ class Fleet:
         self.node, self.phase, self.epoch, self.acked, self.closed_for, self.cost = (
             np.zeros(ROOM, dtype=np.int64) for _ in range(6)
         )
-        self.leaving, self.displaced, self._standing = (np.zeros(ROOM, dtype=np.bool_) for _ in range(3))
+        self.leaving, self._standing = (np.zeros(ROOM, dtype=np.bool_) for _ in range(2))
         self._rows: dict[PodUid, int] = {}
         self._free: list[int] = []
         self._stays: tuple[int, Ints] = (-1, np.zeros(0, dtype=np.int64))
@@ -92,7 +91,7 @@ class Fleet:
         self.created_at[row], self.ready_at[row], self.node[row] = now, math.nan, node
         self.phase[row], self.epoch[row], self.cost[row] = Phase.ACTIVE, 0, 0
         self.acked[row] = self.closed_for[row] = NO_ACK
-        self.leaving[row], self.displaced[row], self._standing[row] = False, False, True
+        self.leaving[row], self._standing[row] = False, True
         self.version += 1
 
     def drop(self, row: int) -> None:
@@ -136,5 +135,5 @@ class Fleet:
 
 _COLUMNS: Final = (
     *("created_at", "ready_at", "node", "phase", "epoch", "acked", "closed_for", "cost"),
-    *("leaving", "displaced", "_standing"),
+    *("leaving", "_standing"),
 )

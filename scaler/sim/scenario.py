@@ -17,7 +17,7 @@ from scaler.config.knobs import Section
 from scaler.config.problems import ConfigError, Problem
 from scaler.config.reading import Document, Plain, read_yaml
 from scaler.sim.ablations import ABLATIONS
-from scaler.sim.claims import claim
+from scaler.sim.claims import Written
 from scaler.sim.dispatch import Dispatch
 from scaler.sim.durations import PREFIX, startup
 from scaler.sim.peers.catalogue import PEERS
@@ -45,14 +45,6 @@ def _policies(names: tuple[str, ...]) -> tuple[str, ...]:
         there = ", ".join((*POLICIES, *ABLATIONS))
         raise refusal("must name policies", f"{', '.join(unknown)} is none; there are {there}")
     return tuple(dict.fromkeys(names))
-
-
-def _claim(text: str) -> str:
-    try:
-        claim(text)
-    except ValueError as error:
-        raise refusal("must be a claim", str(error)) from None
-    return text
 
 
 class FanoutSection(Section):
@@ -91,7 +83,7 @@ class Scenario(Section):
 
     question: str = Field(default="", description="The question, in a planner's words.")
     shows: str = Field(default="", description="What it is expected to show.")
-    expect: tuple[Annotated[str, AfterValidator(_claim)], ...] = Field(
+    expect: tuple[Written, ...] = Field(
         default=(), description="That as figures of the summary: ours.killed == 0, ours.price < hpa.price."
     )
 

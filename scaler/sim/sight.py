@@ -101,7 +101,7 @@ class Sight:
             ordinal=ordinals,
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
-            displaced=fleet.displaced[rows],
+            displaced=np.zeros(len(rows), dtype=np.bool_),
             zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
         return rows, ready_at, stood

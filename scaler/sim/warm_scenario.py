@@ -14,7 +14,7 @@ from scaler.config.problems import ConfigError, Problem
 from scaler.config.reading import read_yaml
 from scaler.core.policy import PolicyError
 from scaler.core.warmpool_types import WarmPolicy
-from scaler.sim.claims import claim
+from scaler.sim.claims import Written
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import startup
 from scaler.sim.traces import read_rate, read_trace
@@ -24,14 +24,6 @@ from scaler.sim.workload import SUBAGENT
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(strict=True, ge=0)]
 MOST: Final = 1_000
-
-
-def _claim(text: str) -> str:
-    try:
-        claim(text)
-    except ValueError as error:
-        raise refusal("must be a claim", str(error)) from None
-    return text
 
 
 def _lead(text: str) -> str:
@@ -47,7 +39,7 @@ class WarmScenario(Section):
 
     question: str = Field(default="", description="The question, in a planner's words.")
     shows: str = Field(default="", description="What it is expected to show.")
-    expect: tuple[Annotated[str, AfterValidator(_claim)], ...] = Field(
+    expect: tuple[Written, ...] = Field(
         default=(), description="That as figures of the summary: ours.miss_rate <= 0.015."
     )
     trace: Path | None = Field(default=None, description="A file of claims.")

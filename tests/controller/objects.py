@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
+from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase
+from scaler.sources.activity_answer import Report
 
 Object = dict[str, Any]
 
@@ -48,3 +50,10 @@ def a_workload(uid: str, **more: Any) -> WorkloadFacts:  # noqa: ANN401 (parts o
     spec: Object = {"replicas": more.get("replicas", 3), "selector": {"matchLabels": {"app": "coder"}}}
     spec |= more.get("spec", {})
     return workload({"metadata": metadata, "spec": spec, "status": more.get("status", {})})
+
+
+def a_report(uid: str = "uid-coder-1", **more: Any) -> Report:  # noqa: ANN401 (parts of it, by their name)
+    """What the agent of such a pod says of itself: idle, unless ``more`` says something else."""
+    usual: Object = {"uid": uid, "inflight": 0, "sessions": 0, "ready": True, "started_at": None}
+    usual |= {"phase": Phase.ACTIVE, "epoch": 0, "acked": NO_ACK, "ordinal": NO_ORDINAL}
+    return Report(**usual | more)

@@ -10,7 +10,7 @@ from scaler.controller.retire import Owners, orders, surplus
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Verb
 from scaler.sources.activity_answer import Report
-from tests.controller.objects import a_pod, a_workload
+from tests.controller.objects import a_pod, a_report, a_workload
 
 LATER = 1_795_262_400.0 + 3600.0  # an hour after the pods were created
 DEPLOYMENT = a_workload("deployment", replicas=4)
@@ -97,17 +97,7 @@ def test_a_stateful_set_gives_up_its_highest_old_pod() -> None:
 
 def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
     """What an agent says that has acknowledged this epoch."""
-    return Report(
-        uid="uid-coder-1",
-        inflight=inflight,
-        sessions=sessions,
-        ready=True,
-        started_at=None,
-        phase=Phase.DRAINED,
-        epoch=2,
-        acked=acked,
-        ordinal=-1,
-    )
+    return a_report(inflight=inflight, sessions=sessions, phase=Phase.DRAINED, epoch=2, acked=acked)
 
 
 @pytest.mark.parametrize(

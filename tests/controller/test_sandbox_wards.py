@@ -14,8 +14,9 @@ from scaler.controller.sandboxes.kinds import Kind
 from scaler.controller.sandboxes.ledger import Ledger
 from scaler.controller.sandboxes.wards import Need, Ward, extended, need, wards
 from scaler.controller.sandboxes.world import World
-from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase
+from scaler.core.pods import Phase
 from scaler.sources.activity_answer import Report
+from tests.controller.objects import a_report
 from tests.controller.sandboxed import BORN, Object, claim, named, sandbox, stamp
 
 OWN = ("SandboxClaim", "uid-mine")
@@ -55,17 +56,7 @@ def ward(found: Object, *, drained: bool = False, claim_drained: bool = False) -
     return Ward(sandbox_of(guarded(drained=drained)), pod_of(found), claim_of(claim(labels=labels)))
 
 
-IDLE = Report(
-    uid="uid-pod",
-    inflight=0,
-    sessions=0,
-    ready=True,
-    started_at=None,
-    phase=Phase.ACTIVE,
-    epoch=0,
-    acked=NO_ACK,
-    ordinal=NO_ORDINAL,
-)
+IDLE = a_report("uid-pod")
 BUSY = replace(IDLE, inflight=1)
 TALKS = replace(IDLE, sessions=1)
 SHUT = replace(IDLE, phase=Phase.DRAINED, epoch=1, acked=1)

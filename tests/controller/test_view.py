@@ -12,24 +12,9 @@ from scaler.controller.names import EPOCH, PHASE
 from scaler.controller.view import Beside, columns, stage
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Phase, Stage
 from scaler.sources.activity_answer import Report
-from tests.controller.objects import a_pod
+from tests.controller.objects import a_pod, a_report
 
 NOW = 1_795_262_500.0
-
-
-def report(uid: str, **more: int | bool) -> Report:
-    """What an idle agent says."""
-    return Report(
-        uid=uid,
-        inflight=int(more.get("inflight", 0)),
-        sessions=int(more.get("sessions", 0)),
-        ready=bool(more.get("ready", True)),
-        started_at=None,
-        phase=Phase.ACTIVE,
-        epoch=0,
-        acked=int(more.get("acked", NO_ACK)),
-        ordinal=-1,
-    )
 
 
 def seen(pods: list[PodFacts], heard: Mapping[str, Report]) -> list[tuple[Phase, int, int, bool]]:
@@ -41,13 +26,13 @@ def seen(pods: list[PodFacts], heard: Mapping[str, Report]) -> list[tuple[Phase,
 def test_phase_and_epoch_are_the_labels_and_the_rest_is_the_agents_word() -> None:
     """A leader that takes over sees what the one before it saw."""
     pods = [a_pod("a", labels={PHASE: "draining"}, annotations={EPOCH: "5"}), a_pod("b")]
-    heard = {"uid-a": report("uid-a", acked=5)}
+    heard = {"uid-a": a_report("uid-a", acked=5)}
     assert seen(pods, heard) == [(Phase.DRAINING, 5, 5, True), (Phase.ACTIVE, 0, NO_ACK, False)]
 
 
 def test_who_is_silent_is_known_to_nobody() -> None:
     """Its counts are not zero: they are not there."""
-    found = columns([a_pod("a"), a_pod("b")], {"uid-a": report("uid-a", inflight=2, sessions=1)}, Beside(), NOW)
+    found = columns([a_pod("a"), a_pod("b")], {"uid-a": a_report("uid-a", inflight=2, sessions=1)}, Beside(), NOW)
     assert found.known(NOW, 15.0).tolist() == [True, False]
     assert (found.inflight.tolist(), found.sessions.tolist()) == ([2, 0], [1, 0])
 
@@ -67,11 +52,11 @@ def test_who_is_asked_away_is_displaced() -> None:
     ("pod", "said", "was", "expected"),
     [
         (a_pod(), None, False, Stage.READY),
-        (a_pod(), report("uid-coder-1"), False, Stage.READY),
-        (a_pod(), report("uid-coder-1", ready=False), False, Stage.STARTING),
-        (a_pod(), report("uid-coder-1", ready=False), True, Stage.UNREADY),
+        (a_pod(), a_report("uid-coder-1"), False, Stage.READY),
+        (a_pod(), a_report("uid-coder-1", ready=False), False, Stage.STARTING),
+        (a_pod(), a_report("uid-coder-1", ready=False), True, Stage.UNREADY),
         (a_pod(ready="False"), None, False, Stage.STARTING),
-        (a_pod(ready="False"), report("uid-coder-1"), True, Stage.UNREADY),
+        (a_pod(ready="False"), a_report("uid-coder-1"), True, Stage.UNREADY),
         (a_pod(ready="False", node=""), None, False, Stage.PENDING),
     ],
 )

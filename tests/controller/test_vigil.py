@@ -19,7 +19,6 @@ from scaler.controller.names import EPOCH, PHASE
 from scaler.controller.pen import Pen
 from scaler.controller.view import Beside, columns
 from scaler.controller.vigil import Seen, Vigil
-from scaler.core.pods import NO_ACK, Phase
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Seconds
 from scaler.live.clock import VirtualClock
@@ -27,7 +26,7 @@ from scaler.live.deeds import Deeds
 from scaler.live.office import ALONE
 from scaler.live.registry import Pool, Registry
 from scaler.sources.activity_answer import Report
-from tests.controller.objects import Object, a_pod
+from tests.controller.objects import Object, a_pod, a_report
 from tests.support.api_server import TOKEN, kubeconfig_for
 from tests.support.http import serving
 from tests.support.pools import spec
@@ -94,17 +93,7 @@ async def watching(folder: Path) -> AsyncIterator[Told]:
 
 def says(inflight: int = 0) -> Report:
     """What an agent says."""
-    return Report(
-        uid="uid-coder-1",
-        inflight=inflight,
-        sessions=0,
-        ready=True,
-        started_at=None,
-        phase=Phase.ACTIVE,
-        epoch=1,
-        acked=NO_ACK,
-        ordinal=-1,
-    )
+    return a_report(inflight=inflight, epoch=1)
 
 
 WAY = "; we never end it: scaler release --pod agents/coder-1 does, with what it holds"
