@@ -35,17 +35,15 @@ from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import MERGE, Api, Document, condition
 from tests.cluster.harness.scaled import Scaled
-from tests.cluster.harness.shipped import HOME, rendered
+from tests.cluster.harness.shipped import HOME, PROTECTED, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import pods
-from tests.house.source import ROOT
 
 POOL: Final = "agents"
 LOOK: Final = 1.0  # seconds between two looks at many pods: each costs the API server more than anything we do
 SLOW: Final = 900.0  # seconds that a step of a story may take on a machine with other things to do
 STARTS, GAPS = 20, 100
 LONG: Final = 40  # the bin of gaps that a pool has learnt: hours, so that it pays to leave at once
-PROTECTED: Final = ROOT / "manifests" / "overlays" / "protected"
 MINE: Final = (
     "Namespace",
     "ServiceAccount",

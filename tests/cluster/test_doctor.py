@@ -25,7 +25,6 @@ from scaler.controller.doctor.catalogue import CHECKS
 from scaler.controller.doctor.findings import Finding, examine
 from scaler.controller.doctor.gather import gather
 from scaler.controller.names import HOLDS
-from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import CONTROLLER, KEY, PROTECTED, Ward, asked, installed, metadata, objects, settle, ward
 from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import module
@@ -33,6 +32,7 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free
 from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
 from tests.cluster.harness.shipped import HOME, rendered
+from tests.cluster.harness.shipped import PROTECTED as SHIPPED
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import running

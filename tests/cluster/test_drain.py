@@ -15,12 +15,10 @@ from dataclasses import replace
 import pytest
 
 from scaler.controller.names import FORCE, HOLDS, LEAST
-from tests.cluster.draining import LOOK, PROTECTED, SLOW, Guarded, Pool, Story, labels, name, story
+from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, labels, name, story
 from tests.cluster.harness.assets import Assets
-from tests.cluster.harness.privilege import granted, used
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
 from tests.cluster.harness.scaled import Scaled
-from tests.cluster.harness.shipped import HOME, objects
 from tests.cluster.harness.wait import until
 
 pytestmark = pytest.mark.usefixtures("keda")
@@ -323,17 +321,6 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
         kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
         api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
     pool.settles(0)
-
-
-def test_the_controller_uses_every_right_that_it_has(told: Story, acts: Acts) -> None:
-    """And none that it has not, by the audit log of all stories; rights of another namespace's are not asked for."""
-    did = used(told.cluster.audit.since(), frozenset({HOME}))
-    assert did.denied == ()
-    if len(acts) == len(STORIES):  # whichever role allowed it: two may grant the same
-        rights = {right[1:] for right in did.rights}
-        # What is applied and not there is created, which needs that right too; the log tells of the patch alone.
-        rights |= {(group, resource, "create") for group, resource, verb in rights if verb == "patch"}
-        assert {right[1:] for right in granted(objects(PROTECTED))} - rights == set()
 
 
 def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:

@@ -14,7 +14,7 @@ from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.privilege import Right, Used, accounts, complaints, granted, used
 from tests.cluster.harness.rest import Api, Document
-from tests.cluster.harness.shipped import BASE, objects
+from tests.cluster.harness.shipped import BASE, PROTECTED, SANDBOXES, objects
 
 ROOT = Path(__file__).parents[2]
 OURS = frozenset({"ours"})
@@ -105,6 +105,13 @@ def test_a_right_is_used_by_what_it_alone_has_allowed() -> None:
     }
 
 
+def test_what_is_applied_for_the_first_time_uses_the_right_to_create_it() -> None:
+    """The API server asks for both, and logs the patch."""
+    patch = asked("patch", "configmaps", reason=by('Role "ours"'))
+    assert used([patch], OURS).rights & ALL == set()
+    assert used([replace(patch, status=201)], OURS).rights & ALL == {Right("Role ours", "", "configmaps", "create")}
+
+
 def test_what_was_refused_is_told_once_whatever_was_run() -> None:
     """By account, verb and resource: an operator would have to grant just that."""
     told = used([asked("list", "secrets"), asked("list", "secrets")], OURS)
@@ -134,9 +141,9 @@ def test_the_audit_log_says_which_role_has_allowed_what(cluster: Cluster, namesp
 
 
 def test_what_ships_is_judged(cluster: Cluster) -> None:
-    """The manifests have an account of ours, with rights."""
+    """The manifests have an account of ours, with rights in each folder that has any."""
     assert accounts(objects(BASE))
-    assert granted(objects(BASE))
+    assert all(granted(objects(folder)) for folder in (BASE, PROTECTED, SANDBOXES))
 
 
 def test_a_session_whose_stories_all_pass_fails_on_a_right_that_was_missing(tmp_path: Path) -> None:

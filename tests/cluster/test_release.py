@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from scaler.controller.names import FORCE, HOLDS, POOLS, WORD
-from tests.cluster.draining import PROTECTED as SHIPPED
 from tests.cluster.guarding import (
     CONTROLLER,
     KEY,
@@ -29,6 +28,7 @@ from tests.cluster.guarding import (
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
 from tests.cluster.harness.shipped import HOME, rendered
+from tests.cluster.harness.shipped import PROTECTED as SHIPPED
 from tests.cluster.harness.wait import until
 from tests.cluster.test_guard_cascades import running, workload
 from tests.cluster.test_guard_essentials import declare

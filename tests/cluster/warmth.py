@@ -18,11 +18,9 @@ from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import Document, Json
 from tests.cluster.harness.shipped import BASE as BASE_FOLDER
-from tests.cluster.harness.shipped import HOME, objects
+from tests.cluster.harness.shipped import HOME, SANDBOXES, objects
 from tests.cluster.harness.wait import until
-from tests.house.source import ROOT
 
-RIGHTS: Final = ROOT / "manifests" / "sandboxes" / "rbac.yaml"
 ACCOUNT: Final = f"system:serviceaccount:{HOME}:{HOME}"
 SCALER: Final = "warm-scaler"
 VERSION: Final = "extensions.agents.x-k8s.io/v1beta1"
@@ -131,7 +129,7 @@ def warming(cluster: Cluster, pools: Pools, *options: str) -> Iterator[Warmth]:
 
 def _rights() -> list[Document]:
     """Every right that ships for warm pools."""
-    found = [*objects(BASE_FOLDER), *yaml.safe_load_all(RIGHTS.read_text())]
+    found = [*objects(BASE_FOLDER), *objects(SANDBOXES)]
     return [document for document in found if "Role" in str(document["kind"])]
 
 

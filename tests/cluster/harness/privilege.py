@@ -1,6 +1,7 @@
 """What our ServiceAccounts may do beside what they did: least privilege, measured over everything that was told.
 
 The audit log says of each request which role allowed it, so a right that two roles grant is used only in the first.
+What is applied and not there is created, which takes that right too: the log has no word for it but the status.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from tests.cluster.harness.audit import Request
@@ -58,7 +60,10 @@ def used(requests: Iterable[Request], names: frozenset[str]) -> Used:
         if request.decision == "forbid":
             denied[f"{request.user} may not {request.verb} {what or request.path} ({request.group or 'core'})"] = None
         elif allowing := ALLOWING.search(request.reason):
-            rights.add(Right(f"{allowing[1]} {allowing[2]}", request.group, what, request.verb))
+            role = f"{allowing[1]} {allowing[2]}"
+            rights.add(Right(role, request.group, what, request.verb))
+            if request.verb == "patch" and request.status == HTTPStatus.CREATED:  # applied, and it was not there
+                rights.add(Right(role, request.group, what, "create"))
     return Used(frozenset(rights), tuple(denied))
 
 

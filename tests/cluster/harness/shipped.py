@@ -28,6 +28,8 @@ from tests.house.source import ROOT
 
 HOME: Final = "agent-scaler"  # the namespace, and most of what is in it
 BASE: Final = ROOT / "manifests" / "base"
+PROTECTED: Final = ROOT / "manifests" / "overlays" / "protected"
+SANDBOXES: Final = ROOT / "manifests" / "sandboxes"
 NODES: Final = ("scaler-a", "scaler-b")
 FAR: Final = 5 * 60  # seconds that a command of kubectl may take
 ENTRY: Final = 'exec "$0" "$@" --kubeconfig "$KUBECONFIG"'  # a process has no files where a pod has them

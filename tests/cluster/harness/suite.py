@@ -18,7 +18,7 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.folders import Folder
 from tests.cluster.harness.privilege import Right, Used, accounts, complaints, granted, used
 from tests.cluster.harness.rest import Document
-from tests.cluster.harness.shipped import BASE, objects
+from tests.cluster.harness.shipped import BASE, PROTECTED, SANDBOXES, objects
 
 HERE: Final = Path(__file__).parents[1]
 ASKED_FOR: Final = ("drain_faults", "warm_storm")  # told where AGENT_SCALER_LONG=1: ten to fifteen minutes each
@@ -95,7 +95,8 @@ class Suite:
 
     def _wrong(self) -> list[str]:
         """What is wrong with the rights."""
-        shipped: list[Document] = objects(BASE) if self.everything else []
+        folders = (BASE, PROTECTED, SANDBOXES) if self.everything else ()
+        shipped: list[Document] = [each for folder in folders for each in objects(folder)]
         return complaints(granted(shipped), self.used, everything=self.everything)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
