@@ -24,6 +24,7 @@ SANDBOX_CONTROLLER = "system:serviceaccount:agent-sandbox-system:agent-sandbox-c
 ASKS: Json = {"sandbox.users.io/agent-scaler": "guard"}
 GUARDED: Document = {"metadata": {"labels": ASKS}, "spec": {"containers": [{"name": "agent", "image": "agent"}]}}
 PHASE = "agent-scaler.io/phase"
+WORD = "pool.agent-scaler.io/sandboxes"  # on the namespace: what its pods are given at birth
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,10 @@ def test_a_sandbox_that_reasons_is_kept_and_let_go_when_it_is_done(guarded: Guar
             assert [mine.phase(what) for what in ("pod", "sandbox")] == ["drained", "drained"]
         cluster.api.request("DELETE", mine.paths["claim"], {"propagationPolicy": "Background"})
         until(lambda: all(cluster.api.get(path) is None for path in mine.paths.values()) or None)
+        cluster.api.delete(f"{BASE}/{namespace}/sandboxwarmpools/python")  # and with the last of its stock the guards go
+        until(lambda: cluster.api.get(budget) is None or None)
+        words = f"/api/v1/namespaces/{namespace}"
+        until(lambda: WORD not in strings(cluster.api.get(words) or {}, "metadata", "annotations") or None)
 
 
 def test_a_claimed_sandbox_that_nobody_calls_is_let_go_after_a_while(guarded: Guarded, namespace: str) -> None:
