@@ -224,7 +224,7 @@ async def credentials(kubeconfig: Path | None, folder: str) -> Credentials:
 
 
 async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
-    source = "the ServiceAccount of this pod" if kubeconfig is None else str(kubeconfig)
+    source = "no kubeconfig, and no ServiceAccount of a pod" if kubeconfig is None else str(kubeconfig)
     found = Configuration()
     try:
         if kubeconfig is None:
@@ -236,7 +236,7 @@ async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
             )
         return ApiClient(found)
     except ConfigException as error:
-        raise ConnectError(f"{source}: {error}") from None
+        raise ConnectError(f"{source}: {str(error).rstrip('.')}") from None
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConnectError(f"{source} cannot be used: {error}") from None
 
