@@ -141,7 +141,7 @@ def test_a_sandbox_that_reasons_is_kept_and_let_go_when_it_is_done(guarded: Guar
             assert [mine.phase(what) for what in ("pod", "sandbox")] == ["drained", "drained"]
         cluster.api.request("DELETE", mine.paths["claim"], {"propagationPolicy": "Background"})
         until(lambda: all(cluster.api.get(path) is None for path in mine.paths.values()) or None)
-        cluster.api.delete(f"{BASE}/{namespace}/sandboxwarmpools/python")  # and with the last of its stock the guards go
+        cluster.api.delete(f"{BASE}/{namespace}/sandboxwarmpools/python")  # with its stock the guards go
         until(lambda: cluster.api.get(budget) is None or None)
         words = f"/api/v1/namespaces/{namespace}"
         until(lambda: WORD not in strings(cluster.api.get(words) or {}, "metadata", "annotations") or None)

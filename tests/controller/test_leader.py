@@ -281,7 +281,7 @@ async def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: st
 
 async def test_outside_a_pod_there_is_no_service_account() -> None:
     """The message says what was looked for."""
-    with pytest.raises(ConnectError, match="no kubeconfig, and no ServiceAccount of a pod: Service host/port is not set"):
+    with pytest.raises(ConnectError, match="no ServiceAccount of a pod: Service host/port is not set"):
         async with open_api(None):
             pass
 
