@@ -118,7 +118,7 @@ NO_LEASE = "is no Lease: write NAMESPACE/NAME, as in keda/agent-scaler"
     [
         ("agent-scaler", f"--lease 'agent-scaler' {NO_LEASE}"),
         ("a/B", f"--lease 'a/B' {NO_LEASE}"),
-        ("a/b", "--lease needs the API server: no kubeconfig, and no ServiceAccount of a pod: Service host/port is not set"),
+        ("a/b", "--lease needs the API server: no kubeconfig, and no ServiceAccount of a pod"),
     ],
 )
 def test_what_is_no_lease_is_bad_input(scaler: Scaler, config: Path, lease: str, why: str) -> None:
