@@ -28,6 +28,9 @@ TRANSITIONS: dict[tuple[Phase, Verb], Phase | None] = {
 }
 
 
+_NOBODY: Ints = np.zeros(0, dtype=np.int64)  # rows
+
+
 class IllegalOrderError(Exception):
     """An order that the pod's phase, epoch or acknowledgement does not allow. The pod is as it was."""
 
@@ -106,15 +109,23 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if surplus <= 0:
         return Choice(named=named, chosen=(), ripe=count)
-    rows = np.flatnonzero(_reachable(fleet, ripe, policy) & _created_first(fleet, oldest))
-    rows = rows[_order(fleet, rows, policy)][:surplus]
+    rows = _ripest(fleet, ripe, policy, oldest)[:surplus] if count else _NOBODY
     blocked = count > 0 and not len(rows)
-    if not oldest:
+    if not oldest and policy.slots_per_pod > 1:
         rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(idle)))))
+    if not len(rows):
+        return Choice(named=named, chosen=(), ripe=count, blocked=blocked)
     named[rows] = fleet.named[rows] + 1
     chosen = rows[named[rows] >= policy.pace.namings]
     emptying = int(np.count_nonzero(fleet.pods.inflight[chosen]))
     return Choice(named=named, chosen=tuple(chosen.tolist()), ripe=count, emptying=emptying, blocked=blocked)
+
+
+def _ripest(fleet: Fleet, ripe: Mask, policy: Policy, oldest: int) -> Ints:
+    """Rows of the ripe pods that could leave, those first that leave first; of the ``oldest`` where that is not 0."""
+    able = _reachable(fleet, ripe, policy)
+    rows: Ints = (able & _created_first(fleet, oldest) if oldest else able).nonzero()[0]
+    return rows[_order(fleet, rows, policy)] if len(rows) > 1 else rows
 
 
 def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
@@ -136,8 +147,8 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
     """
     pods, sight = fleet.pods, fleet.sight
     gated = policy.guarantee is Guarantee.PROTECTED and policy.workload is Workload.REPLICA_SET
-    if count <= 0 or policy.slots_per_pod == 1 or not gated:
-        return np.zeros(0, dtype=np.int64)
+    if count <= 0 or not gated:
+        return _NOBODY
     able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY) & pods.known(sight.now, sight.stale_after)
     able &= ~fleet.displaced
     some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
@@ -146,11 +157,10 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
 
 
 def _created_first(fleet: Fleet, count: int) -> Mask:
-    """The pods not drained that were created first, so many of them; all where that is 0."""
-    first = np.full(len(fleet.pods), fill_value=not count)
-    if count:
-        rows = np.flatnonzero(~fleet.released)
-        first[rows[np.argsort(fleet.pods.created_at[rows], kind="stable")][:count]] = True
+    """The pods not drained that were created first, so many of them."""
+    first = np.zeros(len(fleet.pods), dtype=np.bool_)
+    rows = np.flatnonzero(~fleet.released)
+    first[rows[np.argsort(fleet.pods.created_at[rows], kind="stable")][:count]] = True
     return first
 
 

@@ -76,9 +76,12 @@ class Fleet:
         unknown: pods that have been ready, are not drained, and cannot be believed; ``blinking`` of them were not
             long ago, which looks like work that ended.
         heard: when each was last believed.
-        released: drained, and not known to work all the same: a pod that says both is believed to work.
+        released: drained, and not known to work all the same: a pod that says both is believed to work. All others are
+            ``not_drained``: the floor of a ReplicaSet.
         settled: released pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
+        displaced: active pods that their nodes ask away, where they have gates and can go; ``asked`` how many they are,
+            and ``going`` how many of those would be supply: an overdue pod is none anyway.
         inflight, sessions: slots taken in pods that take work and can be believed; ``closing`` in those that drain.
     """
 
@@ -97,32 +100,16 @@ class Fleet:
     heard: Floats
     released: Mask
     settled: Mask
+    displaced: Mask
+    asked: int
+    going: int
     ready: int
     starting: int
     overdue: int
     draining: int
     drained: int
+    not_drained: int
     sight: Sight
-
-    @property
-    def not_drained(self) -> int:
-        """Pods that are not yet released: the floor of a ReplicaSet."""
-        return len(self.pods) - self.drained
-
-    @property
-    def displaced(self) -> Mask:
-        """Active pods that their nodes ask away, where they have gates and can go."""
-        asked: Mask = self.pods.displaced & (self.pods.phase == _ACTIVE)
-        return asked if self.sight.gated else np.zeros_like(asked)
-
-    @property
-    def going(self) -> int:
-        """How many of those would be supply: an overdue pod is none anyway."""
-        asked, pods, sight = self.displaced, self.pods, self.sight
-        if not asked.any():
-            return 0
-        late = _overdue(pods, asked & (pods.stage != _READY), sight.now - sight.overdue_after)
-        return int(np.count_nonzero(asked)) - late
 
     @property
     def at_work(self) -> int:
@@ -150,11 +137,14 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     serving, quiet = active & known, load == 0
     calm = serving & ready & quiet
     actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
-    released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else pods.phase == _DRAINED
+    released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else np.zeros(len(known), dtype=np.bool_)
     drained = int(np.count_nonzero(released)) if labelled else 0
-    ables = int(np.count_nonzero(able))
-    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
-    unheard = (pods.phase != _DRAINED) & (pods.stage >= _READY) & ~known
+    displaced = pods.displaced & active if sight.gated else np.zeros(len(known), dtype=np.bool_)
+    asked, ables, late = int(np.count_nonzero(displaced)), int(np.count_nonzero(able)), now - sight.overdue_after
+    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, late)
+    unheard = (pods.stage >= _READY) & ~known
+    if labelled:
+        unheard &= pods.phase != _DRAINED
     unknown = int(np.count_nonzero(unheard))
     heard = np.where(known, pods.seen_at, was.heard) if unknown else pods.seen_at
     return Fleet(
@@ -166,18 +156,22 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         left=_idled(_left(was, gone, pods), now) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
         inflight=int(pods.inflight[serving].sum()),
-        sessions=int(pods.sessions[serving].sum()),
+        sessions=int(pods.sessions[serving].sum()) if np.count_nonzero(pods.sessions) else 0,
         closing=int(load[known & (pods.phase == _DRAINING)].sum()) if draining else 0,
         unknown=unknown,
         heard=heard,
         released=released,
         settled=was.settled & released,
+        displaced=displaced,
+        asked=asked,
+        going=asked and asked - _overdue(pods, displaced & ~ready, late),
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,
         overdue=overdue,
         draining=draining,
         drained=drained,
+        not_drained=len(known) - drained,
         sight=sight,
     )
 
@@ -206,7 +200,9 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Float
         settled=settled,
         coming=memory.coming,
     )
-    return aligned, np.delete(memory.idle_since, take)
+    gone = np.ones(len(memory.uids), dtype=np.bool_)
+    gone[take] = False
+    return aligned, memory.idle_since[gone]
 
 
 def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:

@@ -121,7 +121,8 @@ def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
     """Open bids with no peak below this demand. The newest has seen the least, so its peak is the lowest."""
     if not bids or bids[-1].peak >= ask.demand:
         return bids
-    return tuple(b if b.peak >= ask.demand or b.due < ask.now else replace(b, peak=ask.demand) for b in bids)
+    peak, now = ask.demand, ask.now
+    return tuple(b if b.peak >= peak or b.due < now else Bid(b.due, b.start, peak, b.points, b.tops) for b in bids)
 
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
@@ -155,10 +156,13 @@ def _yesterday(memory: ForecastMemory, ask: Question) -> Point:
     """The peak of the same stretch a day ago. The bucket that is being filled now is left out."""
     first = int(ask.now // BUCKET) + 1
     last = max(first, int((ask.now + ask.horizon) // BUCKET))
-    buckets = range(first, min(last, first + BUCKETS - 2) + 1)
-    if any(memory.stamps[b % BUCKETS] != b - BUCKETS for b in buckets):
-        return None
-    return max(float(memory.profile[b % BUCKETS]) for b in buckets)
+    peak = 0.0
+    for bucket in range(first, min(last, first + BUCKETS - 2) + 1):
+        place = bucket % BUCKETS
+        if memory.stamps[place] != bucket - BUCKETS:
+            return None
+        peak = max(peak, float(memory.profile[place]))
+    return peak
 
 
 def _rate(policy: Policy, ask: Question) -> Point:
@@ -203,6 +207,6 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: 
     if not fresh:
         return record
     residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
-    margin = max(0.0, quantile(residuals, q)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
+    margin = max(0.0, quantile(residuals, q, guess=record.margin)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
     skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
     return Record(residuals, margin, own, persistence, trials, skill)

@@ -18,6 +18,7 @@ from scaler.core.policy import Pace
 from scaler.core.types import Instant, Seconds
 
 EDGES: Floats = np.concatenate(([0.0], np.geomspace(1.0, 86_400.0, 52)))  # a quarter wider each, to a day
+WIDTHS: Floats = np.diff(EDGES)
 REFRESH: Seconds = 30.0  # a timer learnt over a day need not be computed every tick
 
 
@@ -82,7 +83,7 @@ def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
     if gaps.weight < pace.gaps_enough:
         return pace.timer_prior * restart
     survival = _survival(gaps)
-    idling = np.concatenate(([0.0], np.cumsum((survival[:-1] + survival[1:]) / 2 * np.diff(EDGES))))
+    idling = np.concatenate(([0.0], np.cumsum((survival[:-1] + survival[1:]) / 2 * WIDTHS)))
     low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
     timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
     alive = survival[np.searchsorted(EDGES, timers, side="right") - 1]

@@ -39,7 +39,7 @@ class Need:
 
 def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
     """Rows of the pods that begin to leave with their nodes, fewest tasks first."""
-    if not fleet.displaced.any():
+    if not fleet.asked:
         return ()
     rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == Stage.READY
     unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])

@@ -41,7 +41,8 @@ class Plan:
 def make(view: View, base: int) -> Plan:
     """Hold supply against need, and choose who may leave and who is called back."""
     given, demand, timer = view.given, view.demand, view.memory.lessons.gaps.timer
-    stop, veto = removal.stop(given, view.work), removal.forbid(given, view.memory, view.work)
+    stop = removal.stop(given, view.work)
+    veto = removal.forbid(given, view.memory, stop)
     footing = count(given, base, moves=stop is None)
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
@@ -93,7 +94,7 @@ def calls(given: Given, memory: Memory, missing: int) -> tuple[Order, ...]:
     A pod that leaves with its node is not called back for what is missing, but where its node wants it again.
     """
     fleet, policy = given.fleet, given.policy
-    if isinstance(fleet, Unknown):
+    if isinstance(fleet, Unknown) or not fleet.draining:
         return ()
     if policy.guarantee is not Guarantee.PROTECTED or policy.mode is not Mode.AUTO:
         return drain.call_back(fleet, fleet.draining)
@@ -133,7 +134,8 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
     if isinstance(fleet, Unknown):
         return ()
     spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
-    deletions = drain.delete(fleet, settled(given.policy, plan, fleet, target), spare=spare)
+    gone = settled(given.policy, plan, fleet, target)
+    deletions = drain.delete(fleet, gone, spare=spare) if fleet.drained else ()
     if given.policy.guarantee is Guarantee.BEST_EFFORT:
         return (*plan.calls, *deletions)
     return (

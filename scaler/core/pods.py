@@ -96,9 +96,10 @@ class Pods:
         Raises:
             ValueError: naming the column.
         """
-        for column in fields(self)[1:]:
-            if len(getattr(self, column.name)) != len(self.uids):
-                raise ValueError(f"{column.name} has {len(getattr(self, column.name))} entries for {len(self)} pods")
+        count = len(self.uids)
+        for name in _COLUMNS:
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {count} pods")
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -139,8 +140,7 @@ class Pods:
     def beside(self, uids: Sequence[PodUid]) -> Pods:
         """These pods and others that are ready for all one knows, and have never been heard."""
         others = Pods.of(Pod(uid=uid, created_at=0.0, since=0.0, activity=Unknown("not listed")) for uid in uids)
-        columns = (f.name for f in fields(self)[1:])
-        joined = {name: np.concatenate((getattr(self, name), getattr(others, name))) for name in columns}
+        joined = {name: np.concatenate((getattr(self, name), getattr(others, name))) for name in _COLUMNS}
         return Pods(uids=self.uids + others.uids, **joined)
 
     @classmethod
@@ -172,6 +172,7 @@ class Pods:
         )
 
 
+_COLUMNS = tuple(column.name for column in fields(Pods) if column.name != "uids")
 _UNHEARD = Activity(inflight=0, sessions=0, at=math.nan)
 
 

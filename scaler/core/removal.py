@@ -42,9 +42,9 @@ def stop(given: Given, work: Work) -> Veto | None:
     return None if stale is None else Veto(reason=Reason.STALE, why=stale)
 
 
-def forbid(given: Given, memory: Memory, work: Work) -> Veto | None:
-    """Why nothing may fall: the first that holds."""
-    if (stopped := stop(given, work)) is not None:
+def forbid(given: Given, memory: Memory, stopped: Veto | None) -> Veto | None:
+    """Why nothing may fall: the first that holds; ``stopped`` is why nobody may leave at all."""
+    if stopped is not None:
         return stopped
     policy, lessons = given.policy, memory.lessons
     young = given.now - memory.born

@@ -76,15 +76,17 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
     usable: dict[Signal, Known] = {}
     ages: dict[Signal, Seconds | Unknown] = {}
     stale: str | None = None
+    lost_after = policy.pace.lost_after
+    stale_after = min(policy.stale_after, lost_after)
     for name, sample in signals.items():
         if isinstance(sample, Unknown):
             ages[name] = sample
             stale = stale or f"{name} is unknown: {sample.why}"
             continue
         age = ages[name] = abs(now - sample.at)  # a stamp from the future is no fresher than an old one
-        if age <= policy.pace.lost_after:
+        if age <= lost_after:
             usable[name] = sample
-        if age > min(policy.stale_after, policy.pace.lost_after):
+        if age > stale_after:
             stale = stale or f"{name} is {age:.0f} s old"
     return Senses(usable=usable, ages=ages, stale=stale)
 

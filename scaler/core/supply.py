@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from scaler.core import drain
 from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
@@ -44,7 +46,7 @@ def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     leaving = fleet.drained - _settled(given, fleet, base)
     ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
     going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
-    idle, moved = int(fleet.idle.sum()), fleet.going if moves else 0
+    idle, moved = int(np.count_nonzero(fleet.idle)), fleet.going if moves else 0
     supply = Supply(
         ready=fleet.ready,
         starting=fleet.starting,
@@ -73,7 +75,7 @@ def _settled(given: Given, fleet: Fleet, base: int) -> int:
     may stand while others that were drained since have gone for them; then these stand where those stood. Replicas that
     have not risen to the target yet say nothing of that.
     """
-    settled, replicas = int(fleet.settled.sum()), given.observation.replicas
+    settled, replicas = int(np.count_nonzero(fleet.settled)), given.observation.replicas
     beyond = len(fleet.pods) - max(int(replicas.value), base) if isinstance(replicas, Known) else settled
     return min(settled, beyond) if beyond >= 0 else settled  # below 0 some are leaving, and others are still to come
 

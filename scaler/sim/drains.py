@@ -46,7 +46,7 @@ class Drains:
             self._acts[order.verb](row, order.epoch)
 
     def _stands(self, row: int, phase: Phase, epoch: int) -> bool:
-        return bool(self._fleet.phase[row] == phase and self._fleet.epoch[row] == epoch)
+        return int(self._fleet.phase[row]) == phase and int(self._fleet.epoch[row]) == epoch
 
     def _mark(self, row: int, epoch: int) -> None:
         """The label, and at once the gate."""

@@ -20,7 +20,7 @@ class Fleet:
     """Pods by row. Only the world writes here; ``version`` counts what it writes, so that nothing is read twice.
 
     Attributes:
-        uids: None where the row is free.
+        uids: empty where the row is free.
         created_at, ready_at: instants; NaN while it starts.
         node: the row of its node, ``NO_NODE`` while it has none.
         phase, epoch, acked: of the drain protocol; ``closed_for`` is the epoch that the gate is closed for.
@@ -29,7 +29,7 @@ class Fleet:
     """
 
     def __init__(self) -> None:
-        self.uids: list[PodUid | None] = []
+        self.uids: list[PodUid] = []
         self.version = 0
         self.created_at, self.ready_at = np.full(ROOM, math.nan), np.full(ROOM, math.nan)
         self.node, self.phase, self.epoch, self.acked, self.closed_for, self.cost = (
@@ -55,9 +55,14 @@ class Fleet:
             KeyError: nobody's.
         """
         uid = self.uids[row]
-        if uid is None:
+        if not uid:
             raise KeyError(f"there is no pod in row {row}")
         return uid
+
+    def names(self, rows: Ints) -> tuple[PodUid, ...]:
+        """Whose rows these are, of rows that have pods."""
+        uids = self.uids
+        return tuple([uids[row] for row in rows.tolist()])
 
     def rows(self) -> Ints:
         """All pods, those that are leaving included."""
@@ -84,7 +89,7 @@ class Fleet:
         """A pod is created."""
         while len(self.uids) <= row:
             heapq.heappush(self._free, len(self.uids))
-            self.uids.append(None)
+            self.uids.append("")
         if row >= len(self.created_at):
             self._grow()
         self.uids[row], self._rows[uid] = uid, row
@@ -97,7 +102,7 @@ class Fleet:
     def drop(self, row: int) -> None:
         """A pod is gone."""
         del self._rows[self.uid(row)]
-        self.uids[row], self._standing[row] = None, False
+        self.uids[row], self._standing[row] = "", False
         heapq.heappush(self._free, row)
         self.version += 1
 

@@ -230,7 +230,8 @@ def _sum(changes: Iterable[Dated], since: Instant) -> int:
 def advised(memory: HpaMemory, behavior: Behavior | None, want: int, now: Instant) -> HpaMemory:
     """The memory with one more recommendation, and without those that no window reaches."""
     window = DEFAULT_WINDOW if behavior is None else max(behavior.up.window, behavior.down.window)
-    return replace(memory, past=(*(r for r in memory.past if r.at > now - window), Dated(now, want)))
+    past = (*(r for r in memory.past if r.at > now - window), Dated(now, want))
+    return HpaMemory(past=past, ups=memory.ups, downs=memory.downs)
 
 
 def changed(memory: HpaMemory, behavior: Behavior | None, change: int, now: Instant) -> HpaMemory:

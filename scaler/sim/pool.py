@@ -89,7 +89,7 @@ class Pool:
 
     def delete(self, row: int) -> bool:
         """Ask the API server to delete the pod; False where the guard denies it."""
-        if self.setting.guarded and self.fleet.phase[row] != Phase.DRAINED:
+        if self.setting.guarded and int(self.fleet.phase[row]) != Phase.DRAINED:
             self.denied += 1
             return False
         self.removals += 1

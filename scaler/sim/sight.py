@@ -12,7 +12,7 @@ import numpy as np
 from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods, Stage
 from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
 from scaler.sim.fleet import NO_NODE
-from scaler.sim.work import FRESH, HELD, Work
+from scaler.sim.work import HELD, Work
 from scaler.sim.world import World
 
 SCRAPE: Seconds = 5.0
@@ -74,16 +74,14 @@ class Sight:
         last, fleet = self._last, self._world.fleet
         if self._stood is None or self._stood[0] != fleet.version:
             self._stood = fleet.version, self._stand()
-        rows, ready_at, stood = self._stood[1]
+        (rows, ready_at, stood), serving = self._stood[1], self._world.setting.serving
         asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked
-        inside = np.full((len(rows), self._world.setting.serving.slots), FRESH)
-        inside[asked] = last.places.reshape(-1, inside.shape[1])[rows[asked]]
-        return Pods(
-            **stood,
-            inflight=np.count_nonzero(inside >= 0, axis=1),
-            sessions=np.count_nonzero(inside == HELD, axis=1),
-            seen_at=np.where(asked, last.at, math.nan),
-        )
+        inside = last.places.reshape(-1, serving.slots)[rows[asked]]
+        inflight, sessions = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+        inflight[asked] = (inside >= 0).sum(axis=1)
+        if serving.hold:
+            sessions[asked] = (inside == HELD).sum(axis=1)
+        return Pods(**stood, inflight=inflight, sessions=sessions, seen_at=np.where(asked, last.at, math.nan))
 
     def _stand(self) -> tuple[Ints, Floats, _Stood]:
         """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
@@ -93,7 +91,7 @@ class Sight:
         placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
         ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
         stood = _Stood(
-            uids=tuple(map(fleet.uid, rows.tolist())),
+            uids=fleet.names(rows),
             created_at=created_at,
             since=np.where(starting, created_at, ready_at),
             stage=np.where(starting, placed, int(Stage.READY)),
@@ -160,7 +158,7 @@ class Recent:
         span = slice(self._oldest, arrived, 1 + (arrived - self._oldest) // (2 * ENOUGH))
         began = np.frombuffer(work.began, dtype=np.float64)[span]
         lately = (began > since) & (began <= until)  # NaN compares false: a task without a run has no wait to tell
-        waits: Floats = began[lately] - work.tasks.arrived_at[span][lately]
+        waits: Floats = (began - work.tasks.arrived_at[span])[lately]
         return waits
 
 
@@ -171,10 +169,12 @@ def _wait_p95(last: Scraped, recent: Recent) -> Sample:
 
 def _p95(values: Floats) -> float:
     """The 0.95 quantile, interpolated as numpy does it by default, without its preparations."""
-    ranked = np.sort(values).tolist()
-    at = 0.95 * (len(ranked) - 1)
-    low = int(at)
-    return float(ranked[low] + (at - low) * (ranked[min(low + 1, len(ranked) - 1)] - ranked[low]))
+    last = len(values) - 1
+    at = 0.95 * last
+    low, high = int(at), min(int(at) + 1, last)
+    ranked = np.partition(values, (low, high))
+    below, above = float(ranked[low]), float(ranked[high])
+    return below + (at - low) * (above - below)
 
 
 def _service(last: Scraped, _: Recent) -> Sample:

@@ -74,6 +74,11 @@ class Work:
         return self._next[0]
 
     @property
+    def due(self) -> Instant:
+        """When the next task arrives or ends; infinity where none does."""
+        return min(self._next[1], self._ends[0][0])
+
+    @property
     def running(self) -> int:
         """Tasks in flight."""
         return len(self._ends) - 1 - self._timers

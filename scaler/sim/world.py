@@ -54,7 +54,8 @@ class World:
         work.run(end)
         while agenda.due <= end:
             agenda.step()
-            work.run(end)
+            if work.due <= min(end, agenda.due):
+                work.run(end)
         agenda.now = max(agenda.now, end)
 
     def scale(self, replicas: int) -> None:

@@ -22,6 +22,13 @@ def test_the_quantile_is_the_smallest_value_that_enough_reach(values: list[float
     assert below < q * len(values)
 
 
+@given(Values, st.floats(0.01, 1.0), st.data())
+def test_a_guess_never_changes_the_quantile(values: list[float], q: float, data: st.DataObject) -> None:
+    """Neither one that is right, nor one of the other values, nor one from nowhere."""
+    guess = data.draw(st.sampled_from(values) | st.floats())
+    assert quantile(np.array(values), q, guess=guess) == quantile(np.array(values), q)
+
+
 @given(Values, st.floats(0.01, 0.99))
 def test_no_value_has_less_pinball_loss_than_the_quantile(values: list[float], q: float) -> None:
     """What makes the loss a fair judge: the honest quantile minimises it."""

@@ -12,7 +12,7 @@ from scaler.core.memory import Memory, Moves
 from scaler.core.pods import Pod
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.reasons import Reason
-from scaler.core.removal import forbid
+from scaler.core.removal import forbid, stop
 from scaler.core.types import Known, Seconds, Signal, Unknown
 from tests.core.pool import NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, unheard
 
@@ -59,7 +59,7 @@ def test_what_forbids_a_fall(case: Case, reason: Reason | None, why: str | None)
     """Each row: what differs in a pool that may shrink, and the veto with its sentence."""
     work = Work(by_signal={}, bound=case.bound, up=1.0, down=1.0, complete=True)
     scene = given(case.policy, observe(case.pods, {QUEUE: case.queue}, replicas=1), memory=case.memory)
-    veto = forbid(scene, case.memory, work)
+    veto = forbid(scene, case.memory, stop(scene, work))
     assert (veto and veto.reason, veto and veto.why) == (reason, why)
 
 
