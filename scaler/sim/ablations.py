@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from scaler.core.policy import Guarantee, Pace, Policy
+from scaler.core.tick import tick
 from scaler.core.types import Seconds
 from scaler.sim.dispatch import Dispatch
+from scaler.sim.run import Decide
+from scaler.sim.unaware import unaware
 
 NEVER: Final = 1e9
 HPA_WINDOW: Final[Seconds] = 300.0
@@ -24,11 +27,13 @@ class Ablation:
 
     Attributes:
         policy: ours, made from the policy and the p90 startup.
+        decide: what decides.
         guarded: whether pods are drained before they go.
         dispatch: how a task finds its slot, None as the scenario says.
     """
 
     policy: Change = lambda policy, _: policy
+    decide: Decide = tick
     guarded: bool = True
     dispatch: Dispatch | None = None
 
@@ -53,6 +58,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "ours-no-quantile": Ablation(policy=_paced(wait_price=1.0, wait_price_high=1.0)),  # the median of the rise
     "ours-timer-break-even": Ablation(policy=_paced(timer_clamp=1.0, timer_prior=1.0)),
     "ours-timer-300s": Ablation(policy=_for_five_minutes),
+    "ours-no-pending": Ablation(decide=unaware),  # what starts is not counted, and asked for again
     "ours-no-band": Ablation(policy=_paced(namings=1, slow_window=Pace().fast_window, tolerance=0.0)),
     "ours-no-flap-budget": Ablation(policy=_paced(flap_budget=int(NEVER))),
     "ours-no-drain": Ablation(policy=_undrained, guarded=False),  # the target falls, and the ReplicaSet picks

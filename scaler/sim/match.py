@@ -138,7 +138,7 @@ def _ablated(ablation: Ablation, scenario: Scenario, work: Tasks, seed: int) -> 
         scenario = scenario.model_copy(update={"dispatch": ablation.dispatch})
     world = stage.world(scenario, work, None, seed, guarded=ablation.guarded)
     policy = ablation.policy(_as_asked(scenario).policy(scenario), world.setting.startup.quantile(Z90))
-    return world, Ours(world, policy, SIGNALS)
+    return world, Ours(world, policy, SIGNALS, decide=ablation.decide)
 
 
 def _as_asked(scenario: Scenario) -> OurKnobs:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from scaler.core.memory import Memory
 from scaler.core.policy import Policy
 from scaler.core.tick import tick
-from scaler.core.types import Instant, Outcome, Seconds, Signal, Unknown
+from scaler.core.types import Instant, Observation, Outcome, Seconds, Signal, Unknown
 from scaler.sim.drains import Drains
 from scaler.sim.hpa import FOLLOW, SYNC, Metric, Scale
 from scaler.sim.keda import POLL, ScaledObject
@@ -44,7 +44,7 @@ class Answer:
     active: bool | Unknown
 
 
-Door: TypeAlias = Callable[[Beat], Answer | None]
+Decide: TypeAlias = Callable[[Policy, Memory, Observation, Instant], Outcome]
 
 
 def beats(start: Instant, end: Instant, *which: Beat) -> Iterator[tuple[Instant, Beat]]:
@@ -106,11 +106,14 @@ class Peer:
 
 
 class Ours:
-    """Our decision in a world without a network: what the board and the door do live, in two fields."""
+    """Our decision in a world without a network: what the board and the door do live, in two fields.
 
-    def __init__(self, world: World, policy: Policy, signals: frozenset[Signal]) -> None:
+    ``decide`` is ``tick``, but for whoever plays without a part of it.
+    """
+
+    def __init__(self, world: World, policy: Policy, signals: frozenset[Signal], *, decide: Decide = tick) -> None:
         self.outcome: Outcome | None = None
-        self._world, self._policy = world, policy
+        self._world, self._policy, self._decide = world, policy, decide
         self._sight, self._drains = Sight(world, sorted(signals)), Drains(world)
         self._memory = Memory.fresh(world.now, policy.pace)
         self._scaled = ScaledObject(low=policy.min_replicas, high=policy.max_replicas, behavior=FOLLOW)
@@ -127,7 +130,7 @@ class Ours:
         world.run_until(end)
 
     def _tick(self, now: Instant) -> None:
-        self.outcome = tick(self._policy, self._memory, self._sight.observe(), now)
+        self.outcome = self._decide(self._policy, self._memory, self._sight.observe(), now)
         self._memory = self.outcome.memory
         self._drains.carry(self.outcome.orders)
         if not self._world.replicas and self.outcome.active is True:  # the stream tells KEDA at once, unasked
