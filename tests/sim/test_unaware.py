@@ -47,6 +47,12 @@ def test_what_starts_is_asked_for_again(queued: float) -> None:
     assert asked(unaware(POLICY, memory, seen, NOW)) == asked(tick(POLICY, memory, seen, NOW)) + len(STARTING)
 
 
+def test_nothing_more_is_asked_for_once_enough_are_ready() -> None:
+    """Pods that start beside them are not missed, and not counted twice either."""
+    seen = observe([busy("a"), idle("b"), *STARTING], {Signal.QUEUE: 0.0})
+    assert asked(unaware(POLICY, seasoned(target=4), seen, NOW)) == 4
+
+
 def test_it_learns_how_long_a_start_takes_all_the_same() -> None:
     """A pod that was left out while it started has a startup once it is ready."""
     before = unaware(POLICY, seasoned(target=3), observe([busy("a"), *STARTING], {Signal.QUEUE: 2.0}), NOW)
