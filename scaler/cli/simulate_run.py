@@ -21,7 +21,7 @@ from scaler.cli.simulate_asked import Asked, AskedReport
 from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
-from scaler.sim.compare import Answer, Job, cores, histories, jobs, rows, summary, work_out
+from scaler.sim.compare import Answer, Job, cores, histories, jobs, means_of, rows, summary, work_out
 from scaler.sim.match import Row
 from scaler.sim.scenario import OURS, Scenario, changed, read_scenario
 
@@ -52,6 +52,8 @@ share kept here. turns: quick reversals an hour. waste: pods that never ran a ta
 
 def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path] = (), equal: bool = False) -> None:
     """Run these policies, or those of the scenario, with these knobs, and tell."""
+    if equal and not knobs:
+        refuse("--equal asks the peers of --knobs: give what scaler simulate tune --json wrote for each")
     scenario = scenario_of(asked, policies)
     check_file("--json", asked.json)
     tuned = read_knobs(knobs)
@@ -85,7 +87,7 @@ def write_report(asked: AskedReport) -> None:
     found = rows(todo, given)
     told = summary(scenario, found)
     tell(Console(), scenario, found, told)
-    asked.html.write_text(page(scenario, found, told, histories(given)), encoding="utf-8")
+    write_text(asked.html, page(scenario, found, told, histories(given)))
     typer.echo(f"the report is in {asked.html}")
     if asked.json is not None:
         write(asked.json, figures(found, told))
@@ -93,6 +95,8 @@ def write_report(asked: AskedReport) -> None:
 
 def scenario_of(asked: Asked, policies: str | None) -> Scenario:
     """The scenario with what the options say instead."""
+    if asked.jobs < 1:
+        refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
     changes: dict[str, Plain] = {
         key: str(value) if isinstance(value, Path) else value
         for key in KEYS
@@ -111,8 +115,6 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
 
 def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:
     """Work everything out, with a bar that shows how far it is."""
-    if asked.jobs < 1:
-        refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
     try:
         with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo)) as told:
             return work_out(todo, executor, told=told)
@@ -152,7 +154,7 @@ def print_whole(console: Console, table: Table) -> None:
 
 
 def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), title=f"Means of {scenario.seeds} runs", title_justify="left")
+    table = Table(box=None, padding=(0, 1, 0, 0), title=means_of(scenario.seeds), title_justify="left")
     table.add_column("policy", no_wrap=True)
     for name, *_ in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
@@ -199,7 +201,20 @@ def check_file(option: str, file: Path | None) -> None:
 
 def write(file: Path, figures: Mapping[str, object]) -> None:
     """Write figures as JSON."""
+    write_text(file, f"{json_.dumps(figures, indent=2)}\n")
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file, or say why not."""
     try:
-        file.write_text(f"{json_.dumps(figures, indent=2)}\n", encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Have a folder, or refuse before anything runs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(f"{option} {folder} is no folder that can be written to: {error.strerror}; name another")

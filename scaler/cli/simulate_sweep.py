@@ -20,7 +20,16 @@ from rich.text import Text
 from scaler.cli.extras import needing
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedSweep
-from scaler.cli.simulate_run import COLUMNS, check_file, figures, print_whole, progress, scenario_of, write
+from scaler.cli.simulate_run import (
+    COLUMNS,
+    check_file,
+    figures,
+    make_folder,
+    print_whole,
+    progress,
+    scenario_of,
+    write,
+)
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain, read_yaml
 from scaler.sim.compare import TOLD, cores, jobs, rows, summary, work_out
@@ -40,11 +49,10 @@ class Point:
     settings: Mapping[str, Plain]
     scenario: Scenario
 
-    @property
-    def file(self) -> str:
+    def file(self, *, limits: bool) -> str:
         """Where its figures are kept: a name that is the same whenever the same is asked."""
         text = self.scenario.model_dump_json(exclude={"question"})
-        return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{'' if limits else '-no-limits'}.json"
 
 
 def sweep(asked: AskedSweep) -> None:
@@ -53,17 +61,18 @@ def sweep(asked: AskedSweep) -> None:
     shown = figures_of(asked.show)
     points = points_of(scenario_of(asked, asked.policies), asked.over)
     kept = asked.out
+    files = [None if kept is None else kept / point.file(limits=asked.limits) for point in points]
     if kept is not None:
-        kept.mkdir(parents=True, exist_ok=True)
-    known = [None if kept is None else _read(kept / point.file) for point in points]
+        make_folder("--out", kept)
+    known = [None if file is None else _read(file) for file in files]
     found: list[Mapping[str, object]] = []
     with _executor(asked) as executor, progress(sum(figures is None for figures in known)) as told:
-        for point, before in zip(points, known, strict=True):
+        for point, before, file in zip(points, known, files, strict=True):
             found.append(before or _worked_out(point, executor, limits=asked.limits))
             if before is None:
                 told()
-                if kept is not None:
-                    write(kept / point.file, found[-1])
+                if file is not None:
+                    write(file, found[-1])
     _tell(Console(), points, found, shown)
     if asked.json is not None:
         whole = [{"settings": p.settings, **figures} for p, figures in zip(points, found, strict=True)]

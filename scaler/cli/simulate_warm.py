@@ -19,7 +19,7 @@ from scaler.config.fields import seconds
 from scaler.config.problems import ConfigError
 from scaler.core.policy import PolicyError
 from scaler.core.warmpool_types import WarmPolicy
-from scaler.sim.compare import cores
+from scaler.sim.compare import cores, means_of
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import PREFIX, startup
 from scaler.sim.traces import Trace, read_rate, read_trace
@@ -164,7 +164,7 @@ def _lead(text: str) -> Lognormal:
 
 def _tell(console: Console, question: Question, told: Mapping[str, object]) -> None:
     """Print the figures for a reader."""
-    table = Table(box=None, padding=(0, 1, 0, 0), title=f"Means of {question.seeds} runs", title_justify="left")
+    table = Table(box=None, padding=(0, 1, 0, 0), title=means_of(question.seeds), title_justify="left")
     table.add_column("policy", no_wrap=True)
     for heading, *_ in (*COLUMNS[:2], ("%", "", 0), *COLUMNS[2:]):
         table.add_column(heading, justify="right", no_wrap=True)

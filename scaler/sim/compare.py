@@ -131,6 +131,11 @@ def summary(scenario: Scenario, found: Sequence[Row]) -> dict[str, object]:
     }
 
 
+def means_of(seeds: int) -> str:
+    """What figures of so many runs are."""
+    return "One run" if seeds == 1 else f"Means of {seeds} runs"
+
+
 def interval(values: Sequence[float]) -> dict[str, Figure]:
     """The mean, and the bounds of its 95 % confidence interval by Student's t; None where one value bounds nothing."""
     mean = math.fsum(values) / len(values)

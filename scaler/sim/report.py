@@ -12,20 +12,35 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from scaler.core.types import Seconds
+from scaler.sim.compare import means_of
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
 from scaler.sim.scenario import Scenario
 
 COLOURS: Final = ("#1b6ca8", "#c1440e", "#6a8f2f", "#8a5fb0", "#b8860b", "#2a9d8f", "#a23b72", "#6c757d")
 HEIGHT: Final = 420
-DEMAND, READY, STARTING, DRAINING = "#222222", "#7fb3d5", "#f0c27b", "#d3d3d3"
+DEMAND, READY, STARTING, DRAINING = "#b5179e", "#7fb3d5", "#f0c27b", "#b8b8b8"  # on white and on black alike
 LEAST: Final = 0.1  # seconds: shorter waits stand here, for the axis is logarithmic
 STYLE: Final = """\
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+:root { color-scheme: light dark; --ink: #222; --faint: #555; --rule: #ddd; --paper: #fff }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--paper) }
+h1 { line-height: 1.25 }
+.wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
-th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left }
-p.note { color: #555 }
+th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--rule) }
+th { vertical-align: bottom; font-weight: 600 }
+td { white-space: nowrap }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper) }
+p.note { color: var(--faint); max-width: 45rem }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --faint: #a8a8a8; --rule: #3a3a3a; --paper: #16181c }
+  .main-svg { background: transparent !important }
+  .main-svg .bg { fill-opacity: 0 !important }
+  .main-svg text { fill: var(--ink) !important }
+  .main-svg .hovertext text { fill: #111 !important }
+  .main-svg :is(.gridlayer, .zerolinelayer) path { stroke: var(--rule) !important }
+}
 """
 FIGURES: Final = (
     *(("tasks", "tasks", 0), ("killed", "runs cut", 1), ("wait_p50_s", "p50 wait, s", 1)),
@@ -48,7 +63,7 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
     title = html.escape(scenario.question.strip() or "A pool under several autoscalers")
     colour = dict(zip(histories, COLOURS * len(histories), strict=False))
     sections = (
-        _section("Figures", _table(told), f"Means of {scenario.seeds} runs. Price: pod-seconds, and each second of "
+        _section("Figures", _table(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
                  f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
                  "and of the best without foresight. Hours at target: of those that the latter keeps within "
                  f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
@@ -68,7 +83,10 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
 
 
 def _document(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style><script>{get_plotlyjs()}</script>"
+    )
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{title}</h1>{body}</body></html>\n'
 
 
@@ -78,7 +96,8 @@ def _section(title: str, content: str, note: str) -> str:
 
 def _plot(figure: go.Figure) -> str:
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 30, "b": 50})
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+    config = {"displaylogo": False, "responsive": True}
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
 
 
 def _table(told: Mapping[str, object]) -> str:
@@ -91,7 +110,7 @@ def _table(told: Mapping[str, object]) -> str:
         + "</tr>"
         for policy, figures in means.items()
     )
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
 def _shown(figure: float | None, decimals: int) -> str:

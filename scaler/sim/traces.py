@@ -189,7 +189,9 @@ def _rows(file: Path) -> Iterator[Mapping[str, Cell]]:
         text = (gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed).decode("utf-8-sig")
     except OSError as error:
         raise TraceError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error, UnicodeDecodeError) as error:
+    except EOFError:
+        raise TraceError(f"{file} is cut off: its compressed text has no end; fetch it again") from None
+    except (zlib.error, UnicodeDecodeError) as error:
         raise TraceError(
             f"{file} is no text: {error}; give a CSV or JSONL file, as it is or compressed by gzip"
         ) from None

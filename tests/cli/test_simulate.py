@@ -99,6 +99,25 @@ def test_a_sweep_goes_on_where_it_was_stopped(scaler: Scaler, scenario: Path, tm
     assert who == ["kept", "job", "kept"] * 2
 
 
+def test_a_sweep_without_limits_is_not_taken_for_one_with_them(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """Their figures are kept side by side."""
+    out, kept = tmp_path / "out.json", tmp_path / "kept"
+    asked = ("simulate", "sweep", scenario, "--jobs", "1", "--policies", "job", "--out", kept, "--json", out)
+    for limits, known in ((["--no-limits"], False), ([], True)):
+        assert scaler(*asked, "--over", "slots=1", *limits).exit_code == 0
+        (point,) = json.loads(out.read_text())["points"]
+        assert (point["rows"][0]["opt_w"] is not None) == known
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_what_cannot_be_written_in_the_end_is_said(scaler: Scaler, scenario: Path) -> None:
+    """A full disk is no bug of ours: one line, and no traceback."""
+    for command, option in (("run", "--json"), ("report", "--html")):
+        ran = scaler("simulate", command, scenario, "--policies", "job", *ALONE, option, "/dev/full")
+        assert ran.exit_code == 1
+        assert ran.stderr == "/dev/full cannot be written: No space left on device\n"
+
+
 def test_tuning_never_ends_dearer_than_what_is_shipped(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
     """The shipped knobs are the first trial, and the cheapest wins."""
     asked = ("--policy", "hpa", "--budget", "4", "--jobs", "1", "--json", tmp_path / "out.json")
@@ -159,6 +178,13 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
         (["compare", "--policies", "ours,hpb"], "hpb is none; there are ours, hpa"),
         (["run", "--startup", "soon"], "write its median like 18s or 1m33s"),
         (["run", "--jobs", "0"], "--jobs 0 is out of range: from 1 on"),
+        (["sweep", "--jobs", "0", "--over", "slots=1"], "--jobs 0 is out of range: from 1 on"),
+        (["tune", "--jobs", "0"], "--jobs 0 is out of range: from 1 on"),
+        (
+            ["sweep", "--rate", "R", "--over", "slots=1", "--out", "R"],
+            "is no folder that can be written to: File exists",
+        ),
+        (["compare", "--rate", "R", "--equal"], "--equal asks the peers of --knobs: give what scaler simulate tune"),
         (["run", "--json", "/nowhere/out.json"], "--json /nowhere/out.json is no file that can be written"),
         (["sweep", "--over", "slots"], "--over slots cannot be used: write a key of the scenario and its values"),
         (["sweep", "--over", "solts=1"], 'did you mean "slots"?'),

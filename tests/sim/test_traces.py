@@ -121,9 +121,14 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="cannot be read: No such file"):
         read_trace(tmp_path / "absent.csv")
     torn = tmp_path / "torn.gz"
-    torn.write_bytes(gzip.compress(b"arrival_s\n" + b"1\n" * 1000)[:30])
-    with pytest.raises(TraceError, match="is no text"):
+    whole = gzip.compress(b"arrival_s\n" + b"1\n" * 1000)
+    torn.write_bytes(whole[:30])
+    with pytest.raises(TraceError, match="is cut off: its compressed text has no end; fetch it again"):
         read_trace(torn)
+    for text in (whole[:12] + b"\xff\xff" + whole[14:], b"\xff\xfe\x00"):
+        torn.write_bytes(text)
+        with pytest.raises(TraceError, match="is no text"):
+            read_trace(torn)
 
 
 def test_a_curve_must_ascend_and_have_its_columns(tmp_path: Path) -> None:
