@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,13 +20,14 @@ from scaler.sim.scenario import Scenario
 
 COLOURS: Final = ("#1b6ca8", "#c1440e", "#6a8f2f", "#8a5fb0", "#b8860b", "#2a9d8f", "#a23b72", "#6c757d")
 HEIGHT: Final = 420
-DEMAND, READY, STARTING, DRAINING = "#b5179e", "#7fb3d5", "#f0c27b", "#b8b8b8"  # on white and on black alike
+DEMAND, READY, STARTING, DRAINING = "#b5179e", "#7fb3d5", "#f0c27b", "#b8b8b8"
+RULED: Final = "#888888"  # like the colours above, to be seen on white and on black
 LEAST: Final = 0.1  # seconds: shorter waits stand here, for the axis is logarithmic
 STYLE: Final = """\
 :root { color-scheme: light dark; --ink: #222; --faint: #555; --rule: #ddd; --paper: #fff }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
   color: var(--ink); background: var(--paper) }
-h1 { line-height: 1.25 }
+h1 { font-size: clamp(1.3rem, 4vw, 1.9rem); line-height: 1.25 }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem }
 th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid var(--rule) }
@@ -95,7 +97,12 @@ def _section(title: str, content: str, note: str) -> str:
 
 
 def _plot(figure: go.Figure) -> str:
-    figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 30, "b": 50})
+    figure.update_layout(
+        template="plotly_white",
+        margin={"l": 60, "r": 45, "t": 70, "b": 50},
+        legend={"orientation": "h", "x": 0.0, "y": 1.0, "yref": "container", "yanchor": "top"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": RULED, "activecolor": DEMAND, "orientation": "v"},
+    )
     config = {"displaylogo": False, "responsive": True}
     return str(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
 
@@ -103,10 +110,11 @@ def _plot(figure: go.Figure) -> str:
 def _table(told: Mapping[str, object]) -> str:
     means = told["policies"]
     assert isinstance(means, dict)  # noqa: S101 - summary made it
-    head = "".join(f"<th>{name}</th>" for name in ("policy", *(name for _, name, _ in FIGURES)))
+    known = [row for row in FIGURES if any(figures[row[0]] is not None for figures in means.values())]
+    head = "".join(f"<th>{name}</th>" for name in ("policy", *(name for _, name, _ in known)))
     lines = (
         f"<tr><td>{html.escape(policy)}</td>"
-        + "".join(f"<td>{_shown(figures[key], decimals)}</td>" for key, _, decimals in FIGURES)
+        + "".join(f"<td>{_shown(figures[key], decimals)}</td>" for key, _, decimals in known)
         + "</tr>"
         for policy, figures in means.items()
     )
@@ -141,8 +149,11 @@ def _waits(histories: Mapping[str, History], colour: Mapping[str, str], target: 
     for policy, history in histories.items():
         waits = [max(LEAST, wait) for wait in history.waits]
         figure.add_scatter(x=waits, y=shares, name=policy, line={"color": colour[policy]})
-    figure.add_vline(x=target, line_dash="dot", annotation_text=f"target {target:g} s")
-    figure.add_hline(y=0.95, line_dash="dot", annotation_text="95 %")
+    ruled = {"dash": "dot", "color": RULED, "width": 1.5}
+    figure.add_hline(y=0.95, line=ruled, annotation_text="95 %", annotation_position="top left")
+    figure.add_vline(x=target, line=ruled)
+    note = f"target {target:g} s"  # on a logarithmic axis a line is where it is said to be, a note at the logarithm
+    figure.add_annotation(x=math.log10(target), y=0.0, text=note, showarrow=False, xanchor="left", yanchor="bottom")
     figure.update_layout(height=HEIGHT, xaxis_title="waited, s", yaxis_title="share of tasks")
     figure.update_xaxes(type="log")
     return figure
@@ -150,7 +161,10 @@ def _waits(histories: Mapping[str, History], colour: Mapping[str, str], target: 
 
 def _supply(histories: Mapping[str, History]) -> go.Figure:
     """Areas for the pods, on top of each other, and demand as a line before them; the same colours for everybody."""
-    figure = make_subplots(rows=len(histories), cols=1, shared_xaxes=True, subplot_titles=list(histories))
+    rows = len(histories)
+    figure = make_subplots(
+        rows=rows, cols=1, shared_xaxes=True, subplot_titles=list(histories), vertical_spacing=0.2 / rows
+    )
     for row, history in enumerate(histories.values(), start=1):
         place: dict[str, Any] = {"row": row, "col": 1, "x": history.at, "showlegend": row == 1}
         for name, pods, of in (
@@ -164,8 +178,8 @@ def _supply(histories: Mapping[str, History]) -> go.Figure:
             )
         line = {"color": DEMAND, "shape": "hv", "width": 1.2}
         figure.add_scatter(y=history.demand, name="demand", legendgroup="demand", line=line, **place)
-    figure.update_layout(height=HEIGHT // 2 * max(2, len(histories)))
-    figure.update_xaxes(title_text="hours", row=len(histories), col=1)
+    figure.update_layout(height=HEIGHT // 2 * max(2, rows))
+    figure.update_xaxes(title_text="hours", row=rows, col=1)
     figure.update_yaxes(title_text="pods")
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict
 
 import pytest
@@ -137,6 +138,19 @@ def test_a_report_is_whole_and_fetches_nothing() -> None:
     assert "<script src" not in text
     assert "<link" not in text
     assert "http" not in body
+    assert "<td></td>" not in body  # what was not asked for has no column
+
+
+def test_a_note_on_a_logarithmic_axis_stands_where_its_line_does() -> None:
+    """The axis would else reach to ten to the thirtieth second, for a target of thirty."""
+    scenario = changed(small(), {"seeds": 1, "target_wait": "100s"})
+    todo = jobs(scenario, limits=False, drawn=True)
+    given = work_out(todo, None, told=lambda: None)
+    found = rows(todo, given)
+    text = page(scenario, found, summary(scenario, found), histories(given))
+    note = re.search(r'"text":"target 100 s","x":([0-9.]+)', text)
+    assert note is not None
+    assert float(note[1]) == 2.0
 
 
 def test_a_history_is_what_happened() -> None:
