@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from scaler.core.memory import Moves, Rise
 from scaler.core.numbers import whole
+from scaler.core.passing import passing
 from scaler.core.policy import Policy
 from scaler.core.reasons import Reason
 from scaler.core.types import Demand, Forecast, Instant, Seconds, Step, Supply, Unknown
@@ -26,7 +27,7 @@ class Veto:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Scene:
     """All that the rules look at.
 

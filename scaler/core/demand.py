@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scaler.core import capacity
 from scaler.core.memory import Lessons, Reading
 from scaler.core.numbers import whole
+from scaler.core.passing import passing
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, Unknown
 
@@ -21,7 +21,7 @@ SILENT = Unknown("no signal says anything about demand")
 COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Work:
     """Demand of one instant in pods, before dampening: ``up`` for additions, ``down`` for removals.
 

@@ -8,12 +8,13 @@ changes nothing. Everything here is decided from labels and acknowledgements alo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scaler.core.fleet import Fleet
+from scaler.core.passing import passing
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Ints, Mask, Phase, Pod, Pods, Stage
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Verb
@@ -77,7 +78,7 @@ def floor(fleet: Fleet, policy: Policy) -> int:
     return max(fleet.not_drained, highest - policy.ordinals_start + 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Choice:
     """Who is named for removal this tick.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaler.core.passing import passing
 from scaler.core.pods import Floats, Ints, Mask, Phase, Pods, Stage
 from scaler.core.types import Instant, PodUid, Seconds
 
@@ -52,7 +53,7 @@ class PodMemory:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Sight:
     """What a look at the pods needs beside them. Where they are not ``gated`` no node's wish can be met."""
 
@@ -64,7 +65,7 @@ class Sight:
     gated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Fleet:
     """One tick's view of the pods.
 

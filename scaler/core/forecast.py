@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scaler.core.numbers import pinball, quantile
+from scaler.core.passing import passing
 from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
@@ -86,7 +87,7 @@ class ForecastMemory:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Question:
     """What is asked: demand now in pods, how far ahead in seconds, at which quantile, and what else is known."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from scaler.core import capacity, idle, startup
 from scaler.core.fleet import PodMemory
 from scaler.core.memory import Lessons, Memory
+from scaler.core.passing import passing
 from scaler.core.pods import Ints, Mask
 from scaler.core.policy import Policy
 from scaler.core.senses import Given
@@ -47,7 +48,7 @@ def _price(given: Given, lessons: Lessons) -> tuple[float, Instant]:
     return min(pace.wait_price_high, max(pace.wait_price, price)), given.now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Traces:
     """What a tick did to single pods, shape (n,): ticks named in a row, and whether the target has let them go."""
 

@@ -8,18 +8,17 @@ reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scaler.core.fleet import Fleet
+from scaler.core.passing import passing
 from scaler.core.pods import Ints, Mask, Phase, Stage
 from scaler.core.types import Instant, PodUid, Seconds, Supply
 
 PATIENCE: Seconds = 300.0  # for who stands in: a node may have to be bought for it first
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Need:
     """What must go on being served, in pods.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scaler.core import drain, nodes, removal
@@ -11,6 +9,7 @@ from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
 from scaler.core.memory import Memory
+from scaler.core.passing import passing
 from scaler.core.pods import Mask
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.removal import Excess, Removal
@@ -20,7 +19,7 @@ from scaler.core.types import Known, Order, PodUid, Unknown
 from scaler.core.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Plan:
     """What there is, what is missing from it or spare, and what that means for single pods.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
 from scaler.core.drain import Choice, choose
 from scaler.core.memory import Memory, Spare
+from scaler.core.passing import passing
 from scaler.core.policy import Guarantee
 from scaler.core.reasons import Reason
 from scaler.core.senses import Given
 from scaler.core.types import Seconds, Supply, Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Removal:
     """Pods that start to drain or (best-effort) leave at once, replicas given up, and the memory of what was spare."""
 
@@ -61,7 +60,7 @@ def _unprotected(given: Given) -> Veto | None:
     return None if unguarded is None else Veto(reason=Reason.UNGUARDED, why=unguarded.why)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Excess:
     """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scaler.core.fleet import Fleet, Sight, look
 from scaler.core.memory import Memory
+from scaler.core.passing import passing
 from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
 NOT_CONFIGURED = Unknown("not configured")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Senses:
     """The signals of this tick, split by whether they may be used, with the age of each.
 
@@ -33,7 +33,7 @@ class Senses:
         return age if isinstance(age, Unknown) else Unknown(f"{age:.0f} s old")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class Given:
     """Everything a tick is decided from, but its memory.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from scaler.core import drain
 from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
+from scaler.core.passing import passing
 from scaler.core.policy import Guarantee
 from scaler.core.senses import Given
 from scaler.core.types import Known, Signal, Supply, Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing
 class Footing:
     """The supply; ``standing``, the target that neither adds nor removes; ``floor``, the lowest that hurts nobody.
 

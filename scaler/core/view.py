@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scaler.core import announced
 from scaler.core import demand as demands
@@ -11,11 +11,12 @@ from scaler.core.demand import Work
 from scaler.core.learn import learn
 from scaler.core.memory import Lessons, Memory, Reading
 from scaler.core.numbers import whole
+from scaler.core.passing import passing
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Forecast, Instant, Unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@passing
 class View:
     """One tick's figures before anything is decided.
 
