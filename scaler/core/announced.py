@@ -12,9 +12,9 @@ Hints: TypeAlias = tuple[tuple[str, float], ...]
 
 def hints(given: Given, known: Hints, *, demand: float, startup: Seconds) -> Hints:
     """The hints in force, in the order in which they came, by name, and the demand in pods that stood then."""
-    running = [a.name for a in given.observation.announced if a.added and _in_force(a, startup, given.now)]
-    if not running:
+    if not given.observation.announced:
         return ()
+    running = [a.name for a in given.observation.announced if a.added and _in_force(a, startup, given.now)]
     before = dict(known)
     there = tuple((name, stood) for name, stood in known if name in running)
     return (*there, *((name, demand) for name in running if name not in before))
@@ -27,6 +27,8 @@ def ahead(given: Given, hints: Hints, *, startup: Seconds) -> float:
     they are queued, and to the hints that came before it and have not ended. Together they add at most the policy's
     share of the maximum.
     """
+    if not given.observation.announced:
+        return 0.0
     pods = {a.name: a.pods for a in given.observation.announced if a.added}
     left, level = given.policy.pace.hint_share * given.policy.max_replicas, 0.0
     for name, stood in hints:

@@ -17,6 +17,7 @@ Measured: TypeAlias = tuple[Known, ...]
 KEPT = 10
 ENOUGH = 3
 LEAST = 1e-9  # tokens per second of a pod: with fewer, a token rate would ask for more pods than there are numbers
+TOO_FEW = tuple(Unknown(f"measured {n} times under full load, {ENOUGH} are needed") for n in range(ENOUGH))
 EVERY: Seconds = 30.0  # samples of one saturated spell are not ten proofs
 
 
@@ -37,7 +38,7 @@ def per_pod(policy: Policy, lessons: Lessons) -> float | Unknown:
         return policy.tokens_per_pod
     measured = lessons.capacity
     if len(measured) < ENOUGH:
-        return Unknown(f"measured {len(measured)} times under full load, {ENOUGH} are needed")
+        return TOO_FEW[len(measured)]
     return quantile(np.array([c.value for c in measured]), 0.9)
 
 
