@@ -132,9 +132,11 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
     fleet, replicas = given.fleet, given.observation.replicas
     if isinstance(fleet, Unknown):
         return ()
+    if not (fleet.draining or fleet.drained or plan.moved or plan.removal.chosen):
+        return ()
     spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
     gone = settled(given.policy, plan, fleet, target)
-    deletions = drain.delete(fleet, gone, spare=spare) if fleet.drained else ()
+    deletions = drain.delete(fleet, gone, spare=spare)
     if given.policy.guarantee is Guarantee.BEST_EFFORT:
         return (*plan.calls, *deletions)
     return (
@@ -154,6 +156,8 @@ def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
     in their place stands elsewhere.
     """
     drained = fleet.released
+    if not fleet.drained:
+        return drained
     moved = drained & fleet.pods.displaced
     if plan.veto is not None and target <= plan.base:
         wanted = plan.missing - len(plan.calls)
