@@ -150,7 +150,9 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
 def print_whole(console: Console, table: Table) -> None:
     """All of a table, however narrow the terminal is: a figure that is cut off is none."""
     width = Measurement.get(console, console.options.update(max_width=WIDEST), table).maximum
-    console.print(table, width=max(width, console.width), crop=False, soft_wrap=True)
+    usual, console.width = console.width, max(width, console.width)  # what is printed is never wider than that
+    console.print(table, crop=False)
+    console.width = usual
 
 
 def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:

@@ -77,12 +77,10 @@ class Fleet:
         unknown: pods that have been ready, are not drained, and cannot be believed; ``blinking`` of them were not
             long ago, which looks like work that ended.
         heard: when each was last believed.
-        released: drained, and not known to work all the same: a pod that says both is believed to work. All others are
-            ``not_drained``: the floor of a ReplicaSet.
+        released: drained, and not known to work all the same: a pod that says both is believed to work.
         settled: released pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
-        displaced: active pods that their nodes ask away, where they have gates and can go; ``asked`` how many they are,
-            and ``going`` how many of those would be supply: an overdue pod is none anyway.
+        displaced: active pods that their nodes ask away, where they have gates and can go; ``asked`` how many they are.
         inflight, sessions: slots taken in pods that take work and can be believed; ``closing`` in those that drain.
     """
 
@@ -103,14 +101,26 @@ class Fleet:
     settled: Mask
     displaced: Mask
     asked: int
-    going: int
     ready: int
     starting: int
     overdue: int
     draining: int
     drained: int
-    not_drained: int
     sight: Sight
+
+    @property
+    def not_drained(self) -> int:
+        """Pods that are not yet released: the floor of a ReplicaSet."""
+        return len(self.pods.uids) - self.drained
+
+    @property
+    def going(self) -> int:
+        """How many of the displaced would be supply: an overdue pod is none anyway."""
+        if not self.asked:
+            return 0
+        pods, sight = self.pods, self.sight
+        late = _overdue(pods, self.displaced & (pods.stage != _READY), sight.now - sight.overdue_after)
+        return self.asked - late
 
     @property
     def at_work(self) -> int:
@@ -132,20 +142,16 @@ class Fleet:
 def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     """See the pods at this instant, and what changed since the last look."""
     now, was, gone = sight.now, *align(memory, pods.uids)
-    active, ready = pods.phase == _ACTIVE, pods.stage == _READY
+    load, active, ready = pods.inflight + pods.sessions, pods.phase == _ACTIVE, pods.stage == _READY
     known, able = pods.known(now, sight.stale_after), active & ready
-    load = pods.inflight + pods.sessions
     serving, quiet = active & known, load == 0
     calm = serving & ready & quiet
     actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
     released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else np.zeros(len(known), dtype=np.bool_)
-    drained = int(np.count_nonzero(released)) if labelled else 0
     displaced = pods.displaced & active if sight.gated else np.zeros(len(known), dtype=np.bool_)
-    asked, ables, late = int(np.count_nonzero(displaced)), int(np.count_nonzero(able)), now - sight.overdue_after
-    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, late)
-    unheard = (pods.stage >= _READY) & ~known
-    if labelled:
-        unheard &= pods.phase != _DRAINED
+    asked, ables = int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
+    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
+    unheard = (pods.stage >= _READY) & (pods.phase != _DRAINED) & ~known
     unknown = int(np.count_nonzero(unheard))
     heard = np.where(known, pods.seen_at, was.heard) if unknown else pods.seen_at
     return Fleet(
@@ -165,14 +171,12 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         settled=was.settled & released,
         displaced=displaced,
         asked=asked,
-        going=asked and asked - _overdue(pods, displaced & ~ready, late),
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
         ready=ables,
         starting=actives - ables - overdue,
         overdue=overdue,
         draining=draining,
-        drained=drained,
-        not_drained=len(known) - drained,
+        drained=int(np.count_nonzero(released)),
         sight=sight,
     )
 

@@ -294,10 +294,7 @@ class Work:
             return
         if self._talks is not None:
             self._sessions.enter(waiting[0], Away.QUEUED)
-        if first:
-            self.queue.appendleft(waiting)
-        else:
-            self.queue.append(waiting)
+        (self.queue.appendleft if first else self.queue.append)(waiting)
 
     def _slots(self, row: Row) -> range:
         return range(row * self.serving.slots, (row + 1) * self.serving.slots)

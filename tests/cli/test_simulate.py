@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
+from scaler.cli.simulate_run import print_whole
 from tests.cli.conftest import Scaler
 
 SCENARIO = """
@@ -53,6 +57,20 @@ def test_compare_says_what_ours_is_beside_each_peer(scaler: Scaler, scenario: Pa
     ]  # fmt: skip
     assert all(row["price_over_opt_w"] >= 1.0 for row in figures["rows"])
     assert list(figures["summary"]["paired"]) == ["job"]
+
+
+def test_a_table_is_whole_however_narrow_the_terminal_is() -> None:
+    """What is cut off is no figure; the terminal breaks the line, and what comes after is as wide as ever."""
+    console, table = Console(width=20, file=io.StringIO()), Table(box=None)
+    for number in range(9):
+        table.add_column(f"heading {number}", justify="right", no_wrap=True)
+    table.add_row(*(f"{number:,}" for number in range(10**9, 10**9 + 9)))
+    print_whole(console, table)
+    assert isinstance(console.file, io.StringIO)
+    heading, figures = console.file.getvalue().splitlines()
+    assert "heading 8" in heading
+    assert figures.split() == [f"{number:,}" for number in range(10**9, 10**9 + 9)]
+    assert console.width == 20
 
 
 def test_a_trace_needs_no_scenario(scaler: Scaler, tmp_path: Path) -> None:
