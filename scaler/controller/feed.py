@@ -86,8 +86,38 @@ class Reads(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Presence:
+    """Whether a kind is served. One that was is believed gone once it was denied for a minute without a break.
+
+    An API server that has just started may not know of all kinds yet, and one that says nothing denies nothing.
+    """
+
+    served: bool = False
+    denied_since: Instant | None = None
+
+    def told(self) -> None:
+        """It is served."""
+        self.served, self.denied_since = True, None
+
+    def unheard(self) -> None:
+        """Nobody has said whether it is."""
+        self.denied_since = None
+
+    def denied(self, now: Instant) -> bool:
+        """It is not, says the API server; the value is whether its objects are gone, then."""
+        self.denied_since = now if self.denied_since is None else self.denied_since
+        if self.served and now - self.denied_since <= UNINSTALLED:
+            return False
+        self.served = False
+        return True
+
+
 class Feed:
     """The objects at one path. Followed by one at a time.
+
+    Attributes:
+        presence: whether they are of a kind that is served.
 
     ``optional`` is for kinds that need not be installed: then there are none. Else an API server that does not have the
     path is one that cannot be read.
@@ -95,8 +125,7 @@ class Feed:
 
     def __init__(self, api: Reads, path: str, query: Mapping[str, str] = NOTHING, *, optional: bool = False) -> None:
         self._api, self._path, self._query, self._optional = api, path, query, optional
-        self._served = False
-        self._missed_since: Instant | None = None  # since when it is not served any more
+        self.presence = Presence()
         self._failed = 0  # tries since the last whole list
         self._trouble = False
 
@@ -113,6 +142,7 @@ class Feed:
                 wait = ABSENT if isinstance(change, Listed) else self._rest()
                 yield change
             except ApiError as error:
+                self.presence.unheard()
                 yield self._lost(str(error))
                 wait = self._rest()
             await asyncio.sleep(wait)
@@ -161,10 +191,8 @@ class Feed:
         return min(SELDOM, AGAIN * 2.0 ** (self._failed - 1))
 
     def _absent(self) -> Change:
-        """The path is not there. An API server that has just started may not know of all kinds yet."""
-        self._missed_since = steady() if self._missed_since is None else self._missed_since
-        if self._optional and (not self._served or steady() - self._missed_since > UNINSTALLED):
-            self._served = False
+        """The path is not there."""
+        if self._optional and self.presence.denied(steady()):
             return Listed(frozenset())
         return self._lost(f"{self._path} is not served")
 
@@ -177,7 +205,8 @@ class Feed:
         return Lost(why)
 
     def _work(self) -> None:
-        self._served, self._missed_since, self._failed = True, None, 0
+        self.presence.told()
+        self._failed = 0
         if self._trouble:
             self._trouble = False
             LOG.info("objects can be watched again", path=self._path)

@@ -39,11 +39,12 @@ DOUBT = 2.0  # standard errors by which a figure must exceed another to be belie
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """``came`` claims were counted between ``since`` and ``now``."""
+    """``came`` claims were counted between ``since`` and ``now``; in one go at its end where nobody ``watched``."""
 
     came: float
     since: Instant
     now: Instant
+    watched: bool = True
 
     @property
     def seconds(self) -> Seconds:
@@ -80,13 +81,15 @@ def learn(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -
     stretch = replace(stretch, came=stretch.came + claims.unread)
     last = now if stretch.came else claims.last
     if stretch.seconds <= 0 or first:
-        return replace(claims, since=now if first else claims.since, unread=0.0 if first else stretch.came, last=last)
+        since, unread = (now, 0.0) if first else (claims.since, stretch.came)
+        return replace(claims, since=since, unread=unread, last=last, until=now)
     profile, stamps = _remembered(claims, stretch)
     seen = replace(
         claims,
         seen=claims.seen + stretch.came,
         unread=0.0,
         last=last,
+        until=now,
         rates=_averaged(claims, stretch, lead),
         profile=profile,
         stamps=stamps,
@@ -213,7 +216,7 @@ def _remembered(claims: Claims, stretch: Stretch) -> tuple[Floats, Ints]:
 def _tried(claims: Claims, policy: WarmPolicy, lead: Seconds, stretch: Stretch) -> Claims:
     """With a new trial, where it is time for one."""
     now, length = stretch.now, max(lead, GRID, stretch.seconds)
-    if claims.since is None or now - claims.since < BURN_IN * lead:
+    if claims.since is None or now - claims.since < BURN_IN * lead or not stretch.watched:
         return claims
     if claims.trials and now - claims.trial_at < length / PARTS:
         return claims

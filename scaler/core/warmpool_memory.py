@@ -68,7 +68,7 @@ class Claims:
     Attributes:
         since: when they were first counted; None before that.
         seen: those counted so far; ``unread`` came in no time at all and count with the next.
-        last: when the last one came.
+        last: when the last one came; ``until`` up to when they were counted.
         rates: averages in claims per second, one for each of ``CONSTANTS``.
         trials, trial_at: those not yet due, and when the last one was made.
         profile, stamps: claims by time of day, shape (KEPT,), and the bucket since the epoch each was counted in.
@@ -78,6 +78,7 @@ class Claims:
     seen: float
     unread: float
     last: Instant
+    until: Instant
     rates: tuple[float, ...]
     trials: tuple[Trial, ...]
     trial_at: Instant
@@ -93,6 +94,7 @@ class Claims:
             seen=0.0,
             unread=0.0,
             last=now,
+            until=now,
             rates=tuple(0.0 for _ in CONSTANTS),
             trials=(),
             trial_at=now,
@@ -187,6 +189,7 @@ def _moved(memory: WarmMemory, by: Seconds) -> WarmMemory:
             claims,
             since=at(claims.since),
             last=claims.last + by,
+            until=claims.until + by,
             trial_at=claims.trial_at + by,
             trials=tuple(replace(t, at=t.at + by, due=t.due + by) for t in claims.trials),
         ),

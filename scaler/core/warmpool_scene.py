@@ -112,10 +112,10 @@ def _counted(
     hints = tuple((a.name, known.get(a.name, a.pods)) for a in running if a.added)
     if isinstance(seen.claims, Unknown):
         return learnt.unwatched(memory.claims), hints
-    begun = {a.name for a in running if a.start <= now}
-    usual = learnt.usual(memory.claims) * (now - memory.at)
+    begun, since = {a.name for a in running if a.start <= now}, min(memory.claims.until, memory.at)
+    usual = learnt.usual(memory.claims) * (now - since)
     hints, told = _met(hints, begun, _beyond(usual, seen.claims))
-    stretch = Stretch(seen.claims - told, memory.at, now)
+    stretch = Stretch(seen.claims - told, since, now, watched=since == memory.at)
     return learnt.learn(memory.claims, policy, memory.leads.mean, stretch), hints
 
 

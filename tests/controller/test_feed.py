@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.controller.api import open_api
-from scaler.controller.feed import Change, Feed, Gone, Listed, Lost, Put
+from scaler.controller.feed import UNINSTALLED, Change, Feed, Gone, Listed, Lost, Presence, Put
 from scaler.controller.sandboxes.installed import versions
 from scaler.controller.sandboxes.kinds import Kind
 from scaler.live.clock import steady
@@ -21,6 +23,8 @@ from tests.controller.sandboxed import Object, claim
 from tests.support.api_server import TOKEN, kubeconfig_for
 from tests.support.http import serving
 from tests.support.wait import eventually
+
+EXPIRED: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
 
 
 @dataclass
@@ -147,8 +151,7 @@ async def test_a_watch_that_ends_or_breaks_goes_on_where_it_was(tmp_path: Path) 
 
 async def test_a_version_that_the_server_has_forgotten_means_a_new_list(tmp_path: Path) -> None:
     """Until it is whole, nobody knows what there is."""
-    expired: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
-    server = Server(pages=[[claim("a")]], watches=[[expired]])
+    server = Server(pages=[[claim("a")]], watches=[[EXPIRED]])
     async with watching(server, tmp_path) as feed:
         found = await changes(feed, 5)
     assert names(found) == ["Put a", "Listed", "Lost", "Put a", "Listed"]
@@ -169,12 +172,45 @@ async def test_a_kind_that_must_be_there_and_is_not_served_cannot_be_read(tmp_pa
 
 async def test_a_kind_that_was_served_a_moment_ago_still_has_its_objects(tmp_path: Path) -> None:
     """An API server that starts knows of no kinds that were installed, for a second: nothing is forgotten for that."""
-    expired: Object = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
-    server = Server(pages=[[claim("a")]], watches=[[expired]], serves=1)
+    server = Server(pages=[[claim("a")]], watches=[[EXPIRED]], serves=1)
     async with watching(server, tmp_path) as feed:
         found = await changes(feed, 4)
     assert names(found) == ["Put a", "Listed", "Lost", "Lost"]
     assert found[3] == Lost(f"{Kind.CLAIM.value} is not served")
+
+
+ANSWERS = st.lists(st.tuples(st.sampled_from(("served", "denied", "silence")), st.floats(0.0, 40.0)), max_size=30)
+
+
+@given(ANSWERS)
+def test_what_was_served_is_gone_only_after_a_minute_of_nothing_but_denials(answers: list[tuple[str, float]]) -> None:
+    """Whatever came before: one answer that it is there, or one try that nobody answers, and the minute begins anew."""
+    presence, now, served, denials = Presence(), 0.0, False, list[float]()
+    for answer, passed in answers:
+        now += passed
+        if answer == "served":
+            presence.told()
+            served, denials = True, []
+        elif answer == "silence":
+            presence.unheard()
+            denials = []
+        else:
+            denials.append(now)
+            gone = presence.denied(now)
+            assert gone is (not served or now - denials[0] > UNINSTALLED)
+            served = served and not gone
+
+
+async def test_an_api_server_that_is_away_and_back_twice_has_denied_nothing_for_a_minute(tmp_path: Path) -> None:
+    """It knows of no kinds while it starts; between two starts it was not heard."""
+    server = Server(pages=[[claim("a")]], watches=[[EXPIRED]], serves=1)
+    async with watching(server, tmp_path) as feed:
+        async with aclosing(feed.follow()) as following:
+            assert names([await anext(following) for _ in range(4)]) == ["Put a", "Listed", "Lost", "Lost"]
+            assert feed.presence.denied_since is not None
+            server.refuses = 1_000
+            assert names([await anext(following)]) == ["Lost"]
+        assert feed.presence == Presence(served=True, denied_since=None)
 
 
 async def test_an_api_server_that_refuses_is_asked_less_and_less_often(tmp_path: Path) -> None:

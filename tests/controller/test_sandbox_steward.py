@@ -362,6 +362,31 @@ async def test_while_a_watch_is_broken_nothing_is_written() -> None:
         assert len(stage.sizes.written) > len(before)
 
 
+async def test_kinds_that_vanish_and_come_back_leave_the_pool_as_it_was() -> None:
+    """The server denied them for a minute: nothing is written on that belief, and no claim counts twice."""
+    async with running(Stage(section=bounded(3, 500))) as stage:
+        await settled(stage, warm_pool(3))
+        claims = [claim(f"c{i}", stage.clock.now()) for i in range(9)]
+        stage.feeds.put(Kind.CLAIM, *claims)
+        await stage.pass_by(30)
+        stood, written = stage.sizes.written[-1], len(stage.sizes.written)
+        stage.feeds.put(Kind.POOL, warm_pool(stood))
+        gone = (Kind.POOL, Kind.CLAIM, Kind.SANDBOX)
+        for kind in gone:
+            stage.feeds.queues[kind].put_nowait(Lost("no such kind"))
+        await stage.pass_by(60)
+        for kind in gone:
+            stage.feeds.queues[kind].put_nowait(Listed(frozenset()))
+        await stage.pass_by(60)
+        assert stage.standing.blocked is not None
+        assert stage.standing.blocked.block is Block.ABSENT
+        stage.feeds.put(Kind.CLAIM, *claims)
+        stage.feeds.put(Kind.POOL, warm_pool(stood))
+        await stage.pass_by(60)
+        assert stage.standing.blocked is None
+        assert set(stage.sizes.written[written:]) <= {stood}
+
+
 async def test_a_replica_that_stands_by_writes_nothing_and_goes_on_when_it_leads() -> None:
     """It has seen all of it."""
     seat = Chair()

@@ -94,6 +94,20 @@ def test_claims_that_were_there_before_us_are_not_counted_again() -> None:
     assert dict(book.served) == {}
 
 
+def test_claims_that_come_back_are_not_counted_again() -> None:
+    """The server denied their kind for a while, and was wrong; who claimed meanwhile is demand, and a storm is not."""
+    old = [Put(claim(f"c{i}", BORN + i)) for i in range(9)]
+    world = seen(*((Kind.CLAIM, put) for put in old), at=BORN + 9)
+    world.take(Kind.SANDBOX, Put(sandbox(owner=("SandboxClaim", "uid-c0"), ready=BORN)), BORN + 9)
+    assert world.ledger.book(KEY).take().arrivals == 9
+    world.take(Kind.CLAIM, Lost("no such kind"), BORN + 10)
+    world.take(Kind.CLAIM, Listed(frozenset()), BORN + 80)
+    assert world.claims == {}
+    for put in (*old, Put(claim("new", BORN + 60))):
+        world.take(Kind.CLAIM, put, BORN + 90)
+    assert world.ledger.book(KEY).take().arrivals == 1
+
+
 def test_a_claim_that_is_seen_late_is_demand_all_the_same() -> None:
     """A watch that lags behind, or broke, must not hide a storm."""
     world = seen((Kind.CLAIM, Put(claim())), at=BORN + 60)

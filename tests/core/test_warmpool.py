@@ -282,6 +282,19 @@ def test_unknown_claims_hold_the_size_and_prove_nothing() -> None:
     assert pool.tick(300).memory.claims.records[0].trials == trials
 
 
+def test_claims_of_a_stretch_that_nobody_watched_came_within_all_of_it() -> None:
+    """They are counted in one go when the watch is back: no burst, and no rate that anybody could foresee by."""
+    pool, blind = busy(), 120
+    kept = pool.size
+    for _ in range(blind):
+        pool.tick(BLIND)
+    outcome = pool.tick(10 * (blind + 1))
+    assert outcome.evidence.rate == pytest.approx(2.0, rel=0.1)
+    assert outcome.report == pytest.approx(kept, abs=3)
+    assert outcome.memory.claims.trials == ()
+    assert pool.tick(10).memory.claims.trials[0].length == pytest.approx(20.0)
+
+
 def test_an_unknown_size_is_answered_with_nothing() -> None:
     """Whatever else is known; and it is not remembered as ours."""
     pool = busy()

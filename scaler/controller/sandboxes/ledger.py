@@ -137,6 +137,10 @@ class Ledger:
                 self.book(claim.key).waits.add(max(0.0, claim.ready_at - (claim.observed or known.arrived)))
         return came and not claim.bypasses
 
+    def counted(self, claim: Claim) -> None:
+        """Nothing as old as this claim is counted any more: a list that did not name it may have been wrong."""
+        self._begun = max(self._begun, claim.created + 1.0)
+
     def drop_claim(self, claim: Claim) -> None:
         """A claim that is gone."""
         known = self._open.pop(claim.id.uid, None)

@@ -83,6 +83,8 @@ class World:
             case Listed(uids):
                 self.blind.pop(kind, None)
                 for uid in [uid for uid in self._uids(kind) if uid not in uids]:
+                    if kind is Kind.CLAIM:
+                        self.ledger.counted(self.claims[uid])
                     self._drop(kind, uid)
             case Lost(why):
                 self.blind[kind] = why
