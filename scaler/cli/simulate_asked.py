@@ -229,14 +229,15 @@ class AskedWarm:
         typer.Option(
             metavar="A,B",
             help="Who is asked: ours, fixed, rate (times 20 s, agent-sandbox's KEDA example), hpa (its HPA example, of "
-            "type Value), buffer (Agones), histogram. Knobs: fixed=40, rate=30, hpa=0.5, buffer=20 or buffer=10%.",
+            "type Value), buffer (Agones), histogram. Knobs: fixed=40, rate=30, hpa=0.5, buffer=20 or buffer=10%, "
+            "histogram=60.",
             rich_help_panel=RUNS,
         ),
     ] = None
     seeds: Annotated[int, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = 3
     equal: Annotated[
         bool,
-        typer.Option(help="Look for the fixed size and the constant that miss as few as ours.", rich_help_panel=RUNS),
+        typer.Option(help="Look for the knobs at which the others miss as few as ours.", rich_help_panel=RUNS),
     ] = True
     jobs: Annotated[
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)

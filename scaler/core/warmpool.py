@@ -13,7 +13,7 @@ from typing import TypeAlias
 from scaler.core.policy import Mode
 from scaler.core.reasons import Reason
 from scaler.core.types import Hold, Instant, Known, ScaleTo, Step, Unknown
-from scaler.core.warmpool_memory import CANDIDATES, Surplus, WarmMemory
+from scaler.core.warmpool_memory import CANDIDATES, WarmMemory, Watch
 from scaler.core.warmpool_model import idle, miss
 from scaler.core.warmpool_scene import Scene, scene
 from scaler.core.warmpool_types import WarmEvidence, WarmObservation, WarmOutcome, WarmPolicy
@@ -39,13 +39,13 @@ def announce(s: Scene, n: int) -> Step | None:
 
 def fall(s: Scene, n: int) -> Step | None:
     """Give up what nobody is expected to claim, once keeping it has cost as much as making it anew would."""
-    if s.surplus.since is None or n > s.base:
+    if s.wish >= s.base or n > s.base:
         return None
     veto = _veto(s)
     if veto is not None:
         return Step(veto[0], n, n, veto[1])
     reason = Reason.UNCLAIMED if s.dormant else Reason.SURPLUS
-    return Step(reason, n, max(s.surplus.most, s.found), f"no more was wanted for {s.now - s.surplus.since:.0f} s")
+    return Step(reason, n, max(s.watch.most, s.found), f"no more was wanted for {s.timer:.0f} s")
 
 
 def minimum(s: Scene, n: int) -> Step | None:
@@ -154,10 +154,11 @@ def _veto(s: Scene) -> tuple[Reason, str] | None:
     settled = s.seen.settled
     if settled is not True:
         return Reason.UNSETTLED, settled.why if isinstance(settled, Unknown) else "its status is of an older spec"
-    since, namings = s.surplus.since, s.policy.pace.namings
-    kept = 0.0 if since is None else s.now - since
-    if kept < s.timer or s.surplus.named < namings:
-        return Reason.SURPLUS_TIMER, f"{s.surplus.most} would have done for {kept:.0f} s of {s.timer:.0f} s"
+    kept = 0.0 if s.watch.since is None else s.now - s.watch.since
+    if kept < s.timer or s.watch.turns < s.policy.pace.namings:
+        return Reason.SURPLUS_TIMER, f"{s.watch.most} would have done for {kept:.0f} s of {s.timer:.0f} s"
+    if s.watch.most >= s.base:
+        return Reason.SURPLUS_TIMER, f"{s.watch.most} were wanted less than {s.timer:.0f} s ago"
     return None
 
 
@@ -168,7 +169,6 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
     live = decision.replicas if isinstance(decision, Hold) else s.base
     size = n if follows and not isinstance(n, Unknown) else None
     known = memory.found if memory.found is not None or isinstance(live, Unknown) else s.base
-    fell = size is not None and size < s.base
     return WarmOutcome(
         at=s.now,
         decision=decision,
@@ -184,20 +184,20 @@ def _outcome(s: Scene, memory: WarmMemory, decision: ScaleTo | Hold, trail: tupl
             found=known,
             size=size,
             moved_at=None if size is None else memory.moved_at if size == s.base else s.now,
-            surplus=Surplus() if fell or size is None else s.surplus,
+            watch=Watch() if size is None else s.watch,
             hints=s.hints,
         ),
     )
 
 
 def _evidence(s: Scene, n: int | Unknown) -> WarmEvidence:
-    offered, skill, claims = s.belief.offered, s.belief.skill, s.seen.claims
+    offered, claims = s.belief.offered, s.seen.claims
     size = s.base if isinstance(n, Unknown) else n
     missed = miss(offered, size)
     return WarmEvidence(
         rate=s.belief.rate,
         candidate=CANDIDATES[s.belief.candidate],
-        skill=Unknown("too few trials, or nothing to foresee") if skill is None else skill,
+        trust=s.belief.trust,
         lead=s.leads.mean,
         lead_p90=s.leads.last.p90,
         leads=s.leads.count,

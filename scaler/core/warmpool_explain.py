@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from scaler.core.explain import count, sentence, steps
-from scaler.core.types import Unknown
-from scaler.core.warmpool_types import WarmEvidence, WarmOutcome
+from scaler.core.warmpool_types import WarmOutcome
 
 
 def lines(outcome: WarmOutcome) -> list[str]:
@@ -13,14 +12,10 @@ def lines(outcome: WarmOutcome) -> list[str]:
     return [
         sentence(outcome),
         *steps(outcome),
-        f"claims: {e.rate:.3f} a second by the {e.candidate} ({_skill(e)})",
+        f"claims: {e.rate:.3f} a second, most trusted: {e.candidate} ({e.trust:.0%})",
         f"lead time: {e.lead:.1f} s on average, p90 {e.lead_p90:.1f} s ({e.leads} seen)",
         f"offered: {e.offered.claims:.2f} claims in a lead time, dispersion {e.offered.dispersion:.1f}",
         f"wanted: {count(e.wanted)}; announced: {e.announced:g} claims; spare ones stay for {e.timer:.0f} s",
         f"expected: {e.expected_misses:.2%} of the claims miss, {e.expected_idle:.1f} sandboxes stand idle",
         f"to be written: {count(outcome.report)}",
     ]
-
-
-def _skill(e: WarmEvidence) -> str:
-    return e.skill.why if isinstance(e.skill, Unknown) else f"{e.skill:.2f} of the plain average's loss"

@@ -13,24 +13,29 @@ from scaler.core.types import Instant, Seconds
 
 BUCKETS = 288  # of a day
 KEPT = 2 * BUCKETS  # so that yesterday outlives today
-CONSTANTS: tuple[Seconds, ...] = (60.0, 300.0, 1800.0, 10_800.0)  # of the averages of the rate of claims
-CANDIDATES: tuple[str, ...] = (*(f"average over {constant:.0f} s" for constant in CONSTANTS), "yesterday")
+CONSTANTS: tuple[Seconds, ...] = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0)  # of the averages of the rate
+TRENDS: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # of these, the ones whose trend is a candidate too
+CANDIDATES: tuple[str, ...] = (
+    *(f"average over {constant:.0f} s" for constant in CONSTANTS),
+    *(f"trend over {CONSTANTS[i]:.0f} s" for i in TRENDS),
+    "yesterday",
+)
 DISPERSION_PRIOR = 4.0  # claims come in small batches until they are known not to
 PRIOR_WEIGHT = 10.0  # expected claims that the prior weighs as much as
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What each candidate said at one instant: claims per second, and the size for it. None where it had no word.
+    """What was expected at one instant: claims per second, by each candidate and by all together.
 
-    ``seen`` counts the claims before it.
+    ``seen`` counts the claims before it. A candidate that had no word is None.
     """
 
     at: Instant
     due: Instant
     seen: float
     rates: tuple[float | None, ...]
-    sizes: tuple[int | None, ...]
+    rate: float
 
     @property
     def length(self) -> Seconds:
@@ -39,16 +44,14 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One candidate's past, faded.
+class Errors:
+    """How far the claims that came were from those expected, older ones faded.
 
     Attributes:
-        squares, fourths: the errors of its expectations, to the power of two and of four.
+        squares, fourths: the errors, to the power of two and of four.
         claims, came: the expectations, and the claims that came; the squares over the larger of both is the dispersion,
             so that who expected too few does not take that for batches.
         windows: lead times that these stand on.
-        own, beside: pinball losses, its own and those of the plain average on the same trials.
-        trials: how many there were.
     """
 
     squares: float = DISPERSION_PRIOR * PRIOR_WEIGHT
@@ -56,9 +59,6 @@ class Record:
     windows: float = 0.0
     claims: float = PRIOR_WEIGHT
     came: float = PRIOR_WEIGHT
-    own: float = 0.0
-    beside: float = 0.0
-    trials: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,8 +69,9 @@ class Claims:
         since: when they were first counted; None before that.
         seen: those counted so far; ``unread`` came in no time at all and count with the next.
         last: when the last one came; ``until`` up to when they were counted.
-        rates: averages in claims per second, one for each of ``CONSTANTS``.
+        rates: averages in claims per second, one for each of ``CONSTANTS``; ``slower`` are averages of these.
         trials, trial_at: those not yet due, and when the last one was made.
+        losses: what each candidate's word has cost beyond that of all together, in nats, older ones faded.
         profile, stamps: claims by time of day, shape (KEPT,), and the bucket since the epoch each was counted in.
     """
 
@@ -80,9 +81,11 @@ class Claims:
     last: Instant
     until: Instant
     rates: tuple[float, ...]
+    slower: tuple[float, ...]
     trials: tuple[Trial, ...]
     trial_at: Instant
-    records: tuple[Record, ...]
+    losses: tuple[float, ...]
+    errors: Errors
     profile: Floats
     stamps: Ints
 
@@ -95,10 +98,12 @@ class Claims:
             unread=0.0,
             last=now,
             until=now,
-            rates=tuple(0.0 for _ in CONSTANTS),
+            rates=(0.0,) * len(CONSTANTS),
+            slower=(0.0,) * len(CONSTANTS),
             trials=(),
             trial_at=now,
-            records=tuple(Record() for _ in CANDIDATES),
+            losses=(0.0,) * len(CANDIDATES),
+            errors=Errors(),
             profile=np.zeros(KEPT),
             stamps=np.full(KEPT, -1, dtype=np.int64),
         )
@@ -130,12 +135,32 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
-class Surplus:
-    """Since when fewer sandboxes would do, in how many ticks running, and the most that was wanted in any of them."""
+class Wish:
+    """How many sandboxes were wanted at some instant, in which tick since they are watched."""
+
+    at: Instant
+    turn: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Since when it is known what is wanted, in how many ticks running, and the wishes that no later one reaches."""
 
     since: Instant | None = None
-    named: int = 0
-    most: int = 0
+    turns: int = 0
+    wishes: tuple[Wish, ...] = ()
+
+    @property
+    def most(self) -> int:
+        """The most that was wanted in the stretch that is remembered."""
+        return self.wishes[0].size if self.wishes else 0
+
+    def wished(self, size: int, now: Instant, timer: Seconds, least: int) -> Watch:
+        """With this wish, and without those that are older than the timer and not of the ``least`` last ticks."""
+        turn = self.turns + 1
+        kept = (w for w in self.wishes if w.size > size and (now - w.at < timer or turn - w.turn < least))
+        return Watch(now if self.since is None else self.since, turn, (*kept, Wish(now, turn, size)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,6 +172,7 @@ class WarmMemory:
         born: when this process first saw the pool.
         found: the size that the pool had when we first saw it, None before that.
         size: the last size asked for, None before the first and where we are not followed; ``moved_at`` when it moved.
+        watch: what was wanted lately.
         hints: claims yet to come of each hint in force, by name.
     """
 
@@ -158,7 +184,7 @@ class WarmMemory:
     found: int | None = None
     size: int | None = None
     moved_at: Instant | None = None
-    surplus: Surplus = Surplus()
+    watch: Watch = Watch()
     hints: tuple[tuple[str, float], ...] = ()
 
     @classmethod
@@ -178,13 +204,13 @@ def _moved(memory: WarmMemory, by: Seconds) -> WarmMemory:
     def at(instant: Instant | None) -> Instant | None:
         return None if instant is None else instant + by
 
-    claims = memory.claims
+    claims, watch = memory.claims, memory.watch
     return replace(
         memory,
         at=memory.at + by,
         born=memory.born + by,
         moved_at=at(memory.moved_at),
-        surplus=replace(memory.surplus, since=at(memory.surplus.since)),
+        watch=replace(watch, since=at(watch.since), wishes=tuple(replace(w, at=w.at + by) for w in watch.wishes)),
         claims=replace(
             claims,
             since=at(claims.since),

@@ -11,10 +11,10 @@ from scaler.core import warmpool_learn as learnt
 from scaler.core.numbers import whole
 from scaler.core.types import Announcement, Instant, Seconds, Unknown
 from scaler.core.warmpool_learn import Belief, Stretch
-from scaler.core.warmpool_memory import Claims, Late, Leads, Surplus, WarmMemory
+from scaler.core.warmpool_memory import Claims, Late, Leads, WarmMemory, Watch
 from scaler.core.warmpool_types import WarmObservation, WarmPolicy
 
-TIMER_LEAST: Seconds = 60.0  # a size that falls oftener than that is noise to whoever watches it
+TIMER_LEAST: Seconds = 30.0  # a size that follows every lull is noise to whoever watches it
 CHANCE = 2.0  # standard deviations by which claims exceed the usual ones before a hint is thought to have come
 
 Hints: TypeAlias = tuple[tuple[str, float], ...]
@@ -31,7 +31,8 @@ class Scene:
             for so long that a miss costs less than an idle sandbox has.
         hints: claims that hints have announced and that have not come, by name; ``planned`` the sandboxes that the
             schedule asks for in all.
-        surplus: since when less would do, this tick included; ``timer`` for how many seconds that is only watched.
+        watch: what was wanted lately, this tick included; ``timer`` for how many seconds spare sandboxes stay: as long
+            as it takes to make one anew.
         found: what stays of the size that we found, while this process is younger than the timer, or claims were
             counted in fewer lead times than the target speaks of: one in a hundred is seen in a hundred. Then 0.
     """
@@ -48,7 +49,7 @@ class Scene:
     dormant: bool
     hints: Hints
     planned: float
-    surplus: Surplus
+    watch: Watch
     timer: Seconds
     found: int
 
@@ -63,6 +64,11 @@ class Scene:
         """Sandboxes for the claims expected and for those announced."""
         return max(self.wanted + whole(self.announced), whole(self.planned))
 
+    @property
+    def wish(self) -> int:
+        """The same, and no fewer than the operator wants."""
+        return max(self.asked, self.policy.min_size)
+
 
 def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: Instant, base: int) -> Scene:
     """Learn from this instant and say what is expected.
@@ -73,9 +79,10 @@ def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: In
     leads = learnt.leads(memory.leads, seen.leads, policy.pace)
     running = _running(policy, seen, leads, now)
     claims, hints = _counted(policy, replace(memory, leads=leads), seen, running, now)
-    known = replace(memory, leads=leads, claims=replace(claims, records=memory.claims.records))
+    before = replace(claims, losses=memory.claims.losses, errors=memory.claims.errors)
+    known = replace(memory, leads=leads, claims=before)
     belief = learnt.believe(known, policy, now)
-    timer = max(TIMER_LEAST, policy.pace.timer_prior * leads.last.p90)
+    timer = max(TIMER_LEAST, leads.last.p90)
     dormant = now - claims.last > max(timer, policy.price * leads.mean)
     s = Scene(
         policy=policy,
@@ -90,12 +97,12 @@ def scene(policy: WarmPolicy, memory: WarmMemory, seen: WarmObservation, now: In
         dormant=dormant,
         hints=hints,
         planned=max((a.pods for a in running if not a.added), default=0.0),
-        surplus=memory.surplus,
+        watch=memory.watch,
         timer=timer,
         found=base if memory.found is None else memory.found,
     )
     new = now - memory.born < timer or now - (claims.since or now) < leads.mean / (1.0 - policy.fractile)
-    return replace(s, surplus=_surplus(s), found=s.found if new else 0)
+    return replace(s, watch=_watched(s), found=s.found if new else 0)
 
 
 def _running(policy: WarmPolicy, seen: WarmObservation, leads: Leads, now: Instant) -> list[Announcement]:
@@ -134,11 +141,8 @@ def _met(hints: Hints, begun: AbstractSet[str], came: float) -> tuple[Hints, flo
     return tuple(rest), came - left
 
 
-def _surplus(s: Scene) -> Surplus:
-    """How long less than the last size would have done."""
-    wish, was = max(s.asked, s.policy.min_size), s.surplus
-    if wish >= s.base or isinstance(s.seen.claims, Unknown):
-        return Surplus()
-    if was.since is None:
-        return Surplus(s.now, 1, wish)
-    return Surplus(was.since, was.named + 1, max(was.most, wish))
+def _watched(s: Scene) -> Watch:
+    """What was wanted lately, with this tick; nothing where nobody knows of claims."""
+    if isinstance(s.seen.claims, Unknown):
+        return Watch()
+    return s.watch.wished(s.wish, s.now, s.timer, s.policy.pace.namings)

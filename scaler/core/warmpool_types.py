@@ -95,8 +95,8 @@ class WarmEvidence:
     """The figures a size was chosen from.
 
     Attributes:
-        rate: claims per second expected at most within the horizon, by ``candidate``.
-        skill: the loss of the candidate over that of the plain average, on the same trials.
+        rate: claims per second expected at most within the horizon.
+        candidate, trust: who of those that foresee them is trusted the most, and what share of the belief that is.
         lead, lead_p90: mean and 0.9 quantile of the lead time, of ``leads`` sandboxes.
         offered: claims expected within one lead time, and the dispersion of their number.
         wanted: the smallest size that keeps the target, hints left out; one above the maximum for any larger one, and
@@ -108,7 +108,7 @@ class WarmEvidence:
 
     rate: float
     candidate: str
-    skill: float | Unknown
+    trust: float
     lead: Seconds
     lead_p90: Seconds
     leads: int

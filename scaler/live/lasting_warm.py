@@ -1,11 +1,11 @@
 """What a warm pool has taught, in less than a kibibyte, for the process that comes after this one.
 
-Kept are the lead times, how fast claims come and by whom that was foreseen how well, which is the dispersion too, how
-those fared that missed, and when claims came within the last day. What is rounded, and nothing else is:
+Kept are the lead times, how fast claims come, who has foreseen that how well, their dispersion, how those fared that
+missed, and when claims came within the last day. What is rounded, and nothing else is:
 
 - lead times, and claims by time of day, to one part in thirty, as steps of a logarithm in one byte each;
 - the mean lead time and the claims that missed to five digits;
-- rates, and the records of who foresees, to 24 bits; instants to whole seconds.
+- rates, losses and errors to 24 bits; instants to whole seconds.
 
 The quantiles of lead times are worked out anew. What the last tick knew and the trials under way are not kept: a
 resumed pool is newly born, so that it lowers nothing before its spare sandboxes have been watched for as long as any.
@@ -14,6 +14,7 @@ resumed pool is newly born, so that it lowers nothing before its spare sandboxes
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Final
 
@@ -25,19 +26,19 @@ from scaler.core.policy import Pace
 from scaler.core.record import Json, RecordError, from_json, to_json
 from scaler.core.startup import Startups
 from scaler.core.types import Instant, Seconds
-from scaler.core.warmpool_learn import BUCKET
-from scaler.core.warmpool_memory import BUCKETS, CANDIDATES, CONSTANTS, KEPT, Claims, Late, Leads, Record, WarmMemory
+from scaler.core.warmpool_foresee import BUCKET
+from scaler.core.warmpool_memory import BUCKETS, CANDIDATES, CONSTANTS, KEPT, Claims, Errors, Late, Leads, WarmMemory
 from scaler.live.lasting import LARGEST, LARGEST_SINGLE, SINGLES, column, short, text
 from scaler.live.store import NewerError
 
-VERSION: Final = 1
+VERSION: Final = 2  # the first had other candidates, and is set aside
 BYTES: Final = np.dtype("<u1")
 UNWATCHED: Final = 255  # in the place of a count
 STEPS: Final = 254  # of a logarithm; nought is nought
 LEAST_LEAD, LONGEST_LEAD = 0.01, 6_553.0  # seconds
 LEAST_CLAIMS, MOST_CLAIMS = 0.5, 200_000.0  # within a bucket of the day
 DAY: Final = BUCKETS + 1  # buckets that are kept: yesterday's same one is still asked for while today's is counted
-FIGURES: Final = len(fields(Record))
+FIGURES: Final = len(fields(Errors))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,9 @@ class Kept:
         at: the last tick.
         watched: seconds for which claims had been counted by then; below nought where they never were.
         leads, mean, seen: lead times as steps, their mean in seconds, and how many that stands on.
-        rates: claims per second by each average.
-        records: every figure of each candidate's record, one candidate after the other.
+        rates, slower: claims per second by each average, and averages of these.
+        losses: of each candidate.
+        errors: their figures.
         cold, unready: claims that found none ready.
         day, bucket: claims by time of day as steps, up to this bucket since the epoch.
     """
@@ -62,7 +64,9 @@ class Kept:
     mean: Seconds
     seen: int
     rates: str
-    records: str
+    slower: str
+    losses: str
+    errors: str
     cold: float
     unready: float
     day: str
@@ -73,7 +77,6 @@ def pack_warm(memory: WarmMemory) -> str:
     """What is kept of this memory, as JSON."""
     claims, at = memory.claims, float(round(memory.at))
     bucket = int(memory.at // BUCKET)
-    figures = np.array([astuple(record) for record in claims.records], dtype=float).ravel()
     kept = Kept(
         v=VERSION,
         at=at,
@@ -81,8 +84,10 @@ def pack_warm(memory: WarmMemory) -> str:
         leads=text(_steps(np.array(memory.leads.last.samples), LEAST_LEAD, LONGEST_LEAD), BYTES),
         mean=short(min(LARGEST, max(LEAST_LEAD, memory.leads.mean))),
         seen=memory.leads.count,
-        rates=text(np.clip(np.array(claims.rates), 0.0, LARGEST_SINGLE), SINGLES),
-        records=text(np.clip(figures, 0.0, LARGEST_SINGLE), SINGLES),
+        rates=_singles(claims.rates),
+        slower=_singles(claims.slower),
+        losses=_singles(claims.losses),
+        errors=_singles(astuple(claims.errors)),
         cold=short(min(LARGEST, memory.late.cold)),
         unready=short(min(LARGEST, memory.late.unready)),
         day=text(_day(claims, bucket), BYTES),
@@ -108,8 +113,10 @@ def unpack_warm(packed: Json, pace: Pace, now: Instant) -> WarmMemory:
     claims = replace(
         fresh.claims,
         since=None if kept.watched < 0 else now - kept.watched,
-        rates=tuple(float(rate) for rate in column(kept.rates, SINGLES, (len(CONSTANTS),))),
-        records=_records(kept.records),
+        rates=_figures(kept.rates, len(CONSTANTS)),
+        slower=_figures(kept.slower, len(CONSTANTS)),
+        losses=_figures(kept.losses, len(CANDIDATES)),
+        errors=_errors(kept.errors),
         profile=profile,
         stamps=stamps,
     )
@@ -133,17 +140,19 @@ def _sound(kept: Kept) -> Kept:
     return kept
 
 
-def _records(kept: str) -> tuple[Record, ...]:
-    figures = column(kept, SINGLES, (FIGURES * len(CANDIDATES),)).reshape(len(CANDIDATES), FIGURES)
-    records = tuple(_record(row) for row in figures)
-    if any(max(record.claims, record.came) <= 0 or record.squares <= 0 for record in records):
-        raise RecordError(f"{kept!r:.40} holds a record that stands on nothing")
-    return records
+def _singles(figures: Sequence[float]) -> str:
+    return text(np.clip(np.array(figures, dtype=float), 0.0, LARGEST_SINGLE), SINGLES)
 
 
-def _record(figures: Floats) -> Record:
-    squares, fourths, windows, claims, came, own, beside, trials = (float(figure) for figure in figures)
-    return Record(squares, fourths, windows, claims, came, own, beside, int(trials))
+def _figures(kept: str, count: int) -> tuple[float, ...]:
+    return tuple(float(figure) for figure in column(kept, SINGLES, (count,)))
+
+
+def _errors(kept: str) -> Errors:
+    errors = Errors(*_figures(kept, FIGURES))
+    if max(errors.claims, errors.came) <= 0 or errors.squares <= 0:
+        raise RecordError(f"{kept!r:.40} holds errors that stand on nothing")
+    return errors
 
 
 def _day(claims: Claims, bucket: int) -> Floats:

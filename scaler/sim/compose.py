@@ -147,10 +147,15 @@ def _of_trace(recipe: Recipe, trace: Trace, rng: np.random.Generator) -> _Part:
     return _Part(at[kept], seconds, whole, session)
 
 
+def expected(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], step: Seconds) -> Floats:
+    """How many tasks a second the curve has come, in each step from the start on; shape (steps,)."""
+    middles = recipe.begins + (np.arange(math.ceil(recipe.ends / step)) + 0.5) * step
+    per_minute: Floats = np.interp(middles, [at for at, _ in curve], [rate for _, rate in curve])
+    return per_minute * (recipe.thin / 60.0)
+
+
 def _of_curve(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], rng: np.random.Generator) -> _Part:
-    middles = recipe.begins + (np.arange(math.ceil(recipe.ends / BIN)) + 0.5) * BIN
-    per_minute = recipe.thin * np.interp(middles, [at for at, _ in curve], [rate for _, rate in curve])
-    at = mixed(rng, per_minute * BIN / 60.0, bursts=recipe.bursts)
+    at = mixed(rng, expected(recipe, curve, BIN) * BIN, bursts=recipe.bursts)
     at = at[at <= recipe.ends]
     return _part(recipe, at, _lengths(recipe, len(at), rng), rng)
 

@@ -52,6 +52,11 @@ class Tally:
     standing: float = 0.0
     largest: int = 0
 
+    @property
+    def missed(self) -> float:
+        """The share of claims that found no ready sandbox."""
+        return (self.cold + self.unready) / max(1, self.claims)
+
 
 class WarmPool:
     """The pool and its controller.

@@ -6,24 +6,40 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
-from scaler.core.types import Seconds
 from scaler.core.warmpool_types import WarmPolicy
 from scaler.sim.compare import interval
-from scaler.sim.compose import Recipe, compose
+from scaler.sim.compose import Recipe, compose, expected
+from scaler.sim.traces import Trace
 from scaler.sim.warm import Claiming, Tally, WarmPool, play, wait_p95
+from scaler.sim.warm_equal import Equal, Run, equals, limits, smallest
+from scaler.sim.warm_limit import PERIOD
 from scaler.sim.warm_ours import OurSizer
-from scaler.sim.warm_peers import BufferSizer, FixedSizer, HistogramSizer, RateSizer, ValueSizer
+from scaler.sim.warm_peers import (
+    HIGH,
+    LOW,
+    SECONDS,
+    SHARES,
+    TARGETS,
+    BufferSizer,
+    FixedSizer,
+    HistogramSizer,
+    RateSizer,
+    ValueSizer,
+)
 from scaler.sim.warm_sight import Sizer
 from scaler.sim.workload import Lognormal
 
 OURS: Final = "ours"
-SHIPPED: Final[Mapping[str, str]] = {"rate": "20", "hpa": "0.5", "buffer": "5"}  # knobs as the projects ship them
+SHIPPED: Final[Mapping[str, str]] = {  # knobs as the projects ship them
+    "rate": "20",
+    "hpa": "0.5",
+    "buffer": "5",
+    "histogram": "60",
+}
 NAMES: Final = (OURS, "fixed", "rate", "hpa", "buffer", "histogram")
-KNOBS: Final = "fixed=SIZE, rate=SECONDS, hpa=CLAIMS_PER_SECOND, buffer=SIZE or buffer=PERCENT%"
-LONGEST: Final[Seconds] = 1000.0  # the largest constant for a rate: KEDA writes a target in thousandths
-LOW, HIGH = 10, 100  # bounds of the HPA in its example
+KNOBS: Final = "fixed=SIZE, rate=SECONDS, hpa=CLAIMS_PER_SECOND, buffer=SIZE or buffer=PERCENT%, histogram=SECONDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +96,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Equal:
-    """A peer that misses no more than ours did: its knob, and the idle sandbox-hours of it; None where none does."""
-
-    knob: float
-    idle: float
-
-
-@dataclass(frozen=True, slots=True)
 class Played:
     """A row, and beside ours what the others need to miss as few."""
 
     row: Row
     equals: Mapping[str, Equal | None]
-
-
-Run: TypeAlias = Callable[[Sizer, int], Tally]
 
 
 def check(name: str, most: int) -> str:
@@ -107,7 +112,7 @@ def check(name: str, most: int) -> str:
     kind, given, knob = name.partition("=")
     if kind not in NAMES:
         raise ValueError(f"policies: {name} is none; there are {', '.join(NAMES)}, and knobs like {KNOBS}")
-    if given and kind in {OURS, "histogram"}:
+    if given and kind == OURS:
         raise ValueError(f"policies: {name}: it has no knob; write {kind}")
     if given or kind in SHIPPED:
         _sizer(name, WarmPolicy(max_size=most), knob if given else SHIPPED[kind])
@@ -146,26 +151,25 @@ def played(match: Match) -> Played:
         size = int(knob) if knob else best
         return Played(_row(match, run(FixedSizer(size), size)), {})
     tally = run(_sizer(match.policy, policy, knob or SHIPPED.get(kind, "")), start)
-    equals = _equals(run, _share(tally), policy.max_size, start) if kind == OURS and question.equal else {}
-    return Played(_row(match, tally), equals)
+    even = _matched(question, run, tally, start) if kind == OURS and question.equal else {}
+    return Played(_row(match, tally), even)
+
+
+def _matched(question: Question, run: Run, tally: Tally, start: int) -> dict[str, Equal | None]:
+    """What the others need to miss as few as ours; and who knows the rate, where a curve says it and nothing else."""
+    recipe, most = question.recipe, question.policy.max_size
+    found = equals(run, tally.missed, most, start)
+    if not isinstance(recipe.arrivals, Trace) and recipe.bursts <= 1.0:
+        lead = question.lead.quantile(question.lead.sigma / 2.0)
+        known = expected(recipe, recipe.arrivals, PERIOD), lead
+        found |= limits(run, tally.missed, most, start, known)
+    return found
 
 
 def claims_of(recipe: Recipe, seed: int) -> Claiming:
     """The claims of one seed."""
     tasks = compose(recipe, start=0.0, seed=seed)
     return Claiming(at=tasks.arrived_at, held=tasks.seconds, ends=recipe.ends)
-
-
-def smallest(run: Run, target: float, most: int) -> int:
-    """The smallest fixed size that misses no more than this share, known only afterwards; ``most`` where none does."""
-    low, high = 0, most
-    while low < high:
-        middle = (low + high) // 2
-        if _share(run(FixedSizer(middle), middle)) <= target:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 def summary(question: Question, found: Sequence[Played]) -> dict[str, object]:
@@ -184,43 +188,20 @@ def summary(question: Question, found: Sequence[Played]) -> dict[str, object]:
     }
 
 
-def _equals(run: Run, share: float, most: int, start: int) -> dict[str, Equal | None]:
-    """The fixed size, and the constant that the rate is multiplied by, at which no more miss than this share."""
-    size = smallest(run, share, most)
-    fixed = run(FixedSizer(size), size)
-    return {
-        "fixed": Equal(size, fixed.idle) if _share(fixed) <= share else None,
-        "rate": _rate(run, share, most, start),
-    }
-
-
-def _rate(run: Run, share: float, most: int, start: int) -> Equal | None:
-    """The least constant, to a hundredth, at which the rate times that misses no more than this share."""
-    low, high, found = 1.0, LONGEST, None
-    while high / low > 1.01:  # noqa: PLR2004 - the hundredth
-        middle = math.sqrt(low * high)
-        tally = run(RateSizer(middle, most), start)
-        if _share(tally) <= share:
-            high, found = middle, Equal(round(middle, 1), tally.idle)
-        else:
-            low = middle
-    return found
-
-
 def _sizer(name: str, policy: WarmPolicy, knob: str) -> Sizer:
     """A policy at work, without a past."""
     kind, most = name.partition("=")[0], policy.max_size
     try:
         if kind == "buffer":
             percent = knob.endswith("%")
-            value = int(_within(knob.removesuffix("%"), 1 if percent else 0, 99 if percent else most))
+            value = int(_within(knob.removesuffix("%"), *(SHARES if percent else (0, most))))
             return BufferSizer(0, value, most) if percent else BufferSizer(value, 0, most)
         makers: Mapping[str, Callable[[], Sizer]] = {
             OURS: lambda: OurSizer(policy),
             "fixed": lambda: FixedSizer(int(_within(knob, 0, most))),
-            "rate": lambda: RateSizer(_within(knob, 1.0, LONGEST), most),
-            "hpa": lambda: ValueSizer(_within(knob, 0.001, 1e6), low=LOW, high=HIGH),
-            "histogram": lambda: HistogramSizer(most),
+            "rate": lambda: RateSizer(_within(knob, *SECONDS), most),
+            "hpa": lambda: ValueSizer(_within(knob, *TARGETS), low=LOW, high=HIGH),
+            "histogram": lambda: HistogramSizer(_within(knob, *SECONDS), most),
         }
         return makers[kind]()
     except ValueError as error:
@@ -242,18 +223,13 @@ def _within(knob: str, low: float, high: float) -> float:
     return value
 
 
-def _share(tally: Tally) -> float:
-    """Of the claims that found no ready sandbox."""
-    return (tally.cold + tally.unready) / max(1, tally.claims)
-
-
 def _row(match: Match, tally: Tally) -> Row:
     return Row(
         policy=match.policy,
         seed=match.seed,
         claims=tally.claims,
         misses=tally.cold + tally.unready,
-        miss_rate=round(_share(tally), 6),
+        miss_rate=round(tally.missed, 6),
         wait_p95_s=round(wait_p95(tally), 3),
         idle_sandbox_hours=round(tally.idle / 3600.0, 4),
         max_size=tally.largest,

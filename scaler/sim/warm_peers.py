@@ -19,6 +19,10 @@ from scaler.sim.warm_sight import Stock
 SCRAPE: Final[Seconds] = 15.0
 WINDOW: Final[Seconds] = 60.0
 TOLERANCE: Final = 0.1
+LOW, HIGH = 10, 100  # bounds of the HPA in its example
+SECONDS: Final = (1.0, 1000.0)  # a rate may be multiplied by: KEDA writes a target in thousandths; and bins may be wide
+TARGETS: Final = (0.001, 1e6)  # claims per second that the HPA's target may be
+SHARES: Final = (1, 99)  # per cent of a fleet that a buffer may be
 
 
 class FixedSizer:
@@ -106,19 +110,19 @@ class BufferSizer:
 class HistogramSizer:
     """The hybrid histogram of "Serverless in the Wild" (ATC 2020), for sandboxes that serve once.
 
-    It counts the gaps between claims in bins of a minute, four hours of them. What a claim took is replaced when the
-    shortest gaps (5th percentile) have passed and kept until the longest (99th) have: so many stand as claims came
-    within that stretch. Until its histogram says something, or where gaps are longer than it holds, it keeps for ten
-    minutes, as fixed keep-alives do.
+    It counts the gaps between claims in 240 bins of ``width`` seconds, which in the paper are sixty. What a claim took
+    is replaced when the shortest gaps (5th percentile) have passed and kept until the longest (99th) have: so many
+    stand as claims came within that stretch. Until its histogram says something, or where gaps are longer than it
+    holds, it keeps for ten minutes, as fixed keep-alives do.
     """
 
     BINS: Final = 240
     FEWEST: Final = 10
     KEPT: Final[Seconds] = 600.0
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, width: Seconds, most: int) -> None:
         self.period: Seconds = 5.0
-        self._most, self._claims = most, 0
+        self._width, self._most, self._claims = width, most, 0
         self._gaps: Counter[int] = Counter()
         self._came: deque[tuple[Instant, int]] = deque()
 
@@ -127,7 +131,7 @@ class HistogramSizer:
         came, self._claims = stock.claims - self._claims, stock.claims
         if came:
             if self._came:
-                self._gaps[min(self.BINS, int((stock.now - self._came[-1][0]) // 60.0))] += 1
+                self._gaps[min(self.BINS, int((stock.now - self._came[-1][0]) // self._width))] += 1
             self._gaps[0] += came - 1
             self._came.append((stock.now, came))
         first, last = self._windows()
@@ -141,7 +145,7 @@ class HistogramSizer:
         total = sum(self._gaps.values())
         if total < self.FEWEST or self._gaps[self.BINS] > total / 2:
             return 0.0, self.KEPT
-        return 60.0 * self._percentile(0.05, total), 60.0 * (self._percentile(0.99, total) + 1)
+        return self._width * self._percentile(0.05, total), self._width * (self._percentile(0.99, total) + 1)
 
     def _percentile(self, share: float, total: int) -> int:
         seen = 0

@@ -13,7 +13,7 @@ from scaler.core.policy import Mode, Pace, PolicyError
 from scaler.core.reasons import Reason
 from scaler.core.types import Hold, Known, ScaleTo, Unknown
 from scaler.core.warmpool_learn import dispersion
-from scaler.core.warmpool_memory import CANDIDATES, Surplus, WarmMemory
+from scaler.core.warmpool_memory import WarmMemory, Watch
 from scaler.core.warmpool_model import miss
 from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
 from tests.core.pool import HOUR, NOW, TICK
@@ -80,28 +80,49 @@ def test_a_rise_of_the_rate_is_followed_at_the_next_tick() -> None:
     assert reasons(outcome) == [Reason.LEAD_TIME]
 
 
-def test_a_fall_waits_for_the_timer_and_then_goes_to_the_most_that_was_wanted() -> None:
-    """Never faster than one timer, which is three lead times or a minute."""
+def test_a_fall_waits_for_the_timer_and_then_goes_to_the_most_that_was_wanted_within_it() -> None:
+    """Never faster than one timer, which is a lead time or half a minute."""
     pool = busy()
+    pool.run([10] * 10)
     pool.size += 30
-    timer = pool.tick(10).evidence.timer
-    assert timer == pytest.approx(60.0)
+    assert pool.memory is not None
+    pool.memory = replace(pool.memory, watch=Watch())
+    assert pool.tick(10).evidence.timer == pytest.approx(30.0)
     first = pool.size
-    outcomes = [pool.tick(10) for _ in range(13)]
-    assert [o.trail[-1].reason for o in outcomes[:11]] == [Reason.SURPLUS_TIMER] * 11
-    assert outcomes[11].trail[-1].reason is Reason.SURPLUS
-    assert outcomes[11].report == max(o.evidence.wanted for o in outcomes[:12] if isinstance(o.evidence.wanted, int))
+    outcomes = [pool.tick(10) for _ in range(7)]
+    assert [o.trail[-1].reason for o in outcomes[:5]] == [Reason.SURPLUS_TIMER] * 5
+    assert outcomes[5].trail[-1].reason is Reason.SURPLUS
+    assert outcomes[5].report == max(o.evidence.wanted for o in outcomes[:6] if isinstance(o.evidence.wanted, int))
     assert pool.size < first - 20
 
 
-def test_a_want_in_between_ends_the_wait() -> None:
-    """Whoever needed the sandbox a moment ago will need it again."""
+def test_what_was_wanted_a_moment_ago_is_kept() -> None:
+    """Whoever needed the sandbox then will need it again; what was wanted a whole timer ago is spare."""
     pool = busy()
-    pool.size += 3
-    assert [pool.tick(10).memory.surplus.named for _ in range(10)] == list(range(1, 11))
-    outcome = pool.tick(80)
-    assert reasons(outcome) == [Reason.LEAD_TIME]
-    assert outcome.memory.surplus == Surplus()
+    wanted, sizes, notes = list[int](), list[int | Unknown](), list[str]()
+    for claims in (*[10] * 10, 60, *[6] * 20):
+        outcome = pool.tick(claims)
+        assert isinstance(outcome.evidence.wanted, int)
+        wanted.append(outcome.evidence.wanted)
+        sizes.append(outcome.report)
+        notes.append(outcome.trail[-1].note)
+    assert sizes[6:] == [max(wanted[n - 6 : n]) for n in range(7, len(wanted) + 1)]  # of thirty seconds
+    assert sizes[-1] == wanted[-6] < max(wanted)
+    assert any("were wanted less than 30 s ago" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "most"),
+    [([5], 5), ([5, 3], 5), ([3, 5], 5), ([9, 5, 3], 9), ([9, 5, 3, 1], 5), ([9, 2, 2, 2, 2], 2), ([], 0)],
+)
+def test_the_most_that_was_wanted_is_that_of_the_timer(wishes: list[int], most: int) -> None:
+    """Three ticks of ten seconds each, where it is thirty; and of three ticks where they are slower."""
+    for step, timer in ((10.0, 30.0), (100.0, 30.0)):
+        watch = Watch()
+        for turn, size in enumerate(wishes):
+            watch = watch.wished(size, NOW + step * turn, timer, 3)
+        assert watch.most == most
+        assert watch.turns == len(wishes)
 
 
 def test_a_pool_that_nobody_claims_from_goes_to_its_minimum() -> None:
@@ -163,11 +184,10 @@ def test_what_a_tick_teaches_of_dispersion_decides_from_the_next_on() -> None:
     """The rate of its claims counts at once; otherwise more of them could mean a smaller pool."""
     pool = busy()
     assert pool.memory is not None
-    before = pool.memory.claims.records
+    before = pool.memory.claims.errors
     outcome = pool.tick(300)
-    after, believed = outcome.memory.claims.records, CANDIDATES.index(outcome.evidence.candidate)
-    assert dispersion(after[believed]) > dispersion(before[believed])
-    assert outcome.evidence.offered.dispersion == dispersion(before[believed])
+    assert dispersion(outcome.memory.claims.errors) > dispersion(before)
+    assert outcome.evidence.offered.dispersion == dispersion(before)
 
 
 def test_announced_claims_teach_nothing() -> None:
@@ -272,14 +292,14 @@ def test_the_maximum_holds_at_once_and_the_minimum_always() -> None:
 def test_unknown_claims_hold_the_size_and_prove_nothing() -> None:
     """And the stretch that nobody watched scores no forecast."""
     pool = busy()
-    kept, trials = pool.size, pool.tick(10).memory.claims.records[0].trials
+    kept, windows = pool.size, pool.tick(10).memory.claims.errors.windows
     for _ in range(30):
         outcome = pool.tick(BLIND)
         assert outcome.report == kept
     assert outcome.decision == Hold(kept, Reason.NO_SIGNAL, BLIND.why)
     assert outcome.evidence.wanted == BLIND
     assert outcome.memory.claims.trials == ()
-    assert pool.tick(300).memory.claims.records[0].trials == trials
+    assert pool.tick(300).memory.claims.errors.windows == windows
 
 
 def test_claims_of_a_stretch_that_nobody_watched_came_within_all_of_it() -> None:
@@ -349,7 +369,8 @@ def test_a_clock_that_is_set_back_makes_no_age_negative() -> None:
     outcome = pool.tick(10)
     assert outcome.report == before
     memory = outcome.memory
-    assert memory.surplus.since is not None
+    assert memory.watch.since is not None
+    assert all(wish.at <= memory.at for wish in memory.watch.wishes)
     assert all(trial.at <= memory.at for trial in memory.claims.trials)
     assert memory.born <= memory.at
     assert memory.claims.since is not None

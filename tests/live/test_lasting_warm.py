@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scaler.core.policy import Pace
 from scaler.core.reasons import Reason
 from scaler.core.record import RecordError
-from scaler.core.warmpool_learn import BUCKET, dispersion
-from scaler.core.warmpool_memory import BUCKETS, CANDIDATES, CONSTANTS, KEPT, Late, Leads, Record, WarmMemory
+from scaler.core.warmpool_foresee import BUCKET
+from scaler.core.warmpool_learn import dispersion
+from scaler.core.warmpool_memory import BUCKETS, CANDIDATES, CONSTANTS, KEPT, Errors, Late, Leads, WarmMemory
 from scaler.core.warmpool_types import WarmPolicy
 from scaler.live.lasting_warm import VERSION, pack_warm, unpack_warm
 from scaler.live.store import NewerError
@@ -26,14 +27,13 @@ NAMES = len('"": ,') + 2 * 63 + len("__warm")  # of the entry of a pool with the
 TRIED = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 FIGURES = st.floats(0.0, 1e12) | st.sampled_from([0.0, 5e-324, 1e-107, 1.23456789e-9, 123456.789, 1e30])
 ABOVE = FIGURES.map(lambda figure: figure + 1e-3)
-RECORDS = st.builds(Record, ABOVE, FIGURES, FIGURES, ABOVE, ABOVE, FIGURES, FIGURES, st.integers(0, 2**40))
+ERRORS = st.builds(Errors, ABOVE, FIGURES, FIGURES, ABOVE, ABOVE)
 
 
 @st.composite
 def learnt(draw: st.DrawFn) -> WarmMemory:
     """Whatever a warm pool may have been taught, in numbers of any size."""
     fresh = WarmMemory.fresh(NOW - draw(st.floats(0.0, 1e9)), PACE)
-    records = draw(st.tuples(*[RECORDS] * len(CANDIDATES)))
     cells = np.frombuffer(draw(st.binary(min_size=KEPT, max_size=KEPT)), dtype=np.uint8)
     samples = np.array(draw(st.lists(FIGURES, max_size=64)))
     return replace(
@@ -44,7 +44,9 @@ def learnt(draw: st.DrawFn) -> WarmMemory:
             fresh.claims,
             since=draw(st.none() | st.floats(0.0, NOW)),
             rates=tuple(draw(FIGURES) for _ in CONSTANTS),
-            records=records,
+            slower=tuple(draw(FIGURES) for _ in CONSTANTS),
+            losses=tuple(draw(FIGURES) for _ in CANDIDATES),
+            errors=draw(ERRORS),
             profile=cells.astype(float) * draw(FIGURES),
             stamps=np.where(cells % 3, int(NOW // BUCKET) - (int(NOW // BUCKET) - np.arange(KEPT)) % KEPT, -1),
         ),
@@ -80,9 +82,10 @@ def test_a_resumed_pool_believes_what_it_believed() -> None:
     assert was is not None
     again = resumed(was, pool.now)
     assert again.claims.rates == pytest.approx(was.claims.rates, rel=1e-6)
-    for new, old in zip(again.claims.records, was.claims.records, strict=True):
-        assert astuple(new) == pytest.approx(astuple(old), rel=1e-6)
-        assert dispersion(new) == pytest.approx(dispersion(old), rel=1e-5)
+    assert again.claims.slower == pytest.approx(was.claims.slower, rel=1e-6)
+    assert again.claims.losses == pytest.approx(was.claims.losses, rel=1e-6)
+    assert astuple(again.claims.errors) == pytest.approx(astuple(was.claims.errors), rel=1e-6)
+    assert dispersion(again.claims.errors) == pytest.approx(dispersion(was.claims.errors), rel=1e-5)
     assert again.leads.mean == pytest.approx(was.leads.mean, rel=1e-4)
     assert again.leads.count == was.leads.count
     assert again.leads.last.samples == pytest.approx(was.leads.last.samples, rel=1 / 30)
@@ -134,7 +137,7 @@ def test_a_restarted_process_lowers_no_pool_before_its_hold_is_over() -> None:
         ("seen", -1),
         ("leads", "not base85 \u00e9"),
         ("rates", "0000"),
-        ("records", None),
+        ("losses", None),
         ("day", ""),
         ("bucket", 1.5),
         ("more", 1),
@@ -147,11 +150,11 @@ def test_what_nobody_wrote_is_refused(key: str, value: object) -> None:
         unpack_warm(kept, PACE, NOW)
 
 
-def test_records_that_stand_on_nothing_are_refused() -> None:
+def test_errors_that_stand_on_nothing_are_refused() -> None:
     """A decision would divide by them."""
     fresh = WarmMemory.fresh(NOW, PACE)
-    empty = replace(fresh, claims=replace(fresh.claims, records=(Record(claims=0.0, came=0.0),) * len(CANDIDATES)))
-    with pytest.raises(RecordError, match="stands on nothing"):
+    empty = replace(fresh, claims=replace(fresh.claims, errors=Errors(claims=0.0, came=0.0)))
+    with pytest.raises(RecordError, match="stand on nothing"):
         unpack_warm(json.loads(pack_warm(empty)), PACE, NOW)
     lost = json.loads(pack_warm(replace(fresh, late=Late(0.0, 0.0))))
     with pytest.raises(RecordError, match="cold and unready"):

@@ -140,8 +140,8 @@ _HOUR = (Look(claims=9, step=60.0),) * 60
 STORIES: Mapping[Reason, WarmOutcome] = MappingProxyType(
     {
         Reason.LEAD_TIME: _looks(_BUSY, _BUSY),
-        Reason.SURPLUS: _looks(*_HOUR, Look(claims=9, foreign=90, step=60.0), *_HOUR[:2]),
-        Reason.SURPLUS_TIMER: _looks(*_HOUR, Look(claims=9, foreign=90)),
+        Reason.SURPLUS: _looks(*_HOUR, Look(claims=9, foreign=90)),
+        Reason.SURPLUS_TIMER: _looks(*_HOUR, Look(claims=60), Look(claims=0), Look(claims=0)),
         Reason.UNCLAIMED: _looks(*(Look(claims=0, step=400.0),) * 11, live=1),
         Reason.UNSCHEDULABLE: _looks(_BUSY, replace(_BUSY, stuck=1)),
         Reason.UNSETTLED: _looks(*_HOUR, Look(claims=9, foreign=90, settled=False)),

@@ -6,12 +6,17 @@ import math
 from dataclasses import replace
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 
+from scaler.core.warmpool_model import Offered, idle, miss
 from scaler.core.warmpool_types import WarmPolicy
 from scaler.sim.compose import Recipe
 from scaler.sim.warm import Tally
-from scaler.sim.warm_match import NAMES, Played, Question, check, matches, played, smallest, summary, work_out
+from scaler.sim.warm_equal import smallest
+from scaler.sim.warm_limit import even, priced
+from scaler.sim.warm_match import NAMES, Played, Question, check, matches, played, summary, work_out
+from scaler.sim.warm_sight import Stock
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 Curve: TypeAlias = tuple[tuple[float, float], ...]
@@ -30,11 +35,10 @@ def question(curve: Curve, *, bursts: float = 1.0, policies: tuple[str, ...] = (
 def won(asked: Question) -> tuple[Played, dict[str, float]]:
     """Ours, and by how much less time sandboxes stand idle than where as few miss, as a share."""
     (found,) = work_out(matches(asked), None, told=lambda: None)
-    saved = {}
-    for peer, equal in found.equals.items():
-        assert equal is not None, peer
-        saved[peer] = 1.0 - found.row.idle_sandbox_hours * 3600.0 / equal.idle
-    return found, saved
+    reached = {peer: equal for peer, equal in found.equals.items() if equal is not None}
+    assert reached.keys() >= {"fixed", "rate", "buffer"}
+    idle = found.row.idle_sandbox_hours * 3600.0
+    return found, {peer: 1.0 - idle / equal.idle for peer, equal in reached.items()}
 
 
 def test_steady_claims_keep_the_target_at_no_more_idle_time_than_the_best_fixed_size() -> None:
@@ -57,6 +61,44 @@ def test_a_day_keeps_the_target_at_a_quarter_less_idle_time_than_the_best_fixed_
     found, saved = won(question(DAY))
     assert found.row.miss_rate <= 0.015
     assert saved["fixed"] >= 0.25
+    assert saved["hpa"] >= 0.25
+    assert saved["histogram"] >= 0.25
+    assert saved["buffer"] >= 0.0
+    assert saved["rate"] >= -0.1  # whose constant was found afterwards, on these very claims
+
+
+def test_a_day_is_followed_nearly_as_well_as_by_somebody_who_knows_the_rate() -> None:
+    """And he cannot save a quarter of what a rate times the best constant needs: nobody could."""
+    found, saved = won(question(DAY))
+    assert saved["knowing"] >= -0.2  # a part of that is the night that began with the best fixed size
+    even, priced, rate = (found.equals[peer] for peer in ("knowing", "priced", "rate"))
+    assert even is not None
+    assert priced is not None
+    assert rate is not None
+    assert priced.idle <= 1.05 * even.idle
+    assert priced.idle >= 0.75 * rate.idle
+
+
+def test_who_knows_the_rate_stands_where_erlang_says() -> None:
+    """On a flat curve that is the best fixed size; and a sandbox is worth its price where it prevents enough misses."""
+    rates = np.array([0.0, 1.0, 1.0, 5.0])
+    sizes = [even(rates, 10.0, 1_000, 0.01).decide(stock(5.0 * step)) for step in range(5)]
+    assert sizes == [1, 18, 18, 64, 64]
+    for price in (10.0, 300.0):
+        sizes = [priced(rates, 10.0, 1_000, price).decide(stock(5.0 * step)) for step in range(4)]
+        assert sizes[0] == 0
+        for claims, size in ((10.0, sizes[1]), (50.0, sizes[3])):
+            missed = [miss(Offered(claims), size + more) for more in (-1, 0, 1)]
+            costs = [
+                idle(Offered(claims), size + more, share) + price * claims / 10.0 * share
+                for more, share in zip((-1, 0, 1), missed, strict=True)
+            ]
+            assert min(costs) == costs[1]
+
+
+def stock(now: float) -> Stock:
+    """A look at this instant; whatever else is seen does not matter."""
+    return Stock(now=now, size=0, ready=0, starting=0, claims=0, in_use=0, cold=0, unready=0, leads=())
 
 
 def test_a_row_holds_what_a_planner_asks() -> None:
@@ -84,7 +126,7 @@ def test_the_summary_is_of_all_seeds() -> None:
     assert isinstance(equals, dict)
     claims = [each.row.claims for each in found if each.row.policy == "ours"]
     assert means["ours"]["claims"] == sum(claims) / 2
-    assert set(equals) == {"fixed", "rate"}
+    assert set(equals) == {*NAMES, "knowing", "priced"} - {"ours"}
 
 
 def test_what_cannot_be_reached_is_told_as_such() -> None:
@@ -111,7 +153,7 @@ def test_a_search_ends_at_its_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ours", "fixed", "fixed=40", "rate=30.5", "hpa=2", "buffer=20", "buffer=10%", "histogram"]
+    "name", ["ours", "fixed", "fixed=40", "rate=30.5", "hpa=2", "buffer=20", "buffer=10%", "histogram", "histogram=30"]
 )
 def test_policies_go_by_these_names(name: str) -> None:
     """With their knobs."""
@@ -126,7 +168,8 @@ def test_policies_go_by_these_names(name: str) -> None:
         ("rate=soon", "policies: rate=soon: 'soon' is no number; write fixed=SIZE, rate=SECONDS"),
         ("rate=", "policies: rate=: '' is no number"),
         ("buffer=100%", "policies: buffer=100%: 100 is out of range, from 1 to 99"),
-        ("histogram=3", "policies: histogram=3: it has no knob"),
+        ("histogram=0", "policies: histogram=0: 0 is out of range, from 1 to 1000"),
+        ("ours=3", "policies: ours=3: it has no knob; write ours"),
     ],
 )
 def test_a_policy_that_is_none_says_what_there_is(name: str, said: str) -> None:

@@ -77,7 +77,7 @@ def test_a_buffer_is_the_same_whatever_is_in_use_and_a_share_of_it_is_not() -> N
 
 def test_the_histogram_keeps_what_came_within_its_longest_gaps() -> None:
     """Claims a minute apart: a replacement is due after a minute and goes after two."""
-    sizer = HistogramSizer(100)
+    sizer = HistogramSizer(60.0, 100)
     told = [sizer.decide(stock(5.0 * n, n // 12)) for n in range(12 * 40)]
     assert set(told[-24:]) <= {1, 2}
     assert all(sizer.decide(stock(5.0 * n, 39)) <= 10 for n in range(480, 500))
@@ -85,7 +85,7 @@ def test_the_histogram_keeps_what_came_within_its_longest_gaps() -> None:
 
 def test_until_the_histogram_says_something_it_keeps_for_ten_minutes() -> None:
     """As fixed keep-alives do; and where gaps are longer than it holds."""
-    sizer = HistogramSizer(3)
+    sizer = HistogramSizer(60.0, 3)
     assert sizer.decide(stock(0.0, 5)) == 3
     assert sizer.decide(stock(595.0, 5)) == 3
     assert sizer.decide(stock(605.0, 5)) == 0
