@@ -18,10 +18,12 @@ import numpy as np
 from scaler.controller.dig import instant, strings, text
 from scaler.controller.sandboxes.facts import claim_of, sandbox_of
 from scaler.controller.sandboxes.kinds import LAUNCH, WARM
+from scaler.controller.sandboxes.refill import Refills
 from scaler.core.types import Instant, Seconds
 from scaler.live.clock import SystemClock
 from scaler.sim.traces import read_trace
 from tests.cluster.harness.api import Json, open_api
+from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document
 from tests.cluster.warmth import BASE, VERSION
@@ -130,6 +132,27 @@ def leads(cluster: Cluster, namespace: str) -> list[Seconds]:
     found = [each for each in cluster.api.items(path) if strings(each, "metadata", "labels").get(LAUNCH) == WARM]
     pairs = ((instant(each, "metadata", "creationTimestamp"), sandbox_of(each).ready_since) for each in found)
     return [ready - made for made, ready in pairs if made is not None and ready is not None]
+
+
+def pauses(requests: Iterable[Request], namespace: str) -> list[str]:
+    """Whose pause it was where much was missed at once: the pool's, which begins replacements late, or the server's.
+
+    By the audit log: the first claim is matched with the first sandbox that the pool begins after it.
+    """
+    ours = sorted((r for r in requests if r.namespace == namespace and r.status < 300), key=lambda r: r.received)
+    refills, lags, taken = Refills(), list[tuple[Seconds, Instant]](), list[tuple[Seconds, Instant]]()
+    for request in ours:
+        taken += [] if request.verb == "watch" else [(request.at - request.received, request.received)]
+        if (request.verb, request.resource) == ("create", "sandboxclaims"):
+            refills.left(namespace, request.received)
+        elif (request.verb, request.resource) == ("create", "sandboxes"):
+            lags.append((refills.came(namespace, request.received), request.received))
+    begun, lines = ours[0].received, []
+    for what, found in (("the pool begins a replacement", lags), ("the API server answers", taken)):
+        longest, at = max(found)
+        usual = told(each for each, _ in found)
+        lines.append(f"{what} after {usual}, at the longest {longest:.2f} s, {at - begun:.0f} s in")
+    return lines
 
 
 def told(figures: Iterable[float | None]) -> str:

@@ -17,7 +17,7 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.kwok import READY_LOGNORMAL
 from tests.cluster.harness.rest import Document
 from tests.cluster.harness.wait import until
-from tests.cluster.storm import CLAIMS, RATE, arrivals, by_fifths, fates, interval, leads, storm, told
+from tests.cluster.storm import CLAIMS, RATE, arrivals, by_fifths, fates, interval, leads, pauses, storm, told
 from tests.cluster.warmth import BASE, Warmth, filled, pool, warming
 
 TARGET = 0.02
@@ -52,6 +52,7 @@ def test_a_storm_of_claims_misses_no_more_than_the_target(
             f"and has it ready after {told([f.served for f in found if not (f.cold or f.late)])} where it hits",
             f"and after {told([f.served for f in found if f.cold or f.late])} where it misses",
             f"sandboxes of the pool took {told(leads(sandboxes, namespace))}; drawn are 2.70 / 4.42 / 5.43 s",
+            *pauses(sandboxes.audit.since(scaler.mark), namespace),
             *_figures(scaler),
         ]
         request.config.get_terminal_writer().line("\n" + "\n".join(lines))
