@@ -106,6 +106,10 @@ def test_a_slope_is_foreseen_by_its_trend() -> None:
     assert CANDIDATES[belief.candidate].startswith("trend")
     assert belief.rate == pytest.approx(7.0, rel=0.06)
     assert claims.rates[CONSTANTS.index(1800.0)] < 6.0
+    trend = CANDIDATES.index("trend over 1800 s")
+    now, later = (foresee.said(claims, horizon, NOW + 7_200.0)[trend] for horizon in (0.0, 600.0))
+    assert now == pytest.approx(7.0, rel=0.05)
+    assert later == pytest.approx(7.5, rel=0.05)
 
 
 def test_who_was_wrong_for_long_is_heard_again_when_he_is_right() -> None:
