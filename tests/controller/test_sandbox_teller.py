@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import web
 
-from scaler.controller.api import open_api
 from scaler.controller.events import Events
 from scaler.controller.pen import Pen
 from scaler.controller.sandboxes.digest import Digest
@@ -22,8 +18,7 @@ from scaler.live.office import ALONE
 from scaler.live.warm import Block, Blocked
 from tests.controller.sandboxed import BORN, warm_pool
 from tests.core.warm import Watched
-from tests.support.api_server import TOKEN, kubeconfig_for
-from tests.support.http import serving
+from tests.support.event_server import event_server
 from tests.support.wait import eventually
 
 GROWN = Watched().tick(0)
@@ -41,25 +36,14 @@ async def test_what_befalls_a_pool_is_an_event_of_it(
     tmp_path: Path, tell: Callable[[PoolEvents, WarmPool], None], reason: str, kind: str
 ) -> None:
     """With its uid, so that ``kubectl describe`` shows it."""
-    made: list[dict[str, Any]] = []
+    async with event_server(tmp_path) as (api, made):
+        tell(PoolEvents(Events(Pen(api, ALONE, Deeds()), VirtualClock(BORN))), warm_pool_of(warm_pool()))
 
-    async def create(request: web.Request) -> web.Response:
-        """Take an Event."""
-        made.append(json.loads(await request.read()))
-        return web.json_response({}, status=201)
+        async def told() -> bool | None:
+            """It was made."""
+            return bool(made) or None
 
-    app = web.Application()
-    app.router.add_post("/api/v1/namespaces/agents/events", create)
-    async with serving(app) as url:
-        tmp_path.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
-        async with open_api(tmp_path / "kubeconfig") as api:
-            tell(PoolEvents(Events(Pen(api, ALONE, Deeds()), VirtualClock(BORN))), warm_pool_of(warm_pool()))
-
-            async def told() -> bool | None:
-                """It was made."""
-                return bool(made) or None
-
-            await eventually(told)
+        await eventually(told)
     (event,) = made
     about = event["involvedObject"]
     assert (about["kind"], about["name"], about["uid"]) == ("SandboxWarmPool", "python", "uid-python")

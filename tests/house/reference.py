@@ -1,18 +1,19 @@
-"""What operators meet, read from the code: metrics, reasons, log events and their keys; and the tables of the page.
+"""What operators meet, read from the code: metrics, alerts, reasons, log events and their keys; the tables of the page.
 
-``python -m tests.house.reference`` writes the tables of metrics and reasons anew. Those of log events and keys have
-their meanings from people, so they are only checked.
+``python -m tests.house.reference`` writes the tables of metrics, alerts and reasons anew. Those of log events and keys
+have their meanings from people, so they are only checked.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import yaml
 from prometheus_client.core import Metric
 
 from scaler.core.reasons import RENDERINGS
@@ -23,6 +24,7 @@ from tests.house.source import ROOT, modules
 from tests.web.conftest import Scaler
 
 PAGE: Final = ROOT / "docs/operations.md"
+RULES: Final = ROOT / "manifests/observability/rules.yaml"
 LEVELS: Final = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 LOGGERS: Final = {"LOG", "_log", "_line"}
 
@@ -45,6 +47,30 @@ def _rows(family: Metric) -> Iterator[tuple[str, tuple[str, ...]]]:
 def reasons() -> dict[str, tuple[str, ...]]:
     """Every reason: its Event and its sentence."""
     return {reason.value: (told.event, told.sentence) for reason, told in RENDERINGS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it ships; ``lasts`` is for how long its expression must hold, and ``says`` all that people read."""
+
+    name: str
+    expression: str
+    lasts: str
+    severity: str
+    summary: str
+    says: str
+
+
+def alerts() -> list[Alert]:
+    """Every alert that ships."""
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    return [_alert(rule, rule["annotations"]) for rule in rules]
+
+
+def _alert(rule: dict[str, str], said: dict[str, str]) -> Alert:
+    severity = yaml.safe_load(str(rule["labels"]))["severity"]
+    says = " ".join(said.values())
+    return Alert(rule["alert"], rule["expr"], rule.get("for", "0m"), severity, said["summary"], says)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +151,17 @@ def table(page: str, name: str) -> list[tuple[str, ...]]:
 
 
 def written(page: str) -> str:
-    """The page with its tables of metrics and reasons as the code has them."""
+    """The page with its tables of metrics, alerts and reasons as the code has them."""
     told = {f"`{name}`": _cells(row) for name, row in metrics().items()}
     page = _put(page, "metrics", ("metric", "type", "labels", "meaning"), told)
+    raised = {f"`{each.name}`": (each.severity, each.lasts, _plain(each.summary)) for each in alerts()}
+    page = _put(page, "alerts", ("alert", "severity", "after", "meaning"), raised)
     return _put(page, "reasons", ("reason", "Event", "meaning"), {f"`{name}`": row for name, row in reasons().items()})
+
+
+def _plain(summary: str) -> str:
+    """A summary for a page: what stands in the place of a figure or a label is named by it."""
+    return re.sub(r"{{ \$(?:labels\.)?(\w+) }}", lambda m: f"*{m[1]}*", summary)
 
 
 def _cells(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,7 +169,7 @@ def _cells(row: tuple[str, ...]) -> tuple[str, ...]:
     return kind, ", ".join(f"`{label}`" for label in labels.split(", ") if label), help_
 
 
-def _put(page: str, name: str, head: tuple[str, ...], rows: dict[str, tuple[str, ...]]) -> str:
+def _put(page: str, name: str, head: tuple[str, ...], rows: Mapping[str, tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *((key, *row) for key, row in rows.items())]
     text = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     return re.sub(f"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL)
