@@ -63,6 +63,7 @@ def observations(*, quiet: bool) -> Iterator[tuple[Instant, Observation]]:
             epoch=columns.epoch,
             acked=columns.acked,
             displaced=columns.displaced,
+            for_node=columns.for_node,
             zone=columns.zone,
         )
         signals = {name: Known(queue, now - float(chance.random())) for name in SIGNALS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -70,6 +70,11 @@ def instant(found: Json, *path: str) -> Instant | None:
         return datetime.fromisoformat(text(found, *path)).timestamp()
     except ValueError:
         return None
+
+
+def stamp(at: Instant) -> str:
+    """An instant as Kubernetes writes it, to the second."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def condition(found: Json, kind: str) -> Mapping[str, Json] | None:

@@ -19,8 +19,9 @@ from scaler.controller.dig import parsed, text
 from scaler.controller.estate import Estate
 from scaler.controller.events import Events, about_pod
 from scaler.controller.facts import PodFacts
-from scaler.controller.gates import Gates
-from scaler.controller.patches import UnfitError, patch
+from scaler.controller.gates import Gates, Reply
+from scaler.controller.names import NODE_ASKED, OWNER_ASKED, POOL_ASKED
+from scaler.controller.patches import Asked, UnfitError, patch
 from scaler.controller.pen import NotLeadingError, Pen
 from scaler.core.pods import Phase
 from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
@@ -28,12 +29,10 @@ from scaler.core.types import Order, PodUid, Seconds, Unknown, Verb
 AT_ONCE: Final = 64  # pods that something is done to at one time
 PATIENCE: Final[Seconds] = 15.0  # a write given up is made all the same, and its connection is lost
 CHANGED: Final = {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}  # the pod is not what we took it for
-TOLD: Final = {  # what people are told of the pod; a mark only where somebody else asked for it: Events are writes
-    Verb.MARK: ("DrainStarted", "{why}: the pod takes no more work, and goes when it is done (epoch {epoch})"),
+TOLD: Final = {  # what people are told of the pod
     Verb.COMMIT: ("Drained", "the gate is closed and the pod is idle: it may go (epoch {epoch})"),
     Verb.CANCEL: ("DrainCancelled", "the pod is wanted again: its gate opens (epoch {epoch})"),
 }
-REPLACED: Final = "its owner is gone, or has another in its place"
 LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 Room: TypeAlias = Callable[[PoolKey], Awaitable[bool | Unknown]]
 
@@ -67,7 +66,7 @@ class Drainer:
         """Begin with these, which are for pods that nobody would start again, or that others are started for."""
         for order in orders:
             if order.uid not in self._tasks:
-                self._begin(order.uid, self._carry(key, order, REPLACED))
+                self._begin(order.uid, self._carry(key, order, OWNER_ASKED))
 
     def reopen(self, pod: PodFacts) -> None:
         """Open the gate of a pod whose drain was called back, and that has not heard of it."""
@@ -92,8 +91,8 @@ class Drainer:
         finally:
             work.close()
 
-    async def _carry(self, key: PoolKey, order: Order, why: str = "") -> None:
-        """Carry it out; ``why`` is who asked for it, where it is not the pool itself."""
+    async def _carry(self, key: PoolKey, order: Order, asks: str = POOL_ASKED) -> None:
+        """Carry it out; ``asks`` is who wants the pod to go, where its node does not."""
         pod = self._estate.pod(key.namespace, order.uid)
         if pod is None:
             return
@@ -103,18 +102,20 @@ class Drainer:
         if order.verb is Verb.DELETE:
             await self._delete(pod)
             return
-        changed = await self._patch(pod, order)
+        asked = Asked(f"{NODE_ASKED}{pod.node}" if self._estate.why_displaced(pod) else asks, self._gates.clock.now())
+        changed = await self._patch(pod, order, asked)
         if changed is None:
             return
-        self._tell(pod, order, self._estate.why_displaced(pod) or why)
         if order.verb is Verb.MARK:
-            await self._close(changed, order.epoch)
-        elif order.verb is Verb.CANCEL:
+            self._tell_begun(changed, await self._close(changed, order.epoch))
+            return
+        self._tell(pod, order)
+        if order.verb is Verb.CANCEL:
             await self._open(changed)
 
-    async def _patch(self, pod: PodFacts, order: Order) -> PodFacts | None:
+    async def _patch(self, pod: PodFacts, order: Order, asked: Asked) -> PodFacts | None:
         """Write the order to the pod; returns the pod as it is then, None where it was not written."""
-        body = patch(pod, order)
+        body = patch(pod, order, asked)
         request = Request(method="PATCH", path=pod.path, body=body, content=PATCH, within=PATIENCE)
         answer = await self._pen.write(order.verb.value, request)
         if answer.status in CHANGED:
@@ -125,13 +126,19 @@ class Drainer:
         place = self._estate.place(pod.namespace)
         return None if place is None else place.pods.put(parsed(answer.body))
 
-    def _tell(self, pod: PodFacts, order: Order, why: str) -> None:
-        """Tell people of the pod what was done, and who asked for it."""
-        if order.verb in TOLD and (why or order.verb is not Verb.MARK):
-            reason, message = TOLD[order.verb]
-            self._events.tell(about_pod(pod), reason, message.format(epoch=order.epoch, why=why))
+    def _tell(self, pod: PodFacts, order: Order) -> None:
+        """Tell people of the pod what was done."""
+        reason, message = TOLD[order.verb]
+        self._events.tell(about_pod(pod), reason, message.format(epoch=order.epoch))
 
-    async def _close(self, pod: PodFacts, epoch: int) -> None:
+    def _tell_begun(self, pod: PodFacts, reply: Reply | Unknown) -> None:
+        """Tell people of a drain that began. Events are writes: an idle pod's that nobody asked for is soon over."""
+        holds = 0 if isinstance(reply, Unknown) else reply.inflight + reply.sessions
+        if holds or pod.asked_by != POOL_ASKED:
+            message = f"{self._estate.who_asked(pod)}: the pod takes no more work, and goes when it is done"
+            self._events.tell(about_pod(pod), "DrainStarted", f"{message} (epoch {pod.epoch})")
+
+    async def _close(self, pod: PodFacts, epoch: int) -> Reply | Unknown:
         """Ask the agent to close its gate. What it acknowledges is read with its activity, by whoever leads then."""
         reply = await self._gates.close(pod, epoch)
         self._deeds.gates["close", "failed" if isinstance(reply, Unknown) else "done"] += 1
@@ -139,6 +146,7 @@ class Drainer:
             LOG.warning("a gate was not closed", pod=f"{pod.namespace}/{pod.name}", why=reply.why)
             message = f"the pod drains and its agent does not hear of it, so it counts as busy and stays: {reply.why}"
             self._events.tell(about_pod(pod), "GateNotClosed", message, warning=True)
+        return reply
 
     async def _open(self, pod: PodFacts) -> None:
         reply = await self._gates.open(pod, pod.epoch or 0)

@@ -15,11 +15,17 @@ from scaler.config.pool import WatchedPods
 from scaler.controller.api import Api
 from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
 from scaler.controller.mirror import Mirror
+from scaler.controller.names import NODE_ASKED, OWNER_ASKED, POOL_ASKED
 from scaler.controller.nodes import Nodes
 from scaler.controller.retire import Owners, surplus
 from scaler.core.types import Instant, PodUid, Unknown
 
 SETS: Final = "replicasets"
+ASKED: Final = {
+    POOL_ASKED: "the pool does not need it",
+    OWNER_ASKED: "its owner is gone, or has another in its place",
+}
+NOBODY: Final = "it is not needed, or another stands in its place"  # of a mark that does not say who asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,12 @@ class Estate:
     def why_displaced(self, pod: PodFacts) -> str:
         """Why its node asks the pod away, empty where it does not; as of the last time that was asked of any."""
         return self._nodes.why(pod)
+
+    def who_asked(self, pod: PodFacts) -> str:
+        """Who wants the pod to go and why, in words: its node as it is now, or who its mark names."""
+        asked = pod.asked_by or ""
+        node = f"node {asked.removeprefix(NODE_ASKED)} asked for it" if asked.startswith(NODE_ASKED) else ""
+        return self._nodes.why(pod) or node or ASKED.get(asked, NOBODY)
 
     def _made(self, namespace: str) -> Place:
         apps = f"/apis/apps/v1/namespaces/{namespace}"

@@ -10,11 +10,11 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
 from scaler.controller.api import ApiError, Json, Request
+from scaler.controller.dig import stamp
 from scaler.controller.facts import PodFacts
 from scaler.controller.names import MANAGER
 from scaler.controller.pen import NotLeadingError, Pen
@@ -106,5 +106,4 @@ def _what(about: Told, reason: str, message: str) -> str:
 
 
 def _stamps(now: Instant) -> dict[str, Json]:
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"firstTimestamp": stamp, "lastTimestamp": stamp}
+    return {"firstTimestamp": stamp(now), "lastTimestamp": stamp(now)}

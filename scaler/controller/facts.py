@@ -11,16 +11,19 @@ from typing import Final
 from scaler.controller.api import Json
 from scaler.controller.dig import at, instant, objects, strings, text, whole
 from scaler.controller.names import (
+    ASKED_BY,
     DEFAULT_GATE_PORT,
     EPOCH,
     GATE_PORT,
     GUARD,
     HOLDS,
     MANAGED,
+    NODE_ASKED,
     PHASE,
     PHASES,
     PINS,
     POOL,
+    SINCE,
     TRUE,
 )
 from scaler.core.pods import NO_ORDINAL, Phase
@@ -45,6 +48,7 @@ class PodFacts:
         pins: annotations that keep its node, of those in ``names.PINS``.
         annotated: whether it has any annotation.
         epoch: None where nobody has marked it yet.
+        asked_by: who asked for its drain, as ``names`` spells it, where its mark says so; ``asked_at`` when it began.
         owner: uid of the object that controls it, empty where none does; ``owner_kind`` is its kind.
         ready: since when it is ready, None where it is not.
         leaving: it is being deleted, or has ended.
@@ -57,6 +61,8 @@ class PodFacts:
     annotated: bool
     pins: tuple[str, ...]
     epoch: int | None
+    asked_by: str | None
+    asked_at: Instant | None
     owner: str
     owner_kind: str
     node: str
@@ -70,6 +76,11 @@ class PodFacts:
     def phase(self) -> Phase:
         """Where it stands in the drain protocol. A word that nobody of ours wrote is no release."""
         return _PHASES.get(self.labels.get(PHASE, ""), Phase.ACTIVE)
+
+    @property
+    def for_node(self) -> bool:
+        """Whether it drains because its node asked it away."""
+        return self.phase is Phase.DRAINING and (self.asked_by or "").startswith(NODE_ASKED)
 
     @property
     def managed(self) -> bool:
@@ -126,6 +137,8 @@ def pod(found: Json) -> PodFacts:
         annotated=bool(annotations),
         pins=tuple(key for key in PINS if key in annotations),
         epoch=_number(annotations.get(EPOCH, "")),
+        asked_by=annotations.get(ASKED_BY),
+        asked_at=instant(annotations, SINCE),
         owner=text(owner, "uid"),
         owner_kind=text(owner, "kind"),
         node=text(found, "spec", "nodeName"),

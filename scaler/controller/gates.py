@@ -32,10 +32,14 @@ class Reply:
 
 
 class Gates:
-    """Speaks to gates. Belongs to one event loop."""
+    """Speaks to gates. Belongs to one event loop.
+
+    Attributes:
+        clock: by which orders are dated.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, signer: Signer, clock: Clock) -> None:
-        self._session, self._signer, self._clock = session, signer, clock
+        self._session, self._signer, self.clock = session, signer, clock
 
     async def close(self, pod: PodFacts, epoch: int) -> Reply | Unknown:
         """Ask the pod to take nothing more, in this epoch."""
@@ -48,7 +52,7 @@ class Gates:
     async def _tell(self, pod: PodFacts, act: str, epoch: int) -> Reply | Unknown:
         if not pod.gate:
             return Unknown("the pod has no address")
-        order = self._signer.order(act, pod.uid, epoch, self._clock.now())
+        order = self._signer.order(act, pod.uid, epoch, self.clock.now())
         try:
             async with self._session.post(
                 f"{pod.gate}/{act}", json={"order": order}, allow_redirects=False

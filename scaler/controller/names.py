@@ -19,9 +19,15 @@ POOLS: Final = f"{DOMAIN}/pools"  # label of namespaces: annotations say what po
 WORD: Final = f"pool.{DOMAIN}/"  # annotation of namespaces, with the pool's name: what its pods are given
 
 EPOCH: Final = f"{DOMAIN}/drain-epoch"  # annotation of pods: rises with each mark and each call back
+ASKED_BY: Final = f"{DOMAIN}/drain-asked-by"  # annotation of pods: who asked for the drain; see below
+SINCE: Final = f"{DOMAIN}/drain-since"  # annotation of pods: when the drain began
 FORCE: Final = f"{DOMAIN}/force-delete"  # annotation of pods and owners: the uid, set by a person who may
 LEAST: Final = f"{DOMAIN}/min-replicas"  # annotation of ScaledObjects: their minimum while we hold it higher
 GATE_PORT: Final = f"{DOMAIN}/gate-port"  # annotation of pods: where the gate listens at the pod's address
+
+POOL_ASKED: Final = "pool"  # who asks for a drain: the pool does not need it;
+OWNER_ASKED: Final = "owner"  # its owner is gone, or has another in its place;
+NODE_ASKED: Final = "node/"  # with the node's name: the node asks its pods away
 
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 LOWEST_COST: Final = "-2147483648"

@@ -6,13 +6,27 @@ late, or from somebody who leads no more, changes nothing. The version is not te
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from scaler.controller.api import Json
+from scaler.controller.dig import stamp
 from scaler.controller.facts import PodFacts
-from scaler.controller.names import DELETION_COST, EPOCH, GUARD, LOWEST_COST, MANAGED, PHASE, PHASES, POOL, TRUE
+from scaler.controller.names import (
+    ASKED_BY,
+    DELETION_COST,
+    EPOCH,
+    GUARD,
+    LOWEST_COST,
+    MANAGED,
+    PHASE,
+    PHASES,
+    POOL,
+    SINCE,
+    TRUE,
+)
 from scaler.core.pods import Phase
-from scaler.core.types import Order, Verb
+from scaler.core.types import Instant, Order, Verb
 
 Patch: TypeAlias = list[dict[str, Json]]
 LABELS: Final = "/metadata/labels"
@@ -23,17 +37,25 @@ class UnfitError(Exception):
     """The pod is not in the state that the order is for: there is nothing to write."""
 
 
-def patch(pod: PodFacts, order: Order) -> Patch:
-    """What an order writes to the pod.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for a drain, as ``names`` spells it, and when: for people, and for whoever leads next."""
+
+    by: str
+    at: Instant
+
+
+def patch(pod: PodFacts, order: Order, asked: Asked) -> Patch:
+    """What an order writes to the pod; a mark says who asked for it.
 
     Raises:
         UnfitError: the order is not for this phase or epoch; it was carried out before, or has been overtaken.
     """
     match order.verb:
         case Verb.MARK:
-            return _moved(pod, Phase.ACTIVE, Phase.DRAINING, order.epoch)
+            return [*_moved(pod, Phase.ACTIVE, Phase.DRAINING, order.epoch), *_notes(asked)]
         case Verb.CANCEL:
-            return _moved(pod, Phase.DRAINING, Phase.ACTIVE, order.epoch)
+            return [*_moved(pod, Phase.DRAINING, Phase.ACTIVE, order.epoch), *_forgotten(pod)]
         case Verb.COMMIT:
             return _committed(pod, order.epoch)
         case _:
@@ -58,6 +80,17 @@ def _moved(pod: PodFacts, before: Phase, after: Phase, epoch: int) -> Patch:
         _op("add", f"{LABELS}/{_escaped(PHASE)}", PHASES[after]),
         _op("add", f"{ANNOTATIONS}/{_escaped(EPOCH)}", str(epoch)),
     ]
+
+
+def _notes(asked: Asked) -> Patch:
+    said = {ASKED_BY: asked.by, SINCE: stamp(asked.at)}
+    return [_op("add", f"{ANNOTATIONS}/{_escaped(key)}", word) for key, word in said.items()]
+
+
+def _forgotten(pod: PodFacts) -> Patch:
+    """Nobody asks for it any more."""
+    noted = {ASKED_BY: pod.asked_by is not None, SINCE: pod.asked_at is not None}
+    return [_removal(f"{ANNOTATIONS}/{_escaped(key)}") for key, there in noted.items() if there]
 
 
 def _committed(pod: PodFacts, epoch: int) -> Patch:

@@ -34,8 +34,8 @@ def columns(pods: Sequence[PodFacts], heard: Mapping[PodUid, Report], beside: Be
 
     Ordinals are counted from the first, so that they go from 0 wherever their StatefulSet starts.
 
-    Phase and epoch are the label's and the annotation's alone, for an agent may have missed some; what it acknowledged
-    and whether it is idle are their own word alone.
+    Phase, epoch and who asked are the pod's labels and annotations alone, for an agent may have missed some; what it
+    acknowledged and whether it is idle are its own word alone.
     """
     said = [heard.get(pod.uid) for pod in pods]
     stages = [stage(pod, report, was=pod.uid in beside.once_ready) for pod, report in zip(pods, said, strict=True)]
@@ -52,6 +52,7 @@ def columns(pods: Sequence[PodFacts], heard: Mapping[PodUid, Report], beside: Be
         epoch=np.array([pod.epoch or 0 for pod in pods], dtype=np.int64),
         acked=np.array([NO_ACK if r is None else r.acked for r in said], dtype=np.int64),
         displaced=np.array([pod.uid in beside.displaced for pod in pods], dtype=np.bool_),
+        for_node=np.array([pod.for_node for pod in pods], dtype=np.bool_),
         zone=_zones([pod.zone for pod in pods]),
     )
 

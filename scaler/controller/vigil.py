@@ -50,7 +50,8 @@ class Vigil:
         policy, was = pool.spec.policy, self._stuck.get(source.pool, {})
         limit = policy.task_limit
         over = {} if limit is None else _over(seen.heard, limit)
-        at = Look(now=seen.now, stale_after=policy.stale_after, over=over)
+        marked = {pod.uid: pod.asked_at for pod in seen.pods if pod.asked_at is not None}
+        at = Look(now=seen.now, stale_after=policy.stale_after, over=over, marked=marked)
         self._stuck[source.pool] = now = look(was, seen.columns, at)
         pool.stuck = Counter((each.trouble.value, NAMES[each.step - 1]) for each in now.values() if each.step)
         pods = {pod.uid: pod for pod in seen.pods}
@@ -71,8 +72,7 @@ class Vigil:
             case Trouble.SILENT:
                 return f"its agent has not said for {lasts} whether it works, so it counts as busy and stays"
             case Trouble.DRAINING:
-                asked = self._estate.why_displaced(pod) or "it is not needed, or another stands in its place"
-                return f"it has drained for {lasts}, for {asked}; {_load(report)}"
+                return f"it has drained for {lasts}, for {self._estate.who_asked(pod)}; {_load(report)}"
             case Trouble.LONG_TASK:
                 return f"a task of it has run for {lasts} longer than the pool's task_limit of {limit:g} s"
 

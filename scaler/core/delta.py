@@ -35,7 +35,7 @@ _NOT_SEEN = Unknown("not seen")
 NOTHING = Observation(replicas=_NOT_SEEN, pods=_NOT_SEEN)  # what the first change of a pool is one of
 COLUMNS = tuple(f.name for f in fields(Pods) if f.name != "uids")
 INSTANTS = frozenset({"created_at", "since", "seen_at"})
-SPARSE: Mapping[str, Json] = {"displaced": False, "zone": NO_ZONE}  # what a column is that is not told
+SPARSE: Mapping[str, Json] = {"displaced": False, "for_node": False, "zone": NO_ZONE}  # a column that is not told
 DIGITS = 7  # tenths of a microsecond: finer than a float tells two instants of this century apart
 
 

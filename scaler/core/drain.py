@@ -51,7 +51,16 @@ def carry(pod: Pod, order: Order) -> Pod | None:
     if order.verb is Verb.COMMIT and pod.acked != pod.epoch:
         raise IllegalOrderError(f"pod {pod.uid} has not acknowledged epoch {pod.epoch}")
     after = TRANSITIONS[pod.phase, order.verb]
-    return None if after is None else replace(pod, phase=after, epoch=order.epoch)
+    if after is None:
+        return None
+    return replace(pod, phase=after, epoch=order.epoch, for_node=_for_node(pod, order.verb))
+
+
+def _for_node(pod: Pod, verb: Verb) -> bool:
+    """A mark says whether the node asked for it; once it is called back, nobody has."""
+    if verb is Verb.MARK:
+        return pod.displaced
+    return pod.for_node and verb is not Verb.CANCEL
 
 
 def _epoch_after(pod: Pod, verb: Verb) -> int:

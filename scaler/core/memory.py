@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from scaler.core.fleet import PodMemory
 from scaler.core.forecast import ForecastMemory
 from scaler.core.idle import Gaps
 from scaler.core.policy import Pace
 from scaler.core.startup import Startups
-from scaler.core.types import SPARSE, Instant, Known, PodUid, Seconds
+from scaler.core.types import Instant, Known, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,6 @@ class Memory:
         hints: those in force, in the order in which they came, by name, and the demand in pods that stood then.
         spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
         crowd: for pods that came and that the live replicas may not know of yet.
-        displaced: pods that drain because their nodes asked them away.
     """
 
     at: Instant
@@ -114,7 +113,6 @@ class Memory:
     moves: Moves = Moves()
     spare: Spare = Spare()
     crowd: Crowd = Crowd()
-    displaced: tuple[PodUid, ...] = field(default=(), metadata=SPARSE)
 
     @classmethod
     def fresh(cls, now: Instant, pace: Pace | None = None) -> Memory:

@@ -13,7 +13,7 @@ import numpy as np
 from scaler.core.fleet import Fleet
 from scaler.core.passing import passing
 from scaler.core.pods import Ints, Mask, Phase, Stage
-from scaler.core.types import Instant, PodUid, Seconds, Supply
+from scaler.core.types import Instant, Seconds, Supply
 
 PATIENCE: Seconds = 300.0  # for who stands in: a node may have to be bought for it first
 
@@ -42,8 +42,8 @@ def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
         return ()
     rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == Stage.READY
     unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])
-    calm = int(np.count_nonzero(fleet.idle[able]))
-    count = max(0, min(calm, fleet.ready - need.now), fleet.ready - need.all)
+    calm, heard = int(np.count_nonzero(fleet.idle[able])), fleet.ready - _silent(fleet)
+    count = max(0, min(calm, heard - need.now), heard - need.all)
     if not count and not len(unready) and not _is_under_way(fleet) and not _comes(fleet, supply, need):
         count = 1
     return (*unready.tolist(), *able[:count].tolist())
@@ -54,6 +54,13 @@ def _emptiest_first(fleet: Fleet, rows: Ints) -> Ints:
     pods, sight = fleet.pods, fleet.sight
     load = np.where(pods.known(sight.now, sight.stale_after), pods.inflight + pods.sessions, np.iinfo(np.int64).max)
     return rows[np.argsort(load[rows], kind="stable")]
+
+
+def _silent(fleet: Fleet) -> int:
+    """Ready pods that are not heard: each may have work that nobody knows of, and stands in for no other."""
+    pods, sight = fleet.pods, fleet.sight
+    able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY)
+    return int(np.count_nonzero(able & ~pods.known(sight.now, sight.stale_after)))
 
 
 def _is_under_way(fleet: Fleet) -> bool:
@@ -72,21 +79,8 @@ def _comes(fleet: Fleet, supply: Supply, need: Need) -> bool:
     return ordered or min(need.missing, need.room) > 0 or bool(starting.any())
 
 
-def wanted_again(fleet: Fleet, displaced: tuple[PodUid, ...]) -> Mask:
+def wanted_again(fleet: Fleet) -> Mask:
     """Of the pods that began to leave with their nodes, those that may stay after all, shape (n,)."""
-    back = np.zeros(len(fleet.pods), dtype=np.bool_)
-    if displaced and fleet.draining:
-        began = frozenset(displaced)
-        back[[uid in began for uid in fleet.pods.uids]] = True
-        back &= (fleet.pods.phase == Phase.DRAINING) & ~fleet.pods.displaced
+    pods = fleet.pods
+    back: Mask = (pods.phase == Phase.DRAINING) & pods.for_node & ~pods.displaced
     return back
-
-
-def remembered(fleet: Fleet, displaced: tuple[PodUid, ...], chosen: tuple[int, ...]) -> tuple[PodUid, ...]:
-    """The pods that drain because their nodes asked them away, those that begin now included."""
-    uids = fleet.pods.uids
-    if not fleet.draining:
-        return tuple(uids[i] for i in chosen)
-    began, asked = frozenset(displaced), fleet.pods.displaced
-    rows = np.flatnonzero(fleet.pods.phase == Phase.DRAINING).tolist()
-    return (*(uids[i] for i in rows if asked[i] or uids[i] in began), *(uids[i] for i in chosen))

@@ -8,14 +8,13 @@ from scaler.core import drain, nodes, removal
 from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
-from scaler.core.memory import Memory
 from scaler.core.passing import passing
 from scaler.core.pods import Mask
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.removal import Excess, Removal
 from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
-from scaler.core.types import Known, Order, PodUid, Unknown
+from scaler.core.types import Known, Order, Unknown
 from scaler.core.view import View
 
 
@@ -54,7 +53,7 @@ def make(view: View, base: int) -> Plan:
         stop=stop,
         veto=veto,
         removal=removal.plan(given, view.memory.spare, excess),
-        calls=calls(given, view.memory, missing),
+        calls=calls(given, missing),
         moved=() if stop else _moved(view, footing, missing, min(needed, most)),
     )
 
@@ -87,7 +86,7 @@ def _beyond(given: Given, footing: Footing) -> int:
     return max(0, fleet.not_drained - footing.asked)
 
 
-def calls(given: Given, memory: Memory, missing: int) -> tuple[Order, ...]:
+def calls(given: Given, missing: int) -> tuple[Order, ...]:
     """Drains to call back: as many as are missing; all where the protocol is no longer in force or nobody acts.
 
     A pod that leaves with its node is not called back for what is missing, but where its node wants it again.
@@ -97,7 +96,7 @@ def calls(given: Given, memory: Memory, missing: int) -> tuple[Order, ...]:
         return ()
     if policy.guarantee is not Guarantee.PROTECTED or policy.mode is not Mode.AUTO:
         return drain.call_back(fleet, fleet.draining)
-    back = nodes.wanted_again(fleet, memory.displaced)
+    back = nodes.wanted_again(fleet)
     again = drain.call_back(fleet, fleet.draining, back)
     return (*again, *drain.call_back(fleet, missing - len(again), ~back & ~fleet.pods.displaced))
 
@@ -167,12 +166,6 @@ def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
         return drained
     above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)
     return above | moved
-
-
-def displaced(given: Given, memory: Memory, plan: Plan) -> tuple[PodUid, ...]:
-    """The pods that drain because their nodes asked them away; as before while none can be seen."""
-    fleet = given.fleet
-    return memory.displaced if isinstance(fleet, Unknown) else nodes.remembered(fleet, memory.displaced, plan.moved)
 
 
 def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:

@@ -56,7 +56,8 @@ class Pod:
     """One pod.
 
     ``since`` is the instant it entered its stage, ``acked`` the drain epoch it acknowledged as idle; ``displaced`` says
-    that its node asks its pods away. ``zone`` is a number for where it stands, ``NO_ZONE`` where that is not known.
+    that its node asks its pods away, ``for_node`` that its drain began because it did. ``zone`` is a number for where
+    it stands, ``NO_ZONE`` where that is not known.
     """
 
     uid: PodUid
@@ -69,6 +70,7 @@ class Pod:
     epoch: int = 0
     acked: int = NO_ACK
     displaced: bool = False
+    for_node: bool = False
     zone: int = NO_ZONE
 
 
@@ -88,6 +90,7 @@ class Pods:
     epoch: Ints
     acked: Ints
     displaced: Mask
+    for_node: Mask
     zone: Ints
 
     def __post_init__(self) -> None:
@@ -120,6 +123,7 @@ class Pods:
             epoch=int(self.epoch[i]),
             acked=int(self.acked[i]),
             displaced=bool(self.displaced[i]),
+            for_node=bool(self.for_node[i]),
             zone=int(self.zone[i]),
         )
 
@@ -168,6 +172,7 @@ class Pods:
             epoch=_ints([p.epoch for p in rows]),
             acked=_ints([p.acked for p in rows]),
             displaced=np.array([p.displaced for p in rows], dtype=np.bool_),
+            for_node=np.array([p.for_node for p in rows], dtype=np.bool_),
             zone=_ints([p.zone for p in rows]),
         )
 

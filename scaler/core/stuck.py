@@ -43,15 +43,21 @@ Stucks: TypeAlias = Mapping[tuple[PodUid, Trouble], Stuck]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a look needs beside the pods: ``over`` has the seconds by which a pod's oldest task is past the limit."""
+    """What a look needs beside the pods.
+
+    Attributes:
+        over: the seconds by which a pod's oldest task is past the limit.
+        marked: since when a pod drains, by its mark.
+    """
 
     now: Instant
     stale_after: Seconds
     over: Mapping[PodUid, Seconds]
+    marked: Mapping[PodUid, Instant]
 
 
 def look(was: Stucks, pods: Pods, at: Look) -> Stucks:
-    """Who is in trouble now. Who was before is so since then; a task tells by itself since when."""
+    """Who is in trouble now. Who was before is so since then; a task and a mark tell by themselves since when."""
     return {(uid, trouble): _lasting(was, uid, trouble, at) for uid, trouble in _troubles(pods, at)}
 
 
@@ -73,6 +79,8 @@ def _troubles(pods: Pods, at: Look) -> Iterator[tuple[PodUid, Trouble]]:
 def _lasting(was: Stucks, uid: PodUid, trouble: Trouble, at: Look) -> Stuck:
     before = was.get((uid, trouble))
     since = at.now if before is None else min(before.since, at.now)  # the clock may have been set back
+    if trouble is Trouble.DRAINING:
+        since = min(at.marked.get(uid, since), at.now)
     if trouble is Trouble.LONG_TASK:
         since = at.now - at.over[uid]
     return Stuck(uid=uid, trouble=trouble, since=since, step=sum(at.now - since >= step for step in STEPS))

@@ -82,7 +82,6 @@ def _remember(view: View, plan: plans.Plan, crowd: Crowd, target: int | None) ->
         moves=moved(view.memory.moves, given.policy, change=change, startup=startup, now=given.now),
         spare=plan.removal.spare,
         crowd=crowd,
-        displaced=plans.displaced(given, view.memory, plan),
     )
 
 
@@ -110,7 +109,7 @@ def _held(view: View, base: int | Unknown) -> Outcome:
         decision=hold,
         report=hold.replicas,
         trail=(Step(hold.reason, start, start, hold.why),),
-        orders=plans.calls(given, memory, 0),
+        orders=plans.calls(given, 0),
         evidence=_evidence(view, footing.supply, len(memory.moves.turns)),
         memory=Memory(
             at=given.now,

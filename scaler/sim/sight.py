@@ -33,6 +33,7 @@ class _Stood(TypedDict):
     epoch: Ints
     acked: Ints
     displaced: Mask
+    for_node: Mask
     zone: Ints
 
 
@@ -100,6 +101,7 @@ class Sight:
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
             displaced=np.zeros(len(rows), dtype=np.bool_),
+            for_node=np.zeros(len(rows), dtype=np.bool_),
             zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
         return rows, ready_at, stood

@@ -115,6 +115,7 @@ class Roll:
             epoch=np.array([s.epoch for s in rows], dtype=np.int64),
             acked=np.array([s.acked for s in rows], dtype=np.int64),
             displaced=np.zeros(len(rows), dtype=np.bool_),  # a list of URLs knows no nodes
+            for_node=np.zeros(len(rows), dtype=np.bool_),
             zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
 

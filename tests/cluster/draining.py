@@ -16,6 +16,7 @@ import yaml
 
 from scaler.config.pool import PoolKey
 from scaler.controller.badge import LABEL as LEADER
+from scaler.controller.dig import at
 from scaler.controller.names import GATE_PORT, PHASE
 from scaler.controller.orders import Signer, key_set
 from scaler.core.idle import EDGES
@@ -62,6 +63,11 @@ classes:
   agents:
     signals:
       queue: {{url: "{fleet}/pools/{{namespace}}/{{name}}", path: queue}}
+  particular:
+    signals:
+      queue: {{url: "{fleet}/pools/{{namespace}}/{{name}}", path: queue}}
+    spread: [zone, node]
+    task_limit: 60s
 """
 
 
@@ -137,6 +143,14 @@ class Pool:
         """The pool's pods that are there, those that are going included."""
         where = f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3D{self.name}"
         return list(self.cluster.api.items(where))
+
+    def on(self, node: str) -> set[str]:
+        """The pods that are on this node, by uid."""
+        return {str(at(pod, "metadata", "uid")) for pod in self.agents() if at(pod, "spec", "nodeName") == node}
+
+    def nodes(self) -> set[str]:
+        """The nodes that its pods are on."""
+        return {str(at(pod, "spec", "nodeName")) for pod in self.agents()}
 
     def phases(self) -> dict[str, int]:
         """How many pods are in each phase."""
@@ -229,6 +243,11 @@ class Story:
         self.cluster.api.apply([made.scaled_object()], namespace=self.namespace)
         return pool
 
+    def keep(self, pool: Pool, least: int) -> None:
+        """Have the pool keep so many replicas at least."""
+        path = f"/apis/keda.sh/v1alpha1/namespaces/{self.namespace}/scaledobjects/{pool.name}"
+        self.cluster.api.request("PATCH", path, {"spec": {"minReplicaCount": least}}, content=MERGE)
+
     def work(self, pool: Pool, **load: float) -> None:
         """Turn the load on a pool's agents."""
         self.fleet.turn(f"{self.namespace}/{pool.name}", **load)
@@ -271,6 +290,11 @@ class Story:
             self.cluster.api.delete(f"/api/v1/namespaces/{HOME}/pods/{scaler.pod}", grace=0)
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{HOME}"
         self.cluster.api.delete(lease)
+
+    def events(self, reason: str) -> list[str]:
+        """What was told for this reason so far, in the story's namespace."""
+        found = self.cluster.api.items(f"/api/v1/namespaces/{self.namespace}/events")
+        return [str(event["message"]) for event in found if event.get("reason") == reason]
 
     def requests(self) -> list[Request]:
         """What was asked of the API server about the story's pods so far."""

@@ -8,16 +8,26 @@ from dataclasses import replace
 import pytest
 
 from scaler.controller.facts import PodFacts, pod
-from scaler.controller.names import DELETION_COST, DO_NOT_DISRUPT, EPOCH, LOWEST_COST, MANAGED, POOL, SAFE_TO_EVICT
-from scaler.controller.patches import adopted, patch
+from scaler.controller.names import (
+    DELETION_COST,
+    DO_NOT_DISRUPT,
+    EPOCH,
+    LOWEST_COST,
+    MANAGED,
+    NODE_ASKED,
+    POOL,
+    SAFE_TO_EVICT,
+)
+from scaler.controller.patches import Asked, adopted, patch
 from scaler.core.pods import Phase
-from scaler.core.types import Order, Verb
+from scaler.core.types import Instant, Order, Verb
 from tests.cluster.draining import Guarded
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Api, Document, RefusedError
 from tests.cluster.harness.shipped import HOME
 
 JSON_PATCH = "application/json-patch+json"
+BEGAN: Instant = 1_795_262_400.0
 
 
 @pytest.fixture
@@ -45,7 +55,7 @@ def taken(api: Api, facts: PodFacts) -> PodFacts:
 
 def carried(api: Api, facts: PodFacts, verb: Verb, epoch: int) -> PodFacts:
     """The pod after an order."""
-    body = [dict(op) for op in patch(facts, Order(verb, facts.uid, epoch))]
+    body = [dict(op) for op in patch(facts, Order(verb, facts.uid, epoch), Asked(f"{NODE_ASKED}node-b", BEGAN))]
     return pod(api.request("PATCH", facts.path, _document(body), content=JSON_PATCH))
 
 
@@ -63,6 +73,7 @@ def test_a_drain_is_two_patches_whatever_the_pod_had(
     assert (active.labels[MANAGED], active.labels[POOL]) == ("true", "agents")
     marked = carried(ours, active, Verb.MARK, 1)
     assert (marked.phase, marked.epoch) == (Phase.DRAINING, 1)
+    assert (marked.asked_by, marked.asked_at, marked.for_node) == ("node/node-b", BEGAN, True)
     drained = carried(ours, marked, Verb.COMMIT, 1)
     assert (drained.phase, drained.epoch, drained.pins) == (Phase.DRAINED, 1, ())
     found = cluster.api.get(drained.path)
@@ -80,6 +91,7 @@ def test_an_order_that_was_overtaken_changes_nothing(ours: Api, cluster: Cluster
     marked = carried(ours, active, Verb.MARK, 1)
     back = carried(ours, marked, Verb.CANCEL, 2)
     assert (back.phase, back.epoch) == (Phase.ACTIVE, 2)
+    assert (back.asked_by, back.asked_at) == (None, None)
     for verb, facts, epoch in ((Verb.MARK, active, 1), (Verb.COMMIT, marked, 1), (Verb.CANCEL, marked, 2)):
         with pytest.raises(RefusedError) as refused:
             carried(ours, facts, verb, epoch)

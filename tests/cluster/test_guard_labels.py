@@ -40,6 +40,8 @@ TAMPERING: dict[str, Document] = {
     "released": {"labels": {f"{KEY}phase": "drained"}},
     "marked": {"labels": {f"{KEY}phase": "draining"}, "annotations": {EPOCH: "1"}},
     "a new epoch": {"annotations": {EPOCH: "7"}},
+    "asked for by a node": {"annotations": {f"{KEY}drain-asked-by": "node/node-a"}},
+    "since long ago": {"annotations": {f"{KEY}drain-since": "2026-11-21T12:00:00Z"}},
     "not managed": {"labels": {f"{KEY}managed": "false"}},
     "managed taken off": {"labels": {f"{KEY}managed": None}},
     "only audited": {"labels": {f"{KEY}guard": "audit"}},

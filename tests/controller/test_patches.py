@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scaler.controller.facts import pod
 from scaler.controller.names import (
+    ASKED_BY,
     DELETION_COST,
     DO_NOT_DISRUPT,
     EPOCH,
@@ -21,8 +22,9 @@ from scaler.controller.names import (
     PHASE,
     POOL,
     SAFE_TO_EVICT,
+    SINCE,
 )
-from scaler.controller.patches import UnfitError, adopted, patch
+from scaler.controller.patches import Asked, UnfitError, adopted, patch
 from scaler.core.drain import IllegalOrderError, carry
 from scaler.core.pods import Phase, Pod
 from scaler.core.types import Order, Unknown, Verb
@@ -60,6 +62,8 @@ def applied(found: Object, operations: list[dict[str, Any]]) -> Object:
     return after
 
 
+DATED = "2026-11-21T12:00:00Z"
+ASKED = Asked("node/node-a", 1_795_262_400.0)  # that instant, to the second
 LABELLED = st.fixed_dictionaries(
     {"app": st.just("coder")}, optional={PHASE: st.sampled_from(["active", "draining", "drained"])}
 )
@@ -67,6 +71,8 @@ NOTED = st.none() | st.fixed_dictionaries(
     {},
     optional={
         EPOCH: st.integers(1, 4).map(str),
+        ASKED_BY: st.sampled_from(["pool", "owner", "node/node-a"]),
+        SINCE: st.sampled_from([DATED, "nonsense"]),
         DO_NOT_DISRUPT: st.just("true"),
         SAFE_TO_EVICT: st.just("false"),
         "note": st.just("of somebody's"),
@@ -101,6 +107,8 @@ def as_core(found: Object) -> Pod:
         activity=Unknown("nobody asked"),
         epoch=facts.epoch or 0,
         acked=facts.epoch or 0,
+        displaced=True,
+        for_node=facts.for_node,
     )
 
 
@@ -109,7 +117,7 @@ def test_a_patch_does_what_the_core_says_or_nothing(known: Object, now: Object, 
     """Made from what was known, applied to what there is: the two agree with the core's own table, or it is refused."""
     order = replace(order, uid=known["metadata"]["uid"])
     try:
-        operations = patch(pod(known), order)
+        operations = patch(pod(known), order, ASKED)
     except UnfitError:
         return
     try:
@@ -120,6 +128,7 @@ def test_a_patch_does_what_the_core_says_or_nothing(known: Object, now: Object, 
     assert core is not None
     found = pod(after)
     assert (found.uid, found.phase, found.epoch) == (order.uid, core.phase, core.epoch)
+    assert found.for_node == (core.for_node and core.phase is Phase.DRAINING)
 
 
 @given(known=objects(), order=ORDERS)
@@ -132,7 +141,7 @@ def test_what_the_core_allows_is_written(known: Object, order: Order) -> None:
     if order.verb is Verb.COMMIT and pod(known).epoch is None:
         return  # nobody marked it: its label is another's
     assert core is not None
-    found = pod(applied(known, patch(pod(known), order)))
+    found = pod(applied(known, patch(pod(known), order, ASKED)))
     assert (found.phase, found.epoch) == (core.phase, core.epoch)
 
 
@@ -142,7 +151,7 @@ def test_what_is_drained_stays_drained(known: Object, now: Object, order: Order)
     if pod(now).phase is not Phase.DRAINED:
         return
     try:
-        after = applied(now, patch(pod(known), replace(order, uid=known["metadata"]["uid"])))
+        after = applied(now, patch(pod(known), replace(order, uid=known["metadata"]["uid"]), ASKED))
     except (UnfitError, RefusedError):
         return
     assert pod(after).phase is Phase.DRAINED
@@ -154,8 +163,18 @@ def test_a_commit_unpins_the_node_and_makes_the_pod_first_to_go() -> None:
         labels={"app": "coder", PHASE: "draining"},
         annotations={EPOCH: "3", DO_NOT_DISRUPT: "true", SAFE_TO_EVICT: "false", "note": "kept"},
     )
-    after = applied(known, patch(pod(known), Order(Verb.COMMIT, "uid-coder-1", 3)))
+    after = applied(known, patch(pod(known), Order(Verb.COMMIT, "uid-coder-1", 3), ASKED))
     assert after["metadata"]["annotations"] == {EPOCH: "3", DELETION_COST: LOWEST_COST, "note": "kept"}
+
+
+def test_a_mark_says_who_asked_and_since_when_until_it_is_called_back() -> None:
+    """For people, and for whoever leads next."""
+    active = pod_object(annotations={"note": "kept"})
+    marked = applied(active, patch(pod(active), Order(Verb.MARK, "uid-coder-1", 1), ASKED))
+    assert (pod(marked).asked_by, pod(marked).asked_at, pod(marked).for_node) == (ASKED.by, ASKED.at, True)
+    assert marked["metadata"]["annotations"] == {EPOCH: "1", ASKED_BY: ASKED.by, SINCE: DATED, "note": "kept"}
+    back = applied(marked, patch(pod(marked), Order(Verb.CANCEL, "uid-coder-1", 2), ASKED))
+    assert back["metadata"]["annotations"] == {EPOCH: "2", "note": "kept"}
 
 
 def test_a_stranger_is_adopted_by_what_it_lacks() -> None:
@@ -173,4 +192,4 @@ def test_a_stranger_is_adopted_by_what_it_lacks() -> None:
 def test_what_is_told_or_deleted_is_no_patch(verb: Verb) -> None:
     """Closing is the agent's affair, and a deletion the API server's."""
     with pytest.raises(UnfitError):
-        patch(a_pod(labels={"app": "coder", PHASE: "draining"}), Order(verb, "uid-coder-1", 0))
+        patch(a_pod(labels={"app": "coder", PHASE: "draining"}), Order(verb, "uid-coder-1", 0), ASKED)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aiohttp import web
-
 from scaler.config.pool import PoolKey, WatchedPods
-from scaler.controller.api import open_api
+from scaler.controller.dig import stamp
 from scaler.controller.estate import Estate
 from scaler.controller.events import Events
 from scaler.controller.facts import PodFacts
-from scaler.controller.names import EPOCH, PHASE
+from scaler.controller.names import ASKED_BY, EPOCH, PHASE, SINCE
 from scaler.controller.pen import Pen
 from scaler.controller.view import Beside, columns
 from scaler.controller.vigil import Seen, Vigil
@@ -27,8 +24,7 @@ from scaler.live.office import ALONE
 from scaler.live.registry import Pool, Registry
 from scaler.sources.activity_answer import Report
 from tests.controller.objects import Object, a_pod, a_report
-from tests.support.api_server import TOKEN, kubeconfig_for
-from tests.support.http import serving
+from tests.support.event_server import event_server
 from tests.support.pools import spec
 from tests.support.wait import eventually
 
@@ -73,22 +69,12 @@ class Told:
 @asynccontextmanager
 async def watching(folder: Path) -> AsyncIterator[Told]:
     """A vigil whose Events are read by nobody else."""
-    events: list[Object] = []
-
-    async def take(request: web.Request) -> web.Response:
-        events.append(json.loads(await request.read()))
-        return web.json_response({}, status=201)
-
-    app = web.Application()
-    app.router.add_post("/{path:.*}", take)
-    async with serving(app) as url:
-        folder.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
-        async with open_api(folder / "kubeconfig") as api:
-            clock, registry = VirtualClock(START), Registry()
-            made = spec(policy=Policy(task_limit=LIMIT), pods=SOURCE)
-            pool = registry.put(made, START)
-            vigil = Vigil(registry, Estate(api), Events(Pen(api, ALONE, Deeds()), clock))
-            yield Told(vigil, registry, pool, clock, events)
+    async with event_server(folder) as (api, events):
+        clock, registry = VirtualClock(START), Registry()
+        made = spec(policy=Policy(task_limit=LIMIT), pods=SOURCE)
+        pool = registry.put(made, START)
+        vigil = Vigil(registry, Estate(api), Events(Pen(api, ALONE, Deeds()), clock))
+        yield Told(vigil, registry, pool, clock, events)
 
 
 def says(inflight: int = 0) -> Report:
@@ -140,7 +126,7 @@ async def test_a_task_that_never_ends(tmp_path: Path) -> None:
 
 
 async def test_who_leads_next_tells_from_the_beginning(tmp_path: Path) -> None:
-    """A pool that is no more is forgotten as well."""
+    """Of a silence, for nothing says since when it lasts. A pool that is no more is forgotten as well."""
     async with watching(tmp_path) as told:
         await told.passes(70.0, POD, None, news=1)
         told.vigil.forget()
@@ -149,3 +135,13 @@ async def test_who_leads_next_tells_from_the_beginning(tmp_path: Path) -> None:
         await told.passes(560.0, POD, None, news=1)
         told.registry.remove(KEY)
         assert await told.passes(3_600.0, POD, None, news=0) == []
+
+
+async def test_who_leads_next_knows_since_when_a_pod_drains(tmp_path: Path) -> None:
+    """By its mark, as old as that is, and who asked for it."""
+    marked = {EPOCH: "1", ASKED_BY: "node/node-b", SINCE: stamp(START - 3_600.0)}
+    async with watching(tmp_path) as told:
+        (said,) = await told.passes(TICK, a_pod(labels={PHASE: "draining"}, annotations=marked), says(1), news=1)
+        why = "Warning DrainTakesLong: it has drained for an hour, for node node-b asked for it; 1 tasks run in it"
+        assert said.startswith(why)
+        assert told.pool.stuck == {("draining", "1h"): 1}

@@ -35,7 +35,7 @@ def any_pods(draw: st.DrawFn) -> Pods:
     drawn = st.binary(min_size=len(COLUMNS) * len(uids), max_size=len(COLUMNS) * len(uids))
     cells = np.frombuffer(draw(drawn), dtype=np.uint8).reshape(len(COLUMNS), len(uids))
     bools = np.array([False, True])
-    kinds = (floats if name in INSTANTS else bools if name == "displaced" else ints for name in COLUMNS)
+    kinds = (floats if name in INSTANTS else bools if name in {"displaced", "for_node"} else ints for name in COLUMNS)
     columns: dict[str, Json] = {
         name: kind[row % len(kind)] for name, kind, row in zip(COLUMNS, kinds, cells, strict=True)
     }

@@ -13,7 +13,6 @@ from scaler.core.nodes import Need
 from scaler.core.pods import Phase, Pod, Stage
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
-from scaler.core.record import from_json, to_json
 from scaler.core.supply import count
 from scaler.core.tick import tick
 from scaler.core.types import Observation, Signal, Unknown
@@ -60,13 +59,16 @@ SILENT, LATE = away(unheard("s")), away(starting("l", NOW - 1_000.0))
     ("found", "expected"),
     [
         pytest.param(names(idle("x"), busy("y")), "", id="NobodyWhoseNodeAsksNothing"),
-        pytest.param(names(A, B, C, SILENT), "abcs", id="AllWhereTheWorkNeedsNone"),
+        pytest.param(names(A, B, C), "abc", id="AllWhereTheWorkNeedsNone"),
         pytest.param(names(A, B, C, need=2, missing=2), "a", id="TheIdleOneThatTheWorkDoesNotNeed"),
         pytest.param(names(A, B, C, need=2, foreseen=3, missing=3), "a", id="NorWhatIsOnlyForeseen"),
         pytest.param(names(A, B, need=2, missing=2), "", id="NotTheIdleOneThatWaitingTasksNeed"),
         pytest.param(names(C, B, busy("x"), need=2, missing=1), "b", id="AsManyAsOthersStandInFor"),
         pytest.param(names(C, B, busy("x"), busy("y"), need=2), "bc", id="TheFewestTasksFirst"),
-        pytest.param(names(SILENT, C, busy("x"), need=1, missing=1), "cs", id="TheSilentLast"),
+        pytest.param(names(A, B, C, SILENT), "abc", id="ButForTheSilentWhomNobodyStandsInFor"),
+        pytest.param(names(SILENT), "s", id="WhoGoesOnceAllOthersHave"),
+        pytest.param(names(SILENT, C, busy("x"), need=1, missing=1), "c", id="TheSilentStandInForNobody"),
+        pytest.param(names(SILENT, B, busy("x"), busy("y"), need=1), "bs", id="TheSilentLast"),
         pytest.param(names(B, away(starting("n")), need=1, missing=1), "n", id="OneThatServesNobodyYetAtOnce"),
         pytest.param(names(C, B, need=2, missing=2, room=0), "b", id="OneAtATimeWhereThereIsNoRoomForOthers"),
         pytest.param(names(C, B, need=2, missing=2), "", id="NoneWhileOthersAreAboutToBeAskedFor"),
@@ -177,35 +179,23 @@ def test_a_node_that_wants_its_pods_again_has_those_that_are_not_drained() -> No
     story.pods = {uid: replace(pod, displaced=False) for uid, pod in story.pods.items()}
     assert told(story.tick()) == ["cancel a"]
     story.tick()
-    assert story.memory.displaced == ()
-    assert {pod.phase for pod in story.pods.values()} == {Phase.ACTIVE}
+    assert {(pod.phase, pod.for_node) for pod in story.pods.values()} == {(Phase.ACTIVE, False)}
 
 
-def test_a_drain_of_the_pools_own_is_not_called_back_by_an_uncordon() -> None:
-    """It had begun because the pod was spare, and nobody had asked for it."""
-    story = Story.of(Policy(), draining(busy("a")), busy("x"))
+@pytest.mark.parametrize("asked", [False, True], ids=["OfItsOwn", "ThoughItsNodeAskedLater"])
+def test_a_drain_of_the_pools_own_is_not_called_back_by_an_uncordon(asked: bool) -> None:
+    """It had begun because the pod was spare, and it still is."""
+    story = Story.of(Policy(), replace(draining(busy("a")), displaced=asked), busy("x"))
+    story.tick()
+    story.pods["a"] = replace(story.pods["a"], displaced=False)
     assert told(story.tick()) == ["close a"]
-    assert story.memory.displaced == ()
 
 
-def test_a_pod_that_drains_already_belongs_to_its_node_from_then_on() -> None:
-    """Begun because it was spare, then cordoned, then uncordoned: it is called back."""
-    story = Story.of(Policy(), away(draining(busy("a"))), busy("x"))
-    story.tick()
-    assert story.memory.displaced == ("a",)
-    story.pods["a"] = replace(story.pods["a"], displaced=False)
-    assert told(story.tick()) == ["cancel a"]
-
-
-def test_what_drains_for_nodes_is_remembered_while_pods_cannot_be_seen() -> None:
-    """The watch breaks for a while, and the node is uncordoned in between."""
-    story = Story.of(Policy(), away(draining(busy("a"))), busy("x"))
-    story.tick()
-    story.unseen = Unknown("no watch")
-    story.tick()
-    story.unseen = None
-    story.pods["a"] = replace(story.pods["a"], displaced=False)
-    assert told(story.tick()) == ["cancel a"]
+def test_who_leads_next_calls_back_what_drained_for_a_node_that_was_uncordoned_meanwhile() -> None:
+    """The pod's mark says why it drains, and nothing is remembered of it anywhere else."""
+    story = Story.of(Policy(), replace(draining(busy("a")), for_node=True), draining(busy("b")), busy("x"))
+    story.memory = replace(Memory.fresh(NOW), target=3)
+    assert told(story.tick()) == ["cancel a", "close b"]
 
 
 @pytest.mark.parametrize(
@@ -270,12 +260,3 @@ def test_a_stateful_set_starts_an_ordinal_again_where_its_node_is_another() -> N
     assert sorted(pod.ordinal for pod in story.pods.values())[:3] == [0, 1, 2]
     assert "b" not in story.pods
     assert {"a", "c"} <= set(story.pods)
-
-
-def test_a_memory_without_such_pods_is_written_as_before() -> None:
-    """Whoever has a journal of before reads it; and one with them comes back."""
-    calm = replace(seasoned(), displaced=())
-    assert "displaced" not in to_json(calm)
-    moved = from_json(Memory, to_json(replace(seasoned(), displaced=("a", "b"))))
-    assert moved.displaced == ("a", "b")
-    assert from_json(Memory, to_json(calm)).displaced == ()

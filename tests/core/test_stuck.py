@@ -18,10 +18,16 @@ STALE_AFTER = 15.0
 NOTHING: Mapping[PodUid, Seconds] = {}
 
 
-def seen(*pods: Pod, at: Instant = NOW, was: Stucks | None = None, over: Mapping[PodUid, Seconds] = NOTHING) -> Stucks:
+def seen(
+    *pods: Pod,
+    at: Instant = NOW,
+    was: Stucks | None = None,
+    over: Mapping[PodUid, Seconds] = NOTHING,
+    marked: Mapping[PodUid, Instant] = NOTHING,
+) -> Stucks:
     """Who is in trouble at an instant. Pods that answer do so then."""
     columns = Pods.of(heard(pod, at) for pod in pods)
-    return look(was or {}, columns, Look(now=at, stale_after=STALE_AFTER, over=over))
+    return look(was or {}, columns, Look(now=at, stale_after=STALE_AFTER, over=over, marked=marked))
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,14 @@ def test_a_task_tells_by_itself_for_how_long_it_is_past_its_limit() -> None:
     """So who takes over in between tells the same."""
     found = seen(busy("a"), over={"a": 700.0})["a", Trouble.LONG_TASK]
     assert (found.since, found.step) == (NOW - 700.0, 2)
+
+
+@pytest.mark.parametrize(("ago", "step"), [(59.0, 0), (700.0, 2), (4_000.0, 3), (-50.0, 0)])
+def test_a_mark_tells_by_itself_since_when_a_pod_drains(ago: Seconds, step: int) -> None:
+    """So who takes over in between tells the same; one of another's clock is not believed to be of tomorrow."""
+    found = seen(draining(busy("a")), unheard("b"), marked={"a": NOW - ago, "b": NOW - ago})
+    assert (found["a", Trouble.DRAINING].since, found["a", Trouble.DRAINING].step) == (NOW - max(0.0, ago), step)
+    assert found["b", Trouble.SILENT].since == NOW
 
 
 @given(st.lists(st.floats(-5_000.0, 5_000.0), min_size=1, max_size=30))

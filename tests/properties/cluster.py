@@ -211,7 +211,7 @@ class Cluster:
     def carry(self, order: Order) -> None:
         """Carry one order out."""
         agent = self.agents[order.uid]
-        pod = drain.carry(agent.pod, order)
+        pod = drain.carry(replace(agent.pod, displaced=order.uid in self.asked), order)
         if pod is None:
             del self.agents[order.uid]
             return

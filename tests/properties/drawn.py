@@ -79,6 +79,7 @@ class Life:
     epoch: int = 0
     acked: int | None = None
     displaced: bool = False
+    for_node: bool = False
 
     def pod(self, place: int, policy: Policy, now: Instant) -> Pod:
         """The pod at this place of the pool, seen now."""
@@ -95,6 +96,7 @@ class Life:
             epoch=self.epoch,
             acked=NO_ACK if self.acked is None else self.epoch - self.acked,
             displaced=self.displaced,
+            for_node=self.for_node,
         )
 
     def _activity(self, at: Instant) -> Activity:
@@ -112,6 +114,7 @@ ANY = st.builds(
     epoch=st.integers(1, 3),
     acked=st.sampled_from([None, 0, 1]),
     displaced=st.sampled_from([False, False, True]),
+    for_node=st.sampled_from([False, False, True]),
 )
 ODD = st.sampled_from(  # each is unlike an idle pod in one way
     [
@@ -124,6 +127,7 @@ ODD = st.sampled_from(  # each is unlike an idle pod in one way
         Life(stage=Stage.UNREADY),
         Life(phase=Phase.DRAINING, epoch=1),
         Life(phase=Phase.DRAINING, epoch=1, acked=0),
+        Life(phase=Phase.DRAINING, epoch=1, for_node=True),
         Life(phase=Phase.DRAINED, epoch=1, acked=0),
         Life(displaced=True),
     ]

@@ -182,15 +182,17 @@ def calls_back_first(t: Ticked) -> None:
 def leaves_with_its_node(t: Ticked) -> None:
     """A pod that its node asks away is called back by nobody, and whoever is marked leaves enough for the work.
 
-    Enough of those that are ready, that is; where there is not enough anyway, at most one of them goes, and none while
-    another that is heard is on its way.
+    Enough of those that are ready and heard, that is; where there is not enough anyway, at most one of them goes, and
+    none while another that is heard is on its way. One whose node wants it again is called back.
     """
     protected = t.given.policy.guarantee is Guarantee.PROTECTED and t.given.policy.mode is Mode.AUTO
     assert not (protected and t.displaced & t.ordered(Verb.CANCEL))
+    stays = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING and pod.for_node and not pod.displaced}
+    assert stays <= t.ordered(Verb.CANCEL)
     assert protected or not t.displaced & t.ordered(Verb.MARK)
     able = {pod.uid for pod in t.pods if pod.phase is Phase.ACTIVE and pod.stage is Stage.READY}
-    marked = t.displaced & t.ordered(Verb.MARK) & able
-    if not marked or len(able) - len(marked) >= min(t.outcome.evidence.demand.need_up, t.cap):
+    marked, heard = t.displaced & t.ordered(Verb.MARK) & able, {pod.uid for pod in t.pods if t.heard(pod)}
+    if not marked or len(able & heard - marked) >= min(t.outcome.evidence.demand.need_up, t.cap):
         return
     under_way = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING and t.heard(pod)}
     assert len(marked) == 1

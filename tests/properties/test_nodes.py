@@ -77,13 +77,20 @@ def test_no_pool_swells_where_no_node_takes_its_pods(workload: Workload, load: i
 
 
 @tries(20)
-@given(st.sampled_from(Workload), st.integers(1, 8), SHARES, st.integers(1, 8))
-def test_a_cordon_that_is_taken_back_leaves_nobody_shut(workload: Workload, load: int, share: int, after: int) -> None:
-    """After so many ticks the nodes want their pods again: those that are not drained take work at once."""
+@given(st.sampled_from(Workload), st.integers(1, 8), SHARES, st.integers(1, 8), st.booleans())
+def test_a_cordon_that_is_taken_back_leaves_nobody_shut(
+    workload: Workload, load: int, share: int, after: int, forgets: bool
+) -> None:
+    """After so many ticks the nodes want their pods again: those that are not drained take work at once.
+
+    Whoever leads then, though it remembers nothing of those before.
+    """
     cluster = lived_in(workload, load, 20, share)
     cluster.turnover = 0
     cluster.run(after)
     cluster.asked = set()
+    if forgets:
+        cluster.restart(remembered=False)
     cluster.run(2)
     assert not [a for a in cluster.agents.values() if a.shut is not None and a.tasks]
 

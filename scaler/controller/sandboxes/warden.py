@@ -19,8 +19,8 @@ from scaler.config.pool import PoolKey
 from scaler.controller.api import MERGE, PATCH, Answer, ApiError, Json, Request
 from scaler.controller.facts import PodFacts
 from scaler.controller.gates import Reply
-from scaler.controller.names import PHASE, PHASES
-from scaler.controller.patches import UnfitError, patch
+from scaler.controller.names import PHASE, PHASES, POOL_ASKED
+from scaler.controller.patches import Asked, UnfitError, patch
 from scaler.controller.pen import NotLeadingError
 from scaler.controller.sandboxes.facts import Claim, Id
 from scaler.controller.sandboxes.kinds import WORKED, Kind
@@ -145,7 +145,8 @@ class Warden:
             await self._order(ward, Verb.CANCEL, epoch + 1)
 
     async def _order(self, ward: Ward, verb: Verb, epoch: int) -> None:
-        body: Json = list(patch(ward.facts, Order(verb, ward.facts.uid, epoch)))
+        asked = Asked(POOL_ASKED, self._clock.now())
+        body: Json = list(patch(ward.facts, Order(verb, ward.facts.uid, epoch), asked))
         await self._write(Request(method="PATCH", path=ward.facts.path, body=body, content=PATCH, within=PATIENCE))
 
     async def _free(self, ward: Ward) -> None:

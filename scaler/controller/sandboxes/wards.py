@@ -15,10 +15,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from scaler.config.warm import UNUSED
+from scaler.controller.dig import stamp
 from scaler.controller.facts import PodFacts
 from scaler.controller.names import PHASES
 from scaler.controller.sandboxes.facts import Claim, Pod, Sandbox
@@ -129,8 +130,4 @@ def extended(claim: Claim, heard: Report | None, ahead: Seconds, now: Instant) -
         left = datetime.fromisoformat(claim.shutdown).timestamp() - now
     except ValueError:
         return None
-    return None if left > ahead * EARLY else _stamp(now + ahead)
-
-
-def _stamp(at: Instant) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if left > ahead * EARLY else stamp(now + ahead)
