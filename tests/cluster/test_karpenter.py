@@ -92,9 +92,10 @@ def is_gone(told: Story, node: str) -> bool | None:
 
 
 def is_blocked(told: Story, node: str) -> bool:
-    """Whether Karpenter would take the node, and says that a pod on it keeps it from that."""
+    """Whether Karpenter would take the node, and says that a pod of the pool keeps it from that."""
     events = told.cluster.api.items("/api/v1/namespaces/default/events")
-    return any(node in str(event) and event.get("reason") == "DisruptionBlocked" for event in events)
+    blocking = [str(e["message"]) for e in events if e.get("reason") == "DisruptionBlocked" and node in str(e)]
+    return any("/agent-scaler-shrunk]" in message or "/shrunk-" in message for message in blocking)
 
 
 def asked(told: Story, pool: str) -> list[Request]:

@@ -109,10 +109,8 @@ def stuck(told: Story) -> set[str]:
 def test_what_is_stuck_is_told_louder_the_longer_it_lasts_and_freed_by_one_command(told: Story) -> None:
     """Each stays as long as nobody gives it up; the pool goes on without them, and in the end all are gone."""
     pool = told.pool(Scaled(name=POOL, metadata=(("class", "particular"),)))
-    told.work(pool, burst=len(MANNERS), seconds=15)
-    pool.fills(len(MANNERS))
     told.keep(pool, len(MANNERS))
-    until(lambda: told.figures(pool).get("inflight") == 0 or None, within=SLOW, every=LOOK)
+    pool.settles(len(MANNERS))
     with ExitStack() as stack:
         pods = posed(told, pool, stack)
         told.keep(pool, 0)

@@ -14,7 +14,9 @@ import pytest
 from aiohttp import web
 
 from scaler.controller.api import open_api
-from scaler.controller.nodes import Nodes, node
+from scaler.controller.facts import PodFacts
+from scaler.controller.names import ASKED_BY, EPOCH, PHASE
+from scaler.controller.nodes import FORGOTTEN, Nodes, node
 from scaler.core.types import Instant
 from tests.controller.objects import Object, a_pod
 from tests.support.api_server import TOKEN, kubeconfig_for
@@ -142,6 +144,38 @@ async def test_who_came_after_a_taint_that_it_tolerates_stays(tmp_path: Path) ->
     said = taint("x", timeAdded="2026-11-21T11:59:00Z")  # a minute before
     async with watched(tmp_path, Server([a_node(taints=[said])])) as nodes:
         assert nodes.displaced([a_pod("a")], born + 60.0) == {}
+
+
+async def test_a_node_that_is_gone_asks_its_pods_away_until_it_is_back(tmp_path: Path) -> None:
+    """Kubernetes would take them at work. One that was never seen may be new, and not told of yet."""
+    there, pods = a_node(), [a_pod("a"), a_pod("b", node="node-b")]
+    server = Server([there])
+    async with watched(tmp_path, server) as nodes:
+        for kind, version, asked in (
+            ("DELETED", "2", {"uid-a": "node node-a is gone"}),
+            ("ADDED", "3", {}),
+            ("DELETED", "4", {"uid-a": "node node-a is gone"}),
+        ):
+            assert nodes.displaced(pods, NOW) != asked
+            found = a_node(uid="1" if version == "2" else "3", version=version)
+            server.changed.put_nowait(json.dumps({"type": kind, "object": found}).encode() + b"\n")
+            await eventually(partial(_asked, nodes, pods, asked))
+        server.changed.put_nowait(json.dumps({"type": "ADDED", "object": a_node("node-c", uid="9")}).encode() + b"\n")
+        await eventually(partial(_asked, nodes, pods, {}, NOW + FORGOTTEN))
+
+
+async def _asked(nodes: Nodes, pods: list[PodFacts], asked: dict[str, str], now: Instant = NOW) -> bool | None:
+    return nodes.displaced(pods, now) == asked or None
+
+
+async def test_what_drains_for_a_node_goes_on_until_the_node_is_seen(tmp_path: Path) -> None:
+    """Whoever leads next knows it from the mark; what has not been seen has not asked for anything else."""
+    notes = {EPOCH: "1", ASKED_BY: "node/node-a"}
+    pods = [a_pod("a", labels={PHASE: "draining"}, annotations=notes), a_pod("b")]
+    async with watched(tmp_path, Server(allowed=False)) as nodes:
+        assert nodes.displaced(pods, NOW) == {"uid-a": "node node-a asked for it, and is not seen"}
+    async with watched(tmp_path, Server([a_node()])) as nodes:
+        assert nodes.displaced(pods, NOW) == {}
 
 
 async def test_who_may_not_see_nodes_asks_nobody_away(tmp_path: Path) -> None:
