@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from scaler.controller.names import FORCE, HOLDS, LEAST
+from scaler.controller.names import ACCOUNT, FORCE, HOLDS, LEAST
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, labels, name, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
@@ -363,6 +364,21 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
         kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
         api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
     pool.settles(0)
+
+
+def test_a_removed_pod_costs_few_writes(told: Story, acts: Acts) -> None:
+    """Two patches, a deletion and an Event; and one patch more if it is older than we, one Event more if it worked."""
+    if (plain := acts.get("idle_agents_leave_and_busy_ones_stay")) is None:
+        return
+    plain.result()
+    did = [r for r in told.cluster.audit.since() if (r.namespace, r.user) == (told.namespace, ACCOUNT)]
+    ours = [r for r in did if r.name.startswith("plain-") and r.status < 300 and "dryRun" not in r.path]
+    wrote = Counter((r.verb, r.resource) for r in ours if r.verb in {"patch", "delete", "create"} and not r.subresource)
+    pods = len({r.name for r in ours if r.verb == "delete"})
+    assert wrote["patch", "pods"] <= 3 * pods
+    assert wrote["delete", "pods"] <= 1.1 * pods
+    assert wrote["create", "events"] <= 1.3 * pods
+    assert wrote.total() <= 5.4 * pods, wrote
 
 
 def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:
