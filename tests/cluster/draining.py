@@ -17,7 +17,7 @@ import yaml
 from scaler.config.pool import PoolKey
 from scaler.controller.badge import LABEL as LEADER
 from scaler.controller.dig import at
-from scaler.controller.names import GATE_PORT, PHASE
+from scaler.controller.names import GATE_PORT, MANAGED, PHASE
 from scaler.controller.orders import Signer, key_set
 from scaler.core.idle import EDGES
 from scaler.core.memory import Memory
@@ -163,6 +163,10 @@ class Pool:
     def ready(self) -> int:
         """How many pods are Ready and stay."""
         return sum(is_serving(pod) for pod in self.agents())
+
+    def is_guarded(self) -> bool:
+        """Whether every pod bears the label that the guards go by."""
+        return all(labels(pod).get(MANAGED) for pod in self.agents())
 
     def fills(self, replicas: int) -> None:
         """Return once so many pods are Ready and stay."""

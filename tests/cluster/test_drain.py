@@ -72,7 +72,7 @@ def filled(told: Story, scaled: Scaled, tasks: int = 0, seconds: float = 0.0) ->
 def _guarded(pool: Pool) -> bool:
     """Every pod is labelled, and the workload as well."""
     found = pool.cluster.api.get(pool.path) or {}
-    return HOLDS in labels(found) and all(labels(pod).get("agent-scaler.io/managed") for pod in pool.agents())
+    return HOLDS in labels(found) and pool.is_guarded()
 
 
 def set_ready(pool: Pool, pod: str, *, ready: bool) -> None:

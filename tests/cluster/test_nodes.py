@@ -51,7 +51,7 @@ def told(guards: Guarded) -> Iterator[Story]:
 def filled(told: Story, scaled: Scaled, seconds: float = 30.0) -> Pool:
     """A pool whose agents are all under the guards and at work for so long, some of them on the node."""
     made = told.pool(scaled, scaled.replicas, seconds)
-    until(lambda: all(labels(pod).get("agent-scaler.io/managed") for pod in made.agents()) or None, within=SLOW)
+    until(lambda: made.is_guarded() or None, within=SLOW)
     assert made.on(NODE)
     return made
 
