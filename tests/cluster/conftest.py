@@ -19,7 +19,8 @@ SUITE = pytest.StashKey[Suite]()
 # The longest first, or one process would still tell one of them when all others have ended.
 LONGEST = (
     *("drain_faults", "nodes", "drain", "drain_leaders", "exactness", "outages", "playground", "jobs", "zero"),
-    *("warm_stories", "warm_guard", "recorder", "karpenter", "leader", "warm_keda", "guard_loss", "harness", "shipped"),
+    *("warm_stories", "warm_guard", "recorder", "karpenter", "stuck", "spread", "leader", "warm_keda", "guard_loss"),
+    *("harness", "shipped"),
 )
 
 
