@@ -24,6 +24,7 @@ from scaler.core.warmpool_types import WarmPolicy
 from scaler.live.board import Board
 from scaler.live.charge import Charge
 from scaler.live.clock import VirtualClock
+from scaler.live.lasting_warm import VERSION
 from scaler.live.office import ALONE, Office
 from scaler.live.registry import Registry
 from scaler.live.store import REMEMBERED
@@ -239,7 +240,7 @@ async def test_what_a_newer_scaler_wrote_is_left_as_it_is(tmp_path: Path, capsys
     async with library(tmp_path, shelf, made) as writes:
         keep_warm(writes, lambda: {WARM: warm(3.0)})
         await writes.save(NOON)
-    newer = json.dumps({"v": 2, "at": NOON, "more": "than we know"})
+    newer = json.dumps({"v": VERSION + 1, "at": NOON, "more": "than we know"})
     changed(shelf, "agents_python_warm", newer)
     async with library(tmp_path, shelf, made) as writes:
         assert keep_warm(writes, lambda: {WARM: warm(5.0)})(WARM, PACE, NOON) is None
