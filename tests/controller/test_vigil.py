@@ -139,9 +139,9 @@ async def test_who_leads_next_tells_from_the_beginning(tmp_path: Path) -> None:
 
 async def test_who_leads_next_knows_since_when_a_pod_drains(tmp_path: Path) -> None:
     """By its mark, as old as that is, and who asked for it."""
-    marked = {EPOCH: "1", ASKED_BY: "node/node-b", SINCE: stamp(START - 3_600.0)}
+    marked = {EPOCH: "1", ASKED_BY: "node/node-a", SINCE: stamp(START - 3_600.0)}
     async with watching(tmp_path) as told:
         (said,) = await told.passes(TICK, a_pod(labels={PHASE: "draining"}, annotations=marked), says(1), news=1)
-        why = "Warning DrainTakesLong: it has drained for an hour, for node node-b asked for it; 1 tasks run in it"
+        why = "Warning DrainTakesLong: it has drained for an hour, for node node-a asked for it, and is not seen;"
         assert said.startswith(why)
         assert told.pool.stuck == {("draining", "1h"): 1}
