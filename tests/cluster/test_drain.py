@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from scaler.controller.names import FORCE, HOLDS, LEAST
+from scaler.controller.names import ACCOUNT, FORCE, HOLDS, LEAST
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, labels, name, story
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
@@ -35,6 +36,8 @@ POOLS = (
     "shifted",
     "bare",
     "banded",
+    "narrow",
+    "claimed",
     "audited",
 )
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
@@ -262,6 +265,44 @@ def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
     pool.settles(0)
 
 
+def a_fall_within_the_hpas_tolerance_is_told(told: Story) -> None:
+    """From 20 to 18 the HPA never goes by itself, and nothing can be held downwards: an Event says what to set."""
+    pool = filled(told, Scaled(name="narrow", replicas=20, exact=False), 18, 120)
+    followed(told, "narrow", "the target is 18 and the HPA stays at 20", "set behavior.scaleDown.tolerance to 0")
+    assert pool.replicas() == 20
+    assert pool.phases() == {"active": 18, "drained": 2}
+    pool.settles(0)
+
+
+def who_writes_replicas_beside_us_is_told_and_not_fought(told: Story) -> None:
+    """KEDA pauses and somebody applies replicas: nobody follows for two minutes, and an Event says who wrote them."""
+    pool = filled(told, Scaled(name="claimed", replicas=6), 3, 200)
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/claimed"
+    hpa = f"/apis/autoscaling/v2/namespaces/{told.namespace}/horizontalpodautoscalers/keda-hpa-claimed"
+    paused = "autoscaling.keda.sh/paused"
+    told.cluster.api.request("PATCH", path, {"metadata": {"annotations": {paused: "true"}}}, content=MERGE)
+    until(lambda: told.cluster.api.get(hpa) is None or None, within=SLOW, every=LOOK)
+    applied: Document = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "claimed"}}
+    query = "?fieldManager=argocd&force=true"
+    told.cluster.api.request("PATCH", pool.path + query, applied | {"spec": {"replicas": 7}}, content=APPLY)
+    followed(told, "claimed", "the workload asks for 7 and has for 2 minutes, as argocd wrote it")
+    assert pool.replicas() == 7
+    told.cluster.api.request("PATCH", path, {"metadata": {"annotations": {paused: None}}}, content=MERGE)
+    pool.settles(0)
+
+
+def followed(told: Story, pool: str, *words: str) -> None:
+    """Return once an Event of the ScaledObject says with these words that its target is not followed."""
+    every = f"/api/v1/namespaces/{told.namespace}/events?fieldSelector=involvedObject.name%3D{pool}"
+
+    def said() -> bool | None:
+        """It is there."""
+        found = [str(e["message"]) for e in told.cluster.api.items(every) if e.get("reason") == "TargetNotFollowed"]
+        return any(all(word in message for word in words) for message in found) or None
+
+    until(said, within=SLOW, every=LOOK)
+
+
 def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
     """It is being moved under the guard: whoever deletes an agent at work is warned, and no budget keeps it."""
     pool = filled(told, Scaled(name="audited", replicas=4, metadata=(("guard", "audit"),)), 4, 40)
@@ -275,6 +316,8 @@ def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
 
 
 STORIES = (  # the longest first
+    who_writes_replicas_beside_us_is_told_and_not_fought,
+    a_fall_within_the_hpas_tolerance_is_told,
     a_stateful_set_is_rolled_out_pod_by_pod,
     a_rollout_waits_for_the_agents_and_ends,
     a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
@@ -321,6 +364,24 @@ def test_without_its_guards_a_pool_is_not_lowered(told: Story, acts: Acts) -> No
         kept: Document = {"name": metadata["name"], "labels": metadata.get("labels", {})}
         api.request("PATCH", f"{path}?fieldManager=harness&force=true", {**binding, "metadata": kept}, content=APPLY)
     pool.settles(0)
+
+
+def test_a_removed_pod_costs_few_writes(told: Story, acts: Acts) -> None:
+    """Two patches and an Event, and a deletion unless its ReplicaSet deletes it.
+
+    One patch more if it is older than we, and one Event more if it was at work.
+    """
+    if (plain := acts.get("idle_agents_leave_and_busy_ones_stay")) is None:
+        return
+    plain.result()
+    did = [r for r in told.cluster.audit.since() if (r.namespace, r.user) == (told.namespace, ACCOUNT)]
+    ours = [r for r in did if r.name.startswith("plain-") and r.status < 300 and "dryRun" not in r.path]
+    wrote = Counter((r.verb, r.resource) for r in ours if r.verb in {"patch", "delete", "create"} and not r.subresource)
+    pods = len({r.name for r in ours if r.verb == "patch"})
+    assert pods == told.removals("plain")[0]
+    assert wrote["patch", "pods"] <= 3 * pods
+    assert wrote["delete", "pods"] <= 1.1 * pods
+    assert wrote["create", "events"] <= 1.3 * pods
 
 
 def test_all_stories_together_prove_something(told: Story, acts: Acts) -> None:

@@ -29,6 +29,7 @@ from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import JSON_PATCH, MERGE, Document, Json
 from tests.cluster.harness.wait import until
 from tests.cluster.test_guard_essentials import declare
+from tests.cluster.test_guard_matrix import SENTINEL
 
 DEPLOYMENTS = "apis/apps/v1/deployments"
 GARBAGE = f"{KUBE}generic-garbage-collector"
@@ -235,6 +236,34 @@ def test_a_taint_takes_no_pod(place: Ward, node: str) -> None:
     assert place.names() == {"bare", "tolerant"}
     asked_for = [r for r in place.cluster.audit.since(mark) if r.verb == "delete" and r.user == TAINTS]
     assert {r.name for r in asked_for} == {"bare"}
+
+
+def test_a_node_is_not_drained_by_force_and_is_once_its_pods_are_drained(place: Ward, node: str) -> None:
+    """By evictions, which the budget refuses, or by deletions instead of them; and a dry run says so.
+
+    A budget of somebody else's makes every eviction fail, and lets it pass once the pod is out of ours.
+    """
+    drained = ("drain", node, "--pod-selector=app=coder", "--force")
+    place.cluster.api.apply([SENTINEL], namespace=place.name)
+    for name in ("first", "second"):
+        place.pod(name, spec=on(node))
+    evicting = kubectl(place, *drained, "--timeout=2s")
+    assert (evicting.returncode, evicting.stderr.count("violate the pod's disruption budget") >= 2) == (1, True), (
+        evicting
+    )
+    deleting = kubectl(place, *drained, "--disable-eviction", "--timeout=10s")
+    assert (deleting.returncode, "'agent-scaler-delete'" in deleting.stderr) == (1, True), deleting
+    trying = kubectl(place, *drained, "--dry-run=server", "--timeout=2s")
+    assert (trying.returncode, "violate" in trying.stderr) == (1, True), trying
+    foreign: Document = {"minAvailable": 0, "selector": {"matchLabels": {"app": "coder"}}}
+    place.cluster.api.apply([{**SENTINEL, "metadata": {"name": "web"}, "spec": foreign}], namespace=place.name)
+    doubled = kubectl(place, *drained, "--timeout=10s")
+    assert "more than one PodDisruptionBudget" in doubled.stderr, doubled
+    assert place.names() == {"first", "second"}
+    drain(place, "first", "second")
+    ended = kubectl(place, *drained, "--timeout=30s")
+    assert ended.returncode == 0, ended
+    place.await_only()
 
 
 def test_a_pool_turns_from_audit_to_deny_by_one_field(place: Ward) -> None:
