@@ -63,7 +63,13 @@ def without_us(told: Story) -> str:
 
 
 def kept(told: Story, pool: Pool, replicas: int, names: str) -> None:
-    """So many are wanted, and come to be there, evenly in these zones and in no other."""
+    """So many are wanted, and come to be there, evenly in these zones and in no other.
+
+    All have ended a task together before some leave: who has not been idle for long enough is in nobody's choice.
+    """
+    if replicas == LEAST and names == "abc":
+        told.work(pool, burst=MOST, seconds=10)
+        until(lambda: told.figures(pool).get("inflight") == MOST or None, within=SLOW)
     told.keep(pool, replicas)
     pool.settles(replicas)
     counted = Counter(labels(pod).get(ZONE, "") for pod in pool.agents())

@@ -30,7 +30,7 @@ async def test_a_pool_goes_to_zero_when_its_last_task_is_done_and_not_before(ked
             await asyncio.to_thread(pool.fleet.turn, pool.pool, burst=1, shorten=120.0)
             await replicas.reaches(1)
             await asyncio.to_thread(until, lambda: pool.fleet.pools()[pool.pool]["ended"] or None, within=120.0)
-            await replicas.reaches(0, within=90.0)
+            await replicas.reaches(0, within=300.0)  # a scaler that has just begun lets nobody go for two minutes
     assert cut(pool) == []
 
 

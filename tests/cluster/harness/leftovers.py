@@ -127,11 +127,11 @@ def _descendants(cluster: Cluster) -> set[int]:
 
 def _stats() -> Iterator[tuple[int, int, int]]:
     """Every process that has not ended: its id, its parent's, and its session's."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = entry.read_text().rpartition(") ")[2].split()
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):  # it has ended meanwhile, or is no process
+            pid, fields = int(entry.name), (entry / "stat").read_text().rpartition(") ")[2].split()
             if fields[0] not in "ZX":
-                yield int(entry.parent.name), int(fields[1]), int(fields[3])
+                yield pid, int(fields[1]), int(fields[3])
 
 
 def _command(pid: int) -> str:
