@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TypeAlias
@@ -30,7 +31,7 @@ from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free
-from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
+from tests.cluster.harness.rest import APPLY, MERGE, Document, Json, RefusedError
 from tests.cluster.harness.shipped import HOME, rendered
 from tests.cluster.harness.shipped import PROTECTED as SHIPPED
 from tests.cluster.harness.wait import until
@@ -93,10 +94,20 @@ class Stage:
         before = self.place.cluster.api.get(path) or {}
         self.patch(path, body, user=user)
         yield
-        after = self.place.cluster.api.get(path) or {}
         about = {k: v for k, v in metadata(before).items() if k != "managedFields"}
-        about["resourceVersion"] = metadata(after)["resourceVersion"]
-        self.place.voice(user).request("PUT", path, before | {"metadata": about})
+
+        def put_back() -> bool | None:
+            """It is as it was, unless the API server has written to its status meanwhile."""
+            about["resourceVersion"] = metadata(self.place.cluster.api.get(path) or {})["resourceVersion"]
+            try:
+                self.place.voice(user).request("PUT", path, before | {"metadata": about})
+            except RefusedError as refused:
+                if refused.status != HTTPStatus.CONFLICT:
+                    raise
+                return None
+            return True
+
+        until(put_back)
 
     @contextmanager
     def made(self, *documents: Document) -> Iterator[None]:
