@@ -43,16 +43,16 @@ def equals(run: Run, share: float, most: int, start: int) -> dict[str, Equal | N
     """
     size = smallest(run, share, most)
     fixed = run(FixedSizer(size), size)
-    even = Equal(size, fixed.idle) if fixed.missed <= share else None
+    number = Equal(size, fixed.idle) if fixed.missed <= share else None
 
     def tuned(make: Callable[[float], Sizer], low: float, high: float) -> Equal | None:
         return _tuned(lambda knob: run(make(knob), start), share, low, high)
 
     return {
-        "fixed": even,
+        "fixed": number,
         "rate": tuned(lambda knob: RateSizer(knob, most), *SECONDS),
         "hpa": tuned(lambda knob: ValueSizer(knob, low=min(LOW, most), high=most), *reversed(TARGETS)),
-        "buffer": _fewer(even, tuned(lambda knob: BufferSizer(0, round(knob), most), *SHARES)),
+        "buffer": _fewer(number, tuned(lambda knob: BufferSizer(0, round(knob), most), *SHARES)),
         "histogram": tuned(lambda knob: HistogramSizer(knob, most), *SECONDS),
     }
 

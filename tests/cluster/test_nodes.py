@@ -49,9 +49,9 @@ def told(guards: Guarded) -> Iterator[Story]:
         yield going
 
 
-def filled(told: Story, scaled: Scaled, seconds: float = 30.0) -> Pool:
-    """A pool whose agents are all under the guards and at work for so long, some of them on the node."""
-    made = told.pool(scaled, scaled.replicas, seconds)
+def filled(told: Story, scaled: Scaled, seconds: float = 30.0, *, idle: int = 0) -> Pool:
+    """A pool whose agents are all under the guards and, but for the idle, at work for so long; some are on the node."""
+    made = told.pool(scaled, scaled.replicas - idle, seconds)
     until(lambda: made.is_guarded() or None, within=SLOW)
     assert made.on(NODE)
     return made
@@ -232,8 +232,7 @@ def test_two_nodes_are_drained_whatever_else_is_going_on(told: Story) -> None:
     """A pool of one that may have no other, a rollout, a pool that falls; and the leader is killed in the middle."""
     single = filled(told, Scaled(name="single", replicas=1, most=1, nodes=((HOSTNAME, NODE),)), 40)
     rolled = filled(told, Scaled(name="rolled", replicas=6), 40)
-    falling = told.pool(Scaled(name="falling", replicas=AGENTS), AGENTS // 2, 40)
-    until(lambda: falling.is_guarded() or None, within=SLOW)
+    falling = filled(told, Scaled(name="falling", replicas=AGENTS), 40, idle=AGENTS // 2)
     first, pools = told.scalers[0], (single, rolled, falling)
     were = {uid for pool in pools for node in (NODE, OTHER) for uid in pool.on(node)}
     names = tuple(pool.name for pool in pools)
