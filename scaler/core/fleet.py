@@ -5,6 +5,7 @@ A pod whose activity is unknown is busy when removal is judged, and supply with 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,10 @@ from scaler.core.pods import Floats, Ints, Mask, Phase, Pods, Stage
 from scaler.core.types import Instant, PodUid, Seconds
 
 NEW = 9  # the stage of a pod not seen before: it may have been ready for long
-_ACTIVE, _DRAINING, _DRAINED = (int(p) for p in (Phase.ACTIVE, Phase.DRAINING, Phase.DRAINED))
-_READY = int(Stage.READY)  # the two before it are on their way
+# As arrays: a column is compared with one in half the time that it takes with a Python number.
+_ACTIVE, _DRAINING, _DRAINED = (np.array(int(p)) for p in (Phase.ACTIVE, Phase.DRAINING, Phase.DRAINED))
+_READY = np.array(int(Stage.READY))  # the two before it are on their way
+_NOTHING = np.array(0)
 _NONE = np.zeros(0)
 
 
@@ -142,33 +145,34 @@ class Fleet:
 def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     """See the pods at this instant, and what changed since the last look."""
     now, was, gone = sight.now, *align(memory, pods.uids)
-    load, active, ready = pods.inflight + pods.sessions, pods.phase == _ACTIVE, pods.stage == _READY
-    known, able = pods.known(now, sight.stale_after), active & ready
-    serving, quiet = active & known, load == 0
-    calm = serving & ready & quiet
+    sessions = np.count_nonzero(pods.sessions)
+    load = pods.inflight + pods.sessions if sessions else pods.inflight
+    active, ready, nobody = pods.phase == _ACTIVE, pods.stage == _READY, np.zeros(len(load), dtype=np.bool_)
+    known, able, quiet = pods.known(now, sight.stale_after), active & ready, load == _NOTHING
+    serving, calm = active & known, able & known & quiet
     actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
-    released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else np.zeros(len(known), dtype=np.bool_)
-    displaced = pods.displaced & active if sight.gated else np.zeros(len(known), dtype=np.bool_)
+    released = (pods.phase == _DRAINED) & (quiet | ~known) if labelled else nobody
+    displaced = pods.displaced & active if sight.gated else nobody
     asked, ables = int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
     overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
-    unheard = (pods.stage >= _READY) & (pods.phase != _DRAINED) & ~known
+    unheard = _unheard(pods, known, labelled)
     unknown = int(np.count_nonzero(unheard))
     heard = np.where(known, pods.seen_at, was.heard) if unknown else pods.seen_at
     return Fleet(
         pods=pods,
         idle=calm,
-        idle_since=np.where(calm, np.fmin(was.idle_since, now), np.nan),
+        idle_since=_since(was.idle_since, calm, now),
         named=was.named,
         ended=_idled(was.idle_since[serving & ~quiet], now),
         left=_idled(_left(was, gone, pods), now) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
-        inflight=int(pods.inflight[serving].sum()),
-        sessions=int(pods.sessions[serving].sum()) if np.count_nonzero(pods.sessions) else 0,
-        closing=int(load[known & (pods.phase == _DRAINING)].sum()) if draining else 0,
+        inflight=int(np.add.reduce(pods.inflight[serving])),
+        sessions=int(np.add.reduce(pods.sessions[serving])) if sessions else 0,
+        closing=int(np.add.reduce(load[known & (pods.phase == _DRAINING)])) if draining else 0,
         unknown=unknown,
         heard=heard,
         released=released,
-        settled=was.settled & released,
+        settled=was.settled & released if labelled else nobody,
         displaced=displaced,
         asked=asked,
         blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
@@ -176,7 +180,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         starting=actives - ables - overdue,
         overdue=overdue,
         draining=draining,
-        drained=int(np.count_nonzero(released)),
+        drained=labelled and int(np.count_nonzero(released)),
         sight=sight,
     )
 
@@ -219,6 +223,19 @@ def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
 def _left(was: PodMemory, gone: Floats, pods: Pods) -> Floats:
     """Idle since when those were that drain now, or are gone."""
     return np.concatenate((gone, was.idle_since[pods.phase == _DRAINING]))
+
+
+def _unheard(pods: Pods, known: Mask, drained: int) -> Mask:
+    """Pods that have been ready, are not drained, and cannot be believed."""
+    silent: Mask = (pods.stage >= _READY) & ~known
+    return silent & (pods.phase != _DRAINED) if drained else silent
+
+
+def _since(since: Floats, calm: Mask, now: Instant) -> Floats:
+    """Since when these are idle, NaN for the others."""
+    began: Floats = np.fmin(since, now)
+    began[~calm] = math.nan
+    return began
 
 
 def _idled(since: Floats, now: Instant) -> Floats:

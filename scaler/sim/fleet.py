@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from scaler.core.pods import NO_ACK, Ints, Mask, Phase
+from scaler.core.pods import NO_ACK, Ints, Mask, Phase, Stage
 from scaler.core.types import Instant, PodUid
 
 CHEAPEST: Final = -(2**31)  # the lowest deletion cost there is
@@ -22,6 +22,7 @@ class Fleet:
     Attributes:
         uids: empty where the row is free.
         created_at, ready_at: instants; NaN while it starts.
+        stage, since: where it stands in its life, and since when: one that gets its node is as old as before.
         node: the row of its node, ``NO_NODE`` while it has none.
         phase, epoch, acked: of the drain protocol; ``closed_for`` is the epoch that the gate is closed for.
         cost: the deletion cost.
@@ -31,14 +32,15 @@ class Fleet:
     def __init__(self) -> None:
         self.uids: list[PodUid] = []
         self.version = 0
-        self.created_at, self.ready_at = np.full(ROOM, math.nan), np.full(ROOM, math.nan)
-        self.node, self.phase, self.epoch, self.acked, self.closed_for, self.cost = (
-            np.zeros(ROOM, dtype=np.int64) for _ in range(6)
+        self.created_at, self.ready_at, self.since = (np.full(ROOM, math.nan) for _ in range(3))
+        self.node, self.stage, self.phase, self.epoch, self.acked, self.closed_for, self.cost = (
+            np.zeros(ROOM, dtype=np.int64) for _ in range(7)
         )
         self.leaving, self._standing = (np.zeros(ROOM, dtype=np.bool_) for _ in range(2))
         self._rows: dict[PodUid, int] = {}
         self._free: list[int] = []
-        self._stays: tuple[int, Ints] = (-1, np.zeros(0, dtype=np.int64))
+        self._turnover = 0  # counts what changes who stays
+        self._stays: tuple[int, Ints, tuple[PodUid, ...]] = (0, np.zeros(0, dtype=np.int64), ())
 
     def __len__(self) -> int:
         """Pods that there are, those that are leaving included."""
@@ -59,20 +61,17 @@ class Fleet:
             raise KeyError(f"there is no pod in row {row}")
         return uid
 
-    def names(self, rows: Ints) -> tuple[PodUid, ...]:
-        """Whose rows these are, of rows that have pods."""
-        uids = self.uids
-        return tuple([uids[row] for row in rows.tolist()])
-
     def rows(self) -> Ints:
         """All pods, those that are leaving included."""
         return np.flatnonzero(self._standing)
 
     def stays(self) -> Ints:
         """The pods that are not leaving."""
-        if self._stays[0] != self.version:
-            self._stays = self.version, np.flatnonzero(self._standing & ~self.leaving)
-        return self._stays[1]
+        return self._who_stays()[1]
+
+    def names(self) -> tuple[PodUid, ...]:
+        """Whose rows ``stays`` are; the same tuple until others stay."""
+        return self._who_stays()[2]
 
     def ready(self) -> Mask:
         """Of ``stays``, which are ready."""
@@ -97,29 +96,31 @@ class Fleet:
         self.phase[row], self.epoch[row], self.cost[row] = Phase.ACTIVE, 0, 0
         self.acked[row] = self.closed_for[row] = NO_ACK
         self.leaving[row], self._standing[row] = False, True
-        self.version += 1
+        self.since[row], self.stage[row] = now, Stage.PENDING if node == NO_NODE else Stage.STARTING
+        self._turn_over()
 
     def drop(self, row: int) -> None:
         """A pod is gone."""
         del self._rows[self.uid(row)]
         self.uids[row], self._standing[row] = "", False
         heapq.heappush(self._free, row)
-        self.version += 1
+        self._turn_over()
 
     def place(self, row: int, node: int) -> None:
         """It has a node now."""
-        self.node[row] = node
+        self.node[row], self.stage[row] = node, Stage.STARTING
         self.version += 1
 
     def become_ready(self, row: int, now: Instant) -> None:
         """It is ready from now on."""
-        self.ready_at[row] = now
+        self.ready_at[row] = self.since[row] = now
+        self.stage[row] = Stage.READY
         self.version += 1
 
     def leave(self, row: int) -> None:
         """It was deleted, and is not gone yet."""
         self.leaving[row] = True
-        self.version += 1
+        self._turn_over()
 
     def acknowledge(self, row: int) -> None:
         """It holds no work behind a gate that is closed."""
@@ -131,6 +132,17 @@ class Fleet:
         self.phase[row], self.epoch[row] = phase, epoch
         self.version += 1
 
+    def _turn_over(self) -> None:
+        """Others stay than before."""
+        self.version += 1
+        self._turnover += 1
+
+    def _who_stays(self) -> tuple[int, Ints, tuple[PodUid, ...]]:
+        if self._stays[0] != self._turnover:
+            rows, uids = np.flatnonzero(self._standing & ~self.leaving), self.uids
+            self._stays = self._turnover, rows, tuple([uids[row] for row in rows.tolist()])
+        return self._stays
+
     def _grow(self) -> None:
         """Room for twice as many."""
         for name in _COLUMNS:
@@ -139,6 +151,6 @@ class Fleet:
 
 
 _COLUMNS: Final = (
-    *("created_at", "ready_at", "node", "phase", "epoch", "acked", "closed_for", "cost"),
+    *("created_at", "ready_at", "since", "node", "stage", "phase", "epoch", "acked", "closed_for", "cost"),
     *("leaving", "_standing"),
 )

@@ -9,9 +9,8 @@ from typing import Final, TypedDict
 
 import numpy as np
 
-from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods, Stage
+from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods
 from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
-from scaler.sim.fleet import NO_NODE
 from scaler.sim.work import HELD, Work
 from scaler.sim.world import World
 
@@ -21,20 +20,25 @@ WAIT_WINDOW: Seconds = 1800.0
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
 
 
-class _Stood(TypedDict):
-    """Columns of ``Pods`` that a scrape says nothing about."""
+class _Alike(TypedDict):
+    """Columns of ``Pods`` that stay as they are while the same pods stand."""
 
     uids: tuple[PodUid, ...]
     created_at: Floats
-    since: Floats
-    stage: Ints
-    phase: Ints
     ordinal: Ints
-    epoch: Ints
-    acked: Ints
     displaced: Mask
     for_node: Mask
     zone: Ints
+
+
+class _Stood(_Alike):
+    """All columns that a scrape says nothing about."""
+
+    since: Floats
+    stage: Ints
+    phase: Ints
+    epoch: Ints
+    acked: Ints
 
 
 class Sight:
@@ -49,6 +53,7 @@ class Sight:
         self._last = _scraped(world)
         self._seen: tuple[tuple[int, Instant], Pods] | None = None
         self._stood: tuple[int, tuple[Ints, Floats, _Stood]] | None = None
+        self._alike = self._gather()
         world.agenda.at(world.now + SCRAPE, self._scrape, world)
 
     def observe(self) -> Observation:
@@ -76,35 +81,40 @@ class Sight:
         if self._stood is None or self._stood[0] != fleet.version:
             self._stood = fleet.version, self._stand()
         (rows, ready_at, stood), serving = self._stood[1], self._world.setting.serving
-        asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked
+        asked, count = ready_at <= last.at, len(rows)  # NaN compares false: a pod that starts was not asked
         inside = last.places.reshape(-1, serving.slots)[rows[asked]]
-        inflight, sessions = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-        inflight[asked] = (inside >= 0).sum(axis=1)
+        inflight, sessions = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        seen_at = np.full(count, math.nan)
+        inflight[asked], seen_at[asked] = np.add.reduce(inside >= 0, axis=1), last.at
         if serving.hold:
-            sessions[asked] = (inside == HELD).sum(axis=1)
-        return Pods(**stood, inflight=inflight, sessions=sessions, seen_at=np.where(asked, last.at, math.nan))
+            sessions[asked] = np.add.reduce(inside == HELD, axis=1)
+        return Pods(**stood, inflight=inflight, sessions=sessions, seen_at=seen_at)
 
     def _stand(self) -> tuple[Ints, Floats, _Stood]:
         """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
         fleet, rows = self._world.fleet, self._world.fleet.stays()
-        created_at, ready_at = fleet.created_at[rows], fleet.ready_at[rows]
-        starting = np.isnan(ready_at)
-        placed = np.where(fleet.node[rows] == NO_NODE, int(Stage.PENDING), int(Stage.STARTING))
-        ordinals = rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64)
+        if self._alike["uids"] is not fleet.names():
+            self._alike = self._gather()
         stood = _Stood(
-            uids=fleet.names(rows),
-            created_at=created_at,
-            since=np.where(starting, created_at, ready_at),
-            stage=np.where(starting, placed, int(Stage.READY)),
+            **self._alike,
+            since=fleet.since[rows],
+            stage=fleet.stage[rows],
             phase=fleet.phase[rows],
-            ordinal=ordinals,
             epoch=fleet.epoch[rows],
             acked=fleet.acked[rows],
+        )
+        return rows, fleet.ready_at[rows], stood
+
+    def _gather(self) -> _Alike:
+        fleet, rows = self._world.fleet, self._world.fleet.stays()
+        return _Alike(
+            uids=fleet.names(),
+            created_at=fleet.created_at[rows],
+            ordinal=rows if self._world.setting.ordinals else np.full(len(rows), NO_ORDINAL, dtype=np.int64),
             displaced=np.zeros(len(rows), dtype=np.bool_),
             for_node=np.zeros(len(rows), dtype=np.bool_),
             zone=np.full(len(rows), NO_ZONE, dtype=np.int64),
         )
-        return rows, ready_at, stood
 
     def _scrape(self, world: World) -> None:
         """Look at everything that can be asked, and come again."""
@@ -151,6 +161,7 @@ class Recent:
 
     def __init__(self, work: Work) -> None:
         self._work, self._oldest = work, 0
+        self._began = np.frombuffer(work.began, dtype=np.float64)
 
     def waits(self, since: Instant, until: Instant) -> Floats:
         """Seconds that those waited whose runs began in that time; at most about ``ENOUGH``, evenly chosen."""
@@ -158,7 +169,7 @@ class Recent:
         while self._oldest < arrived and work.began[self._oldest] <= since:
             self._oldest += 1
         span = slice(self._oldest, arrived, 1 + (arrived - self._oldest) // (2 * ENOUGH))
-        began = np.frombuffer(work.began, dtype=np.float64)[span]
+        began = self._began[span]
         lately = (began > since) & (began <= until)  # NaN compares false: a task without a run has no wait to tell
         waits: Floats = (began - work.tasks.arrived_at[span])[lately]
         return waits
@@ -170,12 +181,12 @@ def _wait_p95(last: Scraped, recent: Recent) -> Sample:
 
 
 def _p95(values: Floats) -> float:
-    """The 0.95 quantile, interpolated as numpy does it by default, without its preparations."""
+    """The 0.95 quantile, interpolated as numpy does it by default, without its preparations. It sorts the values."""
     last = len(values) - 1
     at = 0.95 * last
     low, high = int(at), min(int(at) + 1, last)
-    ranked = np.partition(values, (low, high))
-    below, above = float(ranked[low]), float(ranked[high])
+    values.partition((low, high))
+    below, above = float(values[low]), float(values[high])
     return below + (at - low) * (above - below)
 
 
