@@ -246,12 +246,13 @@ def moved(moves: Moves, policy: Policy, *, change: int, startup: Seconds, now: I
     if not change and not moves.rises and not moves.turns:
         return moves
     pace = policy.pace
-    rises = tuple(r for r in moves.rises if now - r.at < pace.rise_window)
-    turns = tuple(at for at in moves.turns if now - at < pace.flap_window)
+    rises = tuple([r for r in moves.rises if now - r.at < pace.rise_window])
+    turns = tuple([at for at in moves.turns if now - at < pace.flap_window])
     if change > 0:
         return Moves(rises=(*rises, Rise(now, change)), last_rise=now, turns=turns)
     if change == 0:
-        return Moves(rises=rises, last_rise=moves.last_rise, turns=turns)
+        same = len(rises) == len(moves.rises) and len(turns) == len(moves.turns)
+        return moves if same else Moves(rises=rises, last_rise=moves.last_rise, turns=turns)
     if _turns_back(moves, startup, now):
         turns = (*turns, now)
     return Moves(rises=rises, last_rise=None, turns=turns)

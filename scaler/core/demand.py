@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from scaler.core import capacity
 from scaler.core.memory import Lessons, Reading
 from scaler.core.numbers import whole
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, Unknown
 
 SILENT = Unknown("no signal says anything about demand")
 COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
+_new_demand = maker(Demand)
 
 
 @passing
@@ -39,7 +40,7 @@ def measure(given: Given, lessons: Lessons, tokens: Known | None) -> Work:
     """What each valid signal asks for, and the most any of them does; ``tokens`` is the averaged rate."""
     pace, fleet = given.policy.pace, given.fleet
     by_signal = _by_signal(given, capacity.pods(given, lessons, tokens))
-    work, pending, soft = (_value(by_signal[name]) for name in ("work", "pending", "tokens"))
+    work, pending, soft = _value(by_signal["work"]), _value(by_signal["pending"]), _value(by_signal["tokens"])
     hard, most = max(work, pending, 0.0), max(work, pending, soft / pace.soft_up)
     bound = "work" if most == work else "pending" if most == pending else "tokens"
     blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
@@ -111,7 +112,7 @@ def dampen(given: Given, readings: tuple[Reading, ...], work: Work, waiting: Sec
     # What was read before a blackout keeps what there is, and adds nothing.
     up = 0.0 if isinstance(work.bound, Unknown) else max(work.up, fast_up)
     down = max(fast_down, _means(readings, pace.slow_window, now)[1])
-    return Demand(
+    return _new_demand(
         by_signal=work.by_signal,
         bound=work.bound,
         now=work.up,

@@ -9,13 +9,12 @@ changes nothing. Everything here is decided from labels and acknowledgements alo
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from scaler.core.fleet import Fleet
 from scaler.core.passing import passing
-from scaler.core.pods import NO_ACK, NO_ORDINAL, Ints, Mask, Phase, Pod, Pods, Stage
+from scaler.core.pods import ACTIVE, DRAINING, NO_ACK, NO_ORDINAL, READY, Ints, Mask, Phase, Pod, Pods
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Verb
 
@@ -113,7 +112,7 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     those with the fewest tasks are named too: work that comes to any pod with room keeps each of them from ever falling
     idle.
     """
-    idle = fleet.idle & ~fleet.displaced  # those leave with their nodes, and are not supply
+    idle = fleet.idle & ~fleet.displaced if fleet.asked else fleet.idle  # those leave with their nodes: no supply
     ripe = idle & (fleet.idle_since <= idle_before)
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
@@ -143,7 +142,7 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
     if policy.workload is Workload.REPLICA_SET:
         return ripe
     ordinals = fleet.pods.ordinal
-    stays = (fleet.pods.phase == Phase.ACTIVE) & ~ripe
+    stays = (fleet.pods.phase == ACTIVE) & ~ripe
     if (ordinals[stays] == NO_ORDINAL).any():  # it may be the highest
         return np.zeros_like(ripe)
     return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
@@ -159,7 +158,7 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
     gated = policy.guarantee is Guarantee.PROTECTED and policy.workload is Workload.REPLICA_SET
     if count <= 0 or not gated:
         return _NOBODY
-    able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY) & pods.known(sight.now, sight.stale_after)
+    able = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
     able &= ~fleet.displaced
     some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
     rows = np.flatnonzero(able & some)
@@ -187,7 +186,7 @@ def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
     zone = zones[rows[order]]
     if not zone.any():
         return order
-    left = np.bincount(zones[fleet.pods.phase == Phase.ACTIVE])[zone] - _rank(zone)
+    left = np.bincount(zones[fleet.pods.phase == ACTIVE])[zone] - _rank(zone)
     return order[np.argsort(-left, kind="stable")]
 
 
@@ -213,8 +212,10 @@ def call_back(fleet: Fleet, count: int, among: Mask | None = None) -> tuple[Orde
     if count <= 0 or not fleet.draining:
         return ()
     pods = fleet.pods
-    draining = pods.phase == Phase.DRAINING
-    rows = np.flatnonzero(draining if among is None else draining & among)
+    draining = pods.phase == DRAINING
+    rows = (draining if among is None else draining & among).nonzero()[0]
+    if not len(rows):
+        return ()
     rows = rows[np.lexsort((-pods.inflight[rows], pods.ordinal[rows]))][:count]
     return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
 
@@ -228,13 +229,12 @@ def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool, moves: bo
     if not fleet.draining:
         return ()
     pods, kept = fleet.pods, {o.uid for o in cancelled}
-    rows = [i for i in np.flatnonzero(pods.phase == Phase.DRAINING) if pods.uids[i] not in kept]
-    final = pods.displaced & moves | commit
-    verbs = ((i, _next_verb(pods, i) if final[i] else Verb.CLOSE) for i in rows)
+    rows = [i for i in (pods.phase == DRAINING).nonzero()[0].tolist() if pods.uids[i] not in kept]
+    verbs = ((i, _next_verb(pods, i) if commit or (moves and pods.displaced[i]) else Verb.CLOSE) for i in rows)
     return tuple(Order(verb, pods.uids[i], int(pods.epoch[i])) for i, verb in verbs)
 
 
-def _next_verb(pods: Pods, i: int | np.integer[Any]) -> Verb:
+def _next_verb(pods: Pods, i: int) -> Verb:
     acked, busy = int(pods.acked[i]), pods.inflight[i] or pods.sessions[i]
     # A pod that acknowledged and is then said to work has broken its word: it is asked again, and never committed.
     return Verb.COMMIT if acked != NO_ACK and acked == int(pods.epoch[i]) and not busy else Verb.CLOSE

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scaler.core.numbers import pinball, quantile
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
@@ -30,6 +30,7 @@ BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
 Point: TypeAlias = float | None  # a candidate with nothing to say bids None
 Points: TypeAlias = tuple[Point, ...]
+_new_forecast = maker(Forecast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,9 @@ class Bid:
     peak: float
     points: Points
     tops: Points
+
+
+_new_bid = maker(Bid)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +69,9 @@ class Record:
     skill: float | None = None
 
 
+_new_record = maker(Record)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ForecastMemory:
     """Open bids, each candidate's record, and the highest demand by time of day with the bucket it was seen in."""
@@ -81,10 +88,13 @@ class ForecastMemory:
         return cls(
             bid_at=None,
             bids=(),
-            records=tuple(Record(np.zeros(0)) for _ in CANDIDATES),
+            records=tuple(_new_record(np.zeros(0)) for _ in CANDIDATES),
             profile=np.zeros(BUCKETS),
             stamps=np.full(BUCKETS, -1, dtype=np.int64),
         )
+
+
+_new_forecast_memory = maker(ForecastMemory)
 
 
 @passing
@@ -101,7 +111,7 @@ class Question:
 def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
     """Each candidate's point forecast of the highest demand within the horizon, in pods: never below what stands."""
     others = (_yesterday(memory, ask), _rate(policy, ask))
-    return (ask.demand, *(None if p is None else max(p, ask.demand) for p in others))
+    return (ask.demand, *[None if p is None else max(p, ask.demand) for p in others])
 
 
 def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> ForecastMemory:
@@ -111,11 +121,11 @@ def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -
         return memory if bids is memory.bids else replace(memory, bids=bids)
     ripe = [b for b in bids if ask.now - 2 * step < b.due <= ask.now]  # what ended unwatched proves nothing
     records = _score(memory.records, ripe, ask.q, policy.pace)
-    tops = tuple(None if p is None else p + r.margin for p, r in zip(said, records, strict=True))
-    bid = Bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
+    tops = tuple([None if p is None else p + r.margin for p, r in zip(said, records, strict=True)])
+    bid = _new_bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
     profile, stamps = _remembered(memory, ask)
-    bids = (*(b for b in bids if b.due > ask.now), bid)
-    return ForecastMemory(bid_at=ask.now, bids=bids, records=records, profile=profile, stamps=stamps)
+    bids = (*[b for b in bids if b.due > ask.now], bid)
+    return _new_forecast_memory(bid_at=ask.now, bids=bids, records=records, profile=profile, stamps=stamps)
 
 
 def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
@@ -123,7 +133,9 @@ def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
     if not bids or bids[-1].peak >= ask.demand:
         return bids
     peak, now = ask.demand, ask.now
-    return tuple(b if b.peak >= peak or b.due < now else Bid(b.due, b.start, peak, b.points, b.tops) for b in bids)
+    return tuple(
+        [b if b.peak >= peak or b.due < now else _new_bid(b.due, b.start, peak, b.points, b.tops) for b in bids]
+    )
 
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
@@ -133,7 +145,7 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
     pods: float | Unknown = Unknown("no forecast has beaten persistence by its gate")
     if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
         pods = point + memory.records[best].margin
-    return Forecast(
+    return _new_forecast(
         pods=pods,
         horizon=ask.horizon,
         quantile=ask.q,
@@ -144,7 +156,7 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
 
 def silent(ask: Question, why: Unknown) -> Forecast:
     """No forecast, because nothing is known of demand."""
-    return Forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
+    return _new_forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
 
 
 def _best(records: tuple[Record, ...], said: Points) -> int:
@@ -168,10 +180,11 @@ def _yesterday(memory: ForecastMemory, ask: Question) -> Point:
 
 def _rate(policy: Policy, ask: Question) -> Point:
     """Arrivals times service time (Little), which is noise until a thousand heavy-tailed tasks have ended."""
-    done, arrivals, service = (ask.signals.get(s) for s in (Signal.COMPLETIONS, Signal.ARRIVALS, Signal.SERVICE))
-    if not (isinstance(done, Known) and isinstance(arrivals, Known) and isinstance(service, Known)):
+    done, signals = ask.signals.get(Signal.COMPLETIONS), ask.signals
+    if not isinstance(done, Known) or done.value < policy.pace.rate_completions:
         return None
-    if done.value < policy.pace.rate_completions:
+    arrivals, service = signals.get(Signal.ARRIVALS), signals.get(Signal.SERVICE)
+    if not (isinstance(arrivals, Known) and isinstance(service, Known)):
         return None
     return arrivals.value * service.value / policy.slots_per_pod
 
@@ -190,7 +203,7 @@ def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:
 def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, pace: Pace) -> tuple[Record, ...]:
     if not ripe:
         return records
-    return tuple(_scored(record, ripe, i, q=q, pace=pace) for i, record in enumerate(records))
+    return tuple([_scored(record, ripe, i, q=q, pace=pace) for i, record in enumerate(records)])
 
 
 def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: Pace) -> Record:
@@ -210,4 +223,4 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: 
     residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
     margin = max(0.0, quantile(residuals, q, guess=record.margin)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
     skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
-    return Record(residuals, margin, own, persistence, trials, skill)
+    return _new_record(residuals, margin, own, persistence, trials, skill)

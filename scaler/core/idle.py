@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaler.core.passing import maker
 from scaler.core.pods import Floats
 from scaler.core.policy import Pace
 from scaler.core.types import Instant, Seconds
@@ -42,7 +43,7 @@ class Gaps:
     @property
     def weight(self) -> float:
         """Finished gaps seen, older ones faded."""
-        return float(self.ended.sum())
+        return float(np.add.reduce(self.ended))
 
     @classmethod
     def none(cls, now: Instant, pace: Pace) -> Gaps:
@@ -52,12 +53,15 @@ class Gaps:
         return cls(ended=zeros, left=zeros, at=now, timer=timer, timer_at=now, restart=restart)
 
 
+_new_gaps = maker(Gaps)
+
+
 def learn(gaps: Gaps, ended: Floats, left: Floats, *, now: Instant, pace: Pace) -> Gaps:
     """Add finished and cut gaps (seconds, shape (n,)), letting older ones fade by half a day's weight a day."""
     if not len(ended) and not len(left):
         return gaps
     fade = 0.5 ** (max(0.0, now - gaps.at) / pace.gap_half_life)
-    return Gaps(
+    return _new_gaps(
         ended=_add(gaps.ended * fade, ended),
         left=_add(gaps.left * fade, left),
         at=now,
@@ -72,7 +76,7 @@ def refresh(gaps: Gaps, *, restart: Seconds, now: Instant, pace: Pace) -> Gaps:
     if restart == gaps.restart and now - gaps.timer_at < REFRESH:
         return gaps
     timer = best_timer(gaps, restart=restart, pace=pace)
-    return Gaps(ended=gaps.ended, left=gaps.left, at=gaps.at, timer=timer, timer_at=now, restart=restart)
+    return _new_gaps(ended=gaps.ended, left=gaps.left, at=gaps.at, timer=timer, timer_at=now, restart=restart)
 
 
 def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
@@ -83,24 +87,27 @@ def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
     if gaps.weight < pace.gaps_enough:
         return pace.timer_prior * restart
     survival = _survival(gaps)
-    idling = np.concatenate(([0.0], np.cumsum((survival[:-1] + survival[1:]) / 2 * WIDTHS)))
+    idling = np.zeros(len(EDGES))
+    ((survival[:-1] + survival[1:]) / 2 * WIDTHS).cumsum(out=idling[1:])
     low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
     timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
-    alive = survival[np.searchsorted(EDGES, timers, side="right") - 1]
+    alive = survival[EDGES.searchsorted(timers, side="right") - 1]
     cost = np.interp(timers, EDGES, idling) + alive * restart
-    return float(timers[np.argmin(cost)])
+    return float(timers[cost.argmin()])
 
 
 def _survival(gaps: Gaps) -> Floats:
     """Share of gaps longer than each edge, shape (len(EDGES),): the product-limit estimate over the bins below it."""
     total = gaps.ended + gaps.left
-    at_risk = np.cumsum(total[::-1])[::-1]
+    at_risk = total[::-1].cumsum()[::-1]
     hazard = np.divide(gaps.ended, at_risk, out=np.zeros(len(EDGES)), where=at_risk > 0)
-    return np.concatenate(([1.0], np.cumprod(1.0 - hazard)[:-1]))
+    survival = np.ones(len(EDGES))
+    (1.0 - hazard[:-1]).cumprod(out=survival[1:])
+    return survival
 
 
 def _add(counts: Floats, lengths: Floats) -> Floats:
     """Count each length into the bin that begins at or below it. ``counts`` is the caller's own and is written to."""
     if len(lengths):
-        np.add.at(counts, np.searchsorted(EDGES, lengths, side="right") - 1, 1.0)
+        np.add.at(counts, EDGES.searchsorted(lengths, side="right") - 1, 1.0)
     return counts

@@ -9,11 +9,15 @@ import numpy as np
 from scaler.core import capacity, idle, startup
 from scaler.core.fleet import PodMemory
 from scaler.core.memory import Lessons, Memory
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.pods import Ints, Mask
 from scaler.core.policy import Policy
 from scaler.core.senses import Given
 from scaler.core.types import Instant, Learnt, Signal, Unknown
+
+_new_lessons = maker(Lessons)
+_new_pod_memory = maker(PodMemory)
+_new_learnt = maker(Learnt)
 
 
 def learn(given: Given, lessons: Lessons) -> Lessons:
@@ -26,7 +30,7 @@ def learn(given: Given, lessons: Lessons) -> Lessons:
     gaps = idle.refresh(gaps, restart=startups.p90 + pace.drain_overhead, now=now, pace=pace)
     tokens, measured = capacity.learn(given, lessons.tokens, lessons.capacity)
     price, priced_at = _price(given, lessons)
-    return Lessons(
+    return _new_lessons(
         startups=startups, gaps=gaps, tokens=tokens, capacity=measured, wait_price=price, priced_at=priced_at
     )
 
@@ -61,7 +65,7 @@ def keep_pods(given: Given, memory: Memory, traces: Traces | None) -> PodMemory:
     fleet, pods = given.fleet, memory.pods
     if isinstance(fleet, Unknown):
         return replace(pods, idle_since=np.full(len(pods.uids), np.nan), named=np.zeros_like(pods.named))
-    return PodMemory(
+    return _new_pod_memory(
         uids=fleet.pods.uids,
         idle_since=fleet.idle_since,
         named=np.zeros(len(fleet.pods), dtype=np.int64) if traces is None else traces.named,
@@ -74,7 +78,7 @@ def keep_pods(given: Given, memory: Memory, traces: Traces | None) -> PodMemory:
 
 def learnt(policy: Policy, lessons: Lessons) -> Learnt:
     """What has been learnt, for whoever asks."""
-    return Learnt(
+    return _new_learnt(
         startup_p90=lessons.startups.p90,
         startup_p99=lessons.startups.p99,
         startups=len(lessons.startups.samples),

@@ -12,7 +12,7 @@ import numpy as np
 
 from scaler.core.fleet import Fleet
 from scaler.core.passing import passing
-from scaler.core.pods import Ints, Mask, Phase, Stage
+from scaler.core.pods import ACTIVE, DRAINING, READY, Ints, Mask
 from scaler.core.types import Instant, Seconds, Supply
 
 PATIENCE: Seconds = 300.0  # for who stands in: a node may have to be bought for it first
@@ -40,7 +40,7 @@ def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
     """Rows of the pods that begin to leave with their nodes, fewest tasks first."""
     if not fleet.asked:
         return ()
-    rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == Stage.READY
+    rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == READY
     unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])
     calm, heard = int(np.count_nonzero(fleet.idle[able])), fleet.ready - _silent(fleet)
     count = max(0, min(calm, heard - need.now), heard - need.all)
@@ -59,14 +59,14 @@ def _emptiest_first(fleet: Fleet, rows: Ints) -> Ints:
 def _silent(fleet: Fleet) -> int:
     """Ready pods that are not heard: each may have work that nobody knows of, and stands in for no other."""
     pods, sight = fleet.pods, fleet.sight
-    able = (pods.phase == Phase.ACTIVE) & (pods.stage == Stage.READY)
+    able = (pods.phase == ACTIVE) & (pods.stage == READY)
     return int(np.count_nonzero(able & ~pods.known(sight.now, sight.stale_after)))
 
 
 def _is_under_way(fleet: Fleet) -> bool:
     """Whether a pod that is heard drains for its node."""
     pods, sight = fleet.pods, fleet.sight
-    draining = (pods.phase == Phase.DRAINING) & pods.displaced
+    draining = (pods.phase == DRAINING) & pods.displaced
     return bool((draining & pods.known(sight.now, sight.stale_after)).any())
 
 
@@ -74,7 +74,7 @@ def _comes(fleet: Fleet, supply: Supply, need: Need) -> bool:
     """Whether others are on their way to stand in: started or asked for not too long ago, or about to be."""
     pods, sight = fleet.pods, fleet.sight
     since = sight.now - max(PATIENCE, sight.overdue_after)
-    starting = (pods.phase == Phase.ACTIVE) & ~pods.displaced & (pods.stage < Stage.READY) & (pods.created_at > since)
+    starting = (pods.phase == ACTIVE) & ~pods.displaced & (pods.stage < READY) & (pods.created_at > since)
     ordered = supply.ordered > 0 and need.rose_at is not None and need.rose_at > since
     return ordered or min(need.missing, need.room) > 0 or bool(starting.any())
 
@@ -82,5 +82,5 @@ def _comes(fleet: Fleet, supply: Supply, need: Need) -> bool:
 def wanted_again(fleet: Fleet) -> Mask:
     """Of the pods that began to leave with their nodes, those that may stay after all, shape (n,)."""
     pods = fleet.pods
-    back: Mask = (pods.phase == Phase.DRAINING) & pods.for_node & ~pods.displaced
+    back: Mask = (pods.phase == DRAINING) & pods.for_node & ~pods.displaced
     return back

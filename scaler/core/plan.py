@@ -8,7 +8,7 @@ from scaler.core import drain, nodes, removal
 from scaler.core.dampen import Scene, Veto
 from scaler.core.fleet import Fleet
 from scaler.core.learn import Traces
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.pods import Mask
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.removal import Excess, Removal
@@ -16,6 +16,8 @@ from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
 from scaler.core.types import Known, Order, Unknown
 from scaler.core.view import View
+
+_new_scene = maker(Scene)
 
 
 @passing
@@ -36,6 +38,9 @@ class Plan:
     moved: tuple[int, ...] = ()
 
 
+_new_plan = maker(Plan)
+
+
 def make(view: View, base: int) -> Plan:
     """Hold supply against need, and choose who may leave and who is called back."""
     given, demand, timer = view.given, view.demand, view.memory.lessons.gaps.timer
@@ -46,7 +51,7 @@ def make(view: View, base: int) -> Plan:
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
     excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
-    return Plan(
+    return _new_plan(
         base=base,
         footing=footing,
         missing=missing,
@@ -96,6 +101,8 @@ def calls(given: Given, missing: int) -> tuple[Order, ...]:
         return ()
     if policy.guarantee is not Guarantee.PROTECTED or policy.mode is not Mode.AUTO:
         return drain.call_back(fleet, fleet.draining)
+    if not np.count_nonzero(fleet.pods.for_node):
+        return drain.call_back(fleet, missing, ~fleet.pods.displaced)
     back = nodes.wanted_again(fleet)
     again = drain.call_back(fleet, fleet.draining, back)
     return (*again, *drain.call_back(fleet, missing - len(again), ~back & ~fleet.pods.displaced))
@@ -103,7 +110,7 @@ def calls(given: Given, missing: int) -> tuple[Order, ...]:
 
 def scene(view: View, plan: Plan) -> Scene:
     """What the rules look at."""
-    return Scene(
+    return _new_scene(
         policy=view.given.policy,
         moves=view.memory.moves,
         now=view.given.now,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +41,11 @@ class Stage(enum.IntEnum):
     STARTING = 1
     READY = 2
     UNREADY = 3
+
+
+# What columns are compared with: an array takes half the time that a Python number does, and a tenth of an enum's.
+ACTIVE, DRAINING, DRAINED = (np.array(int(phase)) for phase in Phase)
+READY = np.array(int(Stage.READY))  # the two before it are on their way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +106,9 @@ class Pods:
             ValueError: naming the column.
         """
         count = len(self.uids)
-        for name in _COLUMNS:
-            if len(getattr(self, name)) != count:
-                raise ValueError(f"{name} has {len(getattr(self, name))} entries for {count} pods")
+        if set(map(len, _columns(self))) != {count}:
+            name, column = next(pair for pair in zip(_COLUMNS, _columns(self), strict=True) if len(pair[1]) != count)
+            raise ValueError(f"{name} has {len(column)} entries for {count} pods")
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -178,6 +184,7 @@ class Pods:
 
 
 _COLUMNS = tuple(column.name for column in fields(Pods) if column.name != "uids")
+_columns: Callable[[Pods], tuple[Ints | Floats | Mask, ...]] = attrgetter(*_COLUMNS)
 _UNHEARD = Activity(inflight=0, sessions=0, at=math.nan)
 
 

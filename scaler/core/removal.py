@@ -12,6 +12,8 @@ from scaler.core.reasons import Reason
 from scaler.core.senses import Given
 from scaler.core.types import Seconds, Supply, Unknown
 
+NONE = Spare()
+
 
 @passing
 class Removal:
@@ -99,12 +101,12 @@ def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
 def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spare, int]:
     """Give up what was spare all through the idle timer, and in enough ticks running."""
     if spare <= 0:
-        return Spare(), 0
+        return NONE, 0
     if was.since is None:
         return Spare(since=given.now, named=1, least=spare), 0
     named, least = was.named + 1, min(was.least, spare)
     lasted = given.now - was.since >= timer and named >= given.policy.pace.namings
-    return (Spare(), least) if lasted else (Spare(since=was.since, named=named, least=least), 0)
+    return (NONE, least) if lasted else (Spare(since=was.since, named=named, least=least), 0)
 
 
 def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:

@@ -66,7 +66,9 @@ def crowd(given: Given, was: Crowd, footing: Footing) -> Crowd:
     if footing.stand > was.stand:
         was = Crowd(since=given.now, stand=footing.stand)
     was = _settled(given, was)
-    return Crowd(since=None, stand=footing.stand) if was.since is None and footing.stand <= footing.asked else was
+    if was.since is not None or footing.stand > footing.asked or footing.stand == was.stand:
+        return was
+    return Crowd(since=None, stand=footing.stand)
 
 
 def _settled(given: Given, was: Crowd) -> Crowd:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from scaler.core.fleet import Fleet, Sight, look
 from scaler.core.memory import Memory
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
@@ -50,10 +50,13 @@ class Given:
     raised: int
 
 
+_new_given = maker(Given)
+
+
 def take(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Given:
     """Judge the signals and look at the pods."""
     live = observation.replicas
-    return Given(
+    return _new_given(
         policy=policy,
         observation=observation,
         now=now,

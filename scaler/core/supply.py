@@ -7,10 +7,12 @@ import numpy as np
 from scaler.core import drain
 from scaler.core.fleet import Fleet
 from scaler.core.numbers import whole
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.policy import Guarantee
 from scaler.core.senses import Given
 from scaler.core.types import Known, Signal, Supply, Unknown
+
+_new_supply = maker(Supply)
 
 
 @passing
@@ -46,7 +48,7 @@ def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
     going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle, moved = int(np.count_nonzero(fleet.idle)), fleet.going if moves else 0
-    supply = Supply(
+    supply = _new_supply(
         ready=fleet.ready,
         starting=fleet.starting,
         ordered=ordered,
@@ -74,6 +76,8 @@ def _settled(given: Given, fleet: Fleet, base: int) -> int:
     may stand while others that were drained since have gone for them; then these stand where those stood. Replicas that
     have not risen to the target yet say nothing of that.
     """
+    if not fleet.drained:
+        return 0
     settled, replicas = int(np.count_nonzero(fleet.settled)), given.observation.replicas
     beyond = len(fleet.pods) - max(int(replicas.value), base) if isinstance(replicas, Known) else settled
     return min(settled, beyond) if beyond >= 0 else settled  # below 0 some are leaving, and others are still to come
@@ -83,7 +87,7 @@ def _unseen(given: Given, base: int) -> Footing:
     """Pods that cannot be seen are all supply and all busy, but as far as the pool's own in-flight count says less."""
     policy, replicas = given.policy, given.observation.replicas
     there, kept = int(replicas.value) if isinstance(replicas, Known) else base, max(base, given.raised)
-    supply = Supply(
+    supply = _new_supply(
         ready=there,
         starting=0,
         ordered=max(0, base - there),

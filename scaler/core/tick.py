@@ -12,12 +12,17 @@ from scaler.core import replicas
 from scaler.core.dampen import moved, walk
 from scaler.core.learn import keep_pods, learnt
 from scaler.core.memory import Crowd, Memory
+from scaler.core.passing import maker
 from scaler.core.policy import Mode, Policy
 from scaler.core.reasons import Reason
 from scaler.core.senses import take
 from scaler.core.supply import count
 from scaler.core.types import Decision, Evidence, Hold, Instant, Observation, Outcome, ScaleTo, Step, Supply, Unknown
 from scaler.core.view import View, measure
+
+_new_outcome = maker(Outcome)
+_new_evidence = maker(Evidence)
+_new_memory = maker(Memory)
 
 
 def tick(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Outcome:
@@ -52,7 +57,7 @@ def _decide(view: View, base: int) -> Outcome:
     if not auto:
         trail = (*trail, Step(Reason.RECOMMEND, target, target, f"the live replicas stay at {base}"))
     memory = _remember(view, plan, crowd, target if auto else None)
-    return Outcome(
+    return _new_outcome(
         at=given.now,
         decision=decision,
         report=report,
@@ -67,7 +72,7 @@ def _remember(view: View, plan: plans.Plan, crowd: Crowd, target: int | None) ->
     """The memory for the next tick; only a target that is followed moves."""
     given, startup = view.given, view.memory.lessons.startups.p90
     change = 0 if target is None else target - plan.base
-    return Memory(
+    return _new_memory(
         at=given.now,
         born=view.memory.born,
         pods=keep_pods(given, view.memory, plans.traces(given, plan, target)),
@@ -86,7 +91,7 @@ def _remember(view: View, plan: plans.Plan, crowd: Crowd, target: int | None) ->
 
 
 def _evidence(view: View, supply: Supply, reversals: int) -> Evidence:
-    return Evidence(
+    return _new_evidence(
         ages=view.given.senses.ages,
         supply=supply,
         demand=view.demand,
@@ -104,14 +109,14 @@ def _held(view: View, base: int | Unknown) -> Outcome:
     crowd = replicas.crowd(given, memory.crowd, footing)
     hold = _hold(base, replicas.answer(given, crowd, footing, start))
     target = replicas.kept(given, memory) if isinstance(hold.replicas, Unknown) else None
-    return Outcome(
+    return _new_outcome(
         at=given.now,
         decision=hold,
         report=hold.replicas,
         trail=(Step(hold.reason, start, start, hold.why),),
         orders=plans.calls(given, 0),
         evidence=_evidence(view, footing.supply, len(memory.moves.turns)),
-        memory=Memory(
+        memory=_new_memory(
             at=given.now,
             born=memory.born,
             pods=keep_pods(given, memory, None),

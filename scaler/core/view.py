@@ -11,7 +11,7 @@ from scaler.core.demand import Work
 from scaler.core.learn import learn
 from scaler.core.memory import Lessons, Memory, Reading
 from scaler.core.numbers import whole
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Forecast, Instant, Unknown
 
@@ -43,6 +43,9 @@ class View:
         return max(whole(self.ahead), expected, self.given.policy.min_replicas)
 
 
+_new_view = maker(View)
+
+
 def measure(given: Given, memory: Memory) -> View:
     """Learn from this instant, and measure demand and forecast."""
     known, lessons = memory.lessons, learn(given, memory.lessons)
@@ -53,7 +56,7 @@ def measure(given: Given, memory: Memory) -> View:
     stood = readings[-1].up if readings else 0.0
     hints = announced.hints(given, memory.hints, demand=stood, startup=startup)
     past, forecast = _foresee(given, memory.forecast, known, work)
-    return View(
+    return _new_view(
         given=given,
         memory=memory,
         lessons=lessons,

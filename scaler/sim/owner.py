@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -76,7 +77,8 @@ class Controller:
             rows = rows[[pool.work.at_rest(row) for row in rows.tolist()]]
             if len(rows) < excess:
                 self.wake(LOOK_AGAIN)
-        loads = np.array([pool.nodes.loads.get(node, 0) for node in pool.fleet.node[rows].tolist()], dtype=np.int64)
+        load = pool.nodes.loads.get
+        loads = np.array([load(node, 0) for node in pool.fleet.node[rows].tolist()], dtype=np.int64)
         first = candidates(pool.fleet, rows, loads, excess)
         likely = standings(pool.fleet, rows[first].tolist(), loads[first].tolist())
         self._delete(victims(likely, excess, pool.agenda.now))
@@ -113,8 +115,9 @@ def candidates(fleet: Fleet, rows: Ints, loads: Ints, count: int) -> Ints:
     ready = ~np.isnan(fleet.ready_at[rows])
     criteria = (-loads, fleet.cost[rows], ready, fleet.node[rows] != NO_NODE)
     order: Ints = np.lexsort(criteria)
-    alike = np.all([column[order] == column[order[count - 1]] for column in criteria], axis=0)
-    return order[: int(np.flatnonzero(alike)[-1]) + 1]
+    last = order[count - 1]
+    alike = functools.reduce(np.logical_and, (column == column[last] for column in criteria))
+    return order[: int(alike[order].nonzero()[0][-1]) + 1]
 
 
 def standings(fleet: Fleet, rows: Sequence[int], loads: Sequence[int]) -> list[Standing]:

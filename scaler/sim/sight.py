@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 import numpy as np
 
+from scaler.core.passing import maker, passing
 from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods
 from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
 from scaler.sim.work import HELD, Work
@@ -18,6 +18,7 @@ SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
+_new_pods = maker(Pods)
 
 
 class _Alike(TypedDict):
@@ -88,7 +89,7 @@ class Sight:
         inflight[asked], seen_at[asked] = np.add.reduce(inside >= 0, axis=1), last.at
         if serving.hold:
             sessions[asked] = np.add.reduce(inside == HELD, axis=1)
-        return Pods(**stood, inflight=inflight, sessions=sessions, seen_at=seen_at)
+        return _new_pods(**stood, inflight=inflight, sessions=sessions, seen_at=seen_at)
 
     def _stand(self) -> tuple[Ints, Floats, _Stood]:
         """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
@@ -123,7 +124,7 @@ class Sight:
             self._last = _scraped(world)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@passing
 class Scraped:
     """What stood at one instant: what is in the slots, how many wait, since when, and how many came and went.
 
@@ -147,13 +148,25 @@ class Scraped:
         return self.places[self.places >= 0]
 
 
+_new_scraped = maker(Scraped)
+
+
 def _scraped(world: World) -> Scraped:
     work, now = world.work, world.now
     queue = work.queue
     places = np.frombuffer(work.places, dtype=np.int64).copy()
     first = queue[0][1] if queue else now
-    ended, pace = tuple(work.ended), work.progress.pace
-    return Scraped(work, now, places, len(queue), first, work.arrived, work.finished, ended, pace)
+    return _new_scraped(
+        work=work,
+        at=now,
+        places=places,
+        queued=len(queue),
+        first=first,
+        arrived=work.arrived,
+        finished=work.finished,
+        ended=tuple(work.ended),
+        pace=work.progress.pace,
+    )
 
 
 class Recent:
