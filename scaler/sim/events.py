@@ -21,19 +21,15 @@ class Agenda:
 
     Attributes:
         now: what time it is. It never goes back.
+        due: when the next event is due; infinity where none is to come.
     """
 
-    __slots__ = ("_coming", "_turn", "now")
+    __slots__ = ("_coming", "_turn", "due", "now")
 
     def __init__(self, start: Instant) -> None:
-        self.now = start
+        self.now, self.due = start, math.inf
         self._coming: list[tuple[Instant, int, Callable[..., None], object]] = []
         self._turn = 0
-
-    @property
-    def due(self) -> Instant:
-        """When the next event is due; infinity where none is to come."""
-        return self._coming[0][0] if self._coming else math.inf
 
     def at(self, when: Instant, act: Callable[[Subject], None], subject: Subject) -> None:
         """Have ``act(subject)`` called at ``when``, after whatever was scheduled for that instant before.
@@ -45,8 +41,10 @@ class Agenda:
             raise ValueError(f"cannot schedule for {when:.3f}: it is already {self.now:.3f}")
         self._turn += 1
         heapq.heappush(self._coming, (when, self._turn, act, subject))
+        self.due = self._coming[0][0]
 
     def step(self) -> None:
         """Let the next event happen."""
         self.now, _, act, subject = heapq.heappop(self._coming)
+        self.due = self._coming[0][0] if self._coming else math.inf
         act(subject)

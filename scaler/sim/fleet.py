@@ -40,6 +40,7 @@ class Fleet:
         self._rows: dict[PodUid, int] = {}
         self._free: list[int] = []
         self._turnover = 0  # counts what changes who stays
+        self._ready: tuple[int, Mask] = (0, np.zeros(0, dtype=np.bool_))
         self._stays: tuple[int, Ints, tuple[PodUid, ...]] = (0, np.zeros(0, dtype=np.int64), ())
 
     def __len__(self) -> int:
@@ -75,8 +76,9 @@ class Fleet:
 
     def ready(self) -> Mask:
         """Of ``stays``, which are ready."""
-        ready: Mask = ~np.isnan(self.ready_at[self.stays()])
-        return ready
+        if self._ready[0] != self.version:
+            self._ready = self.version, ~np.isnan(self.ready_at[self.stays()])
+        return self._ready[1]
 
     def lowest_free(self) -> int:
         """The row that a new pod takes unless it is told another."""

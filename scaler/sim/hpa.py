@@ -189,8 +189,9 @@ def combine(proposals: Iterable[int | Unknown], spec: int) -> int | Unknown:
 
 def stabilise(want: int, spec: int, past: Sequence[Dated], behavior: Behavior, now: Instant) -> int:
     """Rise to at most the lowest recommendation of the up window, fall to at least the highest of the down one."""
-    up = min([want, *(r.replicas for r in past if r.at > now - behavior.up.window)])
-    down = max([want, *(r.replicas for r in past if r.at > now - behavior.down.window)])
+    up_since, down_since = now - behavior.up.window, now - behavior.down.window
+    up = min([want, *[r.replicas for r in past if r.at > up_since]])
+    down = max([want, *[r.replicas for r in past if r.at > down_since]])
     return min(max(spec, up), down)
 
 
@@ -230,7 +231,8 @@ def _sum(changes: Iterable[Dated], since: Instant) -> int:
 def advised(memory: HpaMemory, behavior: Behavior | None, want: int, now: Instant) -> HpaMemory:
     """The memory with one more recommendation, and without those that no window reaches."""
     window = DEFAULT_WINDOW if behavior is None else max(behavior.up.window, behavior.down.window)
-    past = (*(r for r in memory.past if r.at > now - window), Dated(now, want))
+    since = now - window
+    past = (*[r for r in memory.past if r.at > since], Dated(now, want))
     return HpaMemory(past=past, ups=memory.ups, downs=memory.downs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypedDict
 
@@ -17,6 +18,7 @@ from scaler.sim.world import World
 SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
+SERVED: Final = 100  # tasks whose mean length is the service time
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
 _new_pods = maker(Pods)
 
@@ -83,7 +85,7 @@ class Sight:
             self._stood = fleet.version, self._stand()
         (rows, ready_at, stood), serving = self._stood[1], self._world.setting.serving
         asked, count = ready_at <= last.at, len(rows)  # NaN compares false: a pod that starts was not asked
-        inside = last.places.reshape(-1, serving.slots)[rows[asked]]
+        inside = np.frombuffer(last.places, dtype=np.int64).reshape(-1, serving.slots)[rows[asked]]
         inflight, sessions = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         seen_at = np.full(count, math.nan)
         inflight[asked], seen_at[asked] = np.add.reduce(inside >= 0, axis=1), last.at
@@ -134,18 +136,18 @@ class Scraped:
 
     work: Work
     at: Instant
-    places: Ints
+    places: array[int]
     queued: int
     first: Instant
     arrived: int
     finished: int
-    ended: tuple[int, ...]
     pace: float
 
     @property
     def in_flight(self) -> Ints:
         """The tasks that ran."""
-        return self.places[self.places >= 0]
+        places = np.frombuffer(self.places, dtype=np.int64)
+        return places[places >= 0]
 
 
 _new_scraped = maker(Scraped)
@@ -154,17 +156,15 @@ _new_scraped = maker(Scraped)
 def _scraped(world: World) -> Scraped:
     work, now = world.work, world.now
     queue = work.queue
-    places = np.frombuffer(work.places, dtype=np.int64).copy()
     first = queue[0][1] if queue else now
     return _new_scraped(
         work=work,
         at=now,
-        places=places,
+        places=work.places[:],
         queued=len(queue),
         first=first,
         arrived=work.arrived,
         finished=work.finished,
-        ended=tuple(work.ended),
         pace=work.progress.pace,
     )
 
@@ -204,7 +204,8 @@ def _p95(values: Floats) -> float:
 
 
 def _service(last: Scraped, _: Recent) -> Sample:
-    lengths = last.work.tasks.seconds[list(last.ended)]
+    ended = last.work.ended[max(0, last.finished - SERVED) : last.finished]
+    lengths = last.work.tasks.seconds[list(ended)]
     return Known(float(lengths.mean()) * last.pace, last.at) if len(lengths) else Unknown("no task has ended yet")
 
 

@@ -31,7 +31,6 @@ Row: TypeAlias = int
 FRESH: Final = -1  # in a slot's place: no task yet,
 SPENT: Final = -2  # none any more,
 HELD: Final = -3  # and none, but kept for its session
-SERVED: Final = 100  # tasks whose mean length is the service time
 
 
 class Work:
@@ -41,8 +40,8 @@ class Work:
         queue: those that wait, oldest first; a run that was cut goes back to the head.
         began: when the last run of each task began, NaN while it has none, shape (n,).
         places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``.
-        finished, killed: runs that ended, and runs that were cut and begin anew. ``lost``: seconds of the latter.
-        ended: the tasks that ended last.
+        killed: runs that were cut and begin anew; ``lost`` the seconds of these.
+        ended: the tasks whose runs ended, in that order.
         progress: how fast runs go on.
     """
 
@@ -53,10 +52,10 @@ class Work:
         self.queue: deque[Waiting] = deque()
         self.began = array("d", [math.nan]) * len(tasks)
         self.places: array[int] = array("q")
-        self.finished = self.killed = 0
+        self.killed = 0
         self.lost: Seconds = 0.0
         self.progress = Progress(agenda.now)
-        self.ended: deque[int] = deque(maxlen=SERVED)
+        self.ended = array("q")
         self._agenda, self._freed = agenda, freed
         self._free = free_slots(serving.dispatch, random.Random(seed))
         self._ends: list[tuple[Instant, int, Slot]] = [(math.inf, NO_SESSION, NO_SESSION)]
@@ -66,12 +65,17 @@ class Work:
         self._coming = tasks.stream()
         self._next = next(self._coming)
         self._sessions: Sessions[Waiting] = Sessions(tasks.session)
-        self._talks = tasks.session.data if bool((tasks.session != NO_SESSION).any()) else None
+        self._talks = (tasks.session != NO_SESSION).tobytes()  # by task, whether it belongs to a session
 
     @property
     def arrived(self) -> int:
         """How many have arrived so far: all rows before this one."""
         return self._next[0]
+
+    @property
+    def finished(self) -> int:
+        """How many runs have ended so far."""
+        return len(self.ended)
 
     @property
     def due(self) -> Instant:
@@ -96,7 +100,7 @@ class Work:
     def taken(self) -> Ints:
         """Tasks in each pod, by row."""
         places = np.frombuffer(self.places, dtype=np.int64)
-        taken: Ints = (places.reshape(-1, self.serving.slots) >= 0).sum(axis=1)
+        taken: Ints = np.add.reduce(places.reshape(-1, self.serving.slots) >= 0, axis=1)
         return taken
 
     def waits(self) -> Floats:
@@ -186,18 +190,17 @@ class Work:
         queue, ends, places, plain, began = self.queue, self._ends, self.places, self._plain, self.began
         free, take, give, coming = self._free.slots, self._free.take, self._free.give, self._coming
         talks, ended, (task, arrives, seconds) = self._talks, self.ended.append, self._next
-        ends_at, bound, finished, pace = ends[0][0], min(end, self._agenda.due), 0, self.progress.pace
+        ends_at, bound, pace = ends[0][0], min(end, self._agenda.due), self.progress.pace
         while True:
             if ends_at <= arrives:
                 if ends_at > bound:
                     break
                 _, was, slot = ends[0]
-                if was < 0 or not plain[slot] or (talks and queue and talks[queue[0][0]] != NO_SESSION):
+                if was < 0 or not plain[slot] or (queue and talks[queue[0][0]]):
                     self._end(heappop(ends))
                     bound = min(end, self._agenda.due)
                 else:
                     ended(was)
-                    finished += 1
                     if queue:
                         now, _, length = queue.popleft()
                         began[now], places[slot] = ends_at, now
@@ -209,7 +212,7 @@ class Work:
             elif arrives > bound:
                 break
             else:
-                if talks and talks[task] != NO_SESSION:
+                if talks[task]:
                     self._join((task, arrives, seconds))
                 elif free:
                     slot = take()
@@ -219,7 +222,7 @@ class Work:
                     queue.append((task, arrives, seconds))
                 task, arrives, seconds = next(coming)
             ends_at = ends[0][0]
-        self.finished, self._next = self.finished + finished, (task, arrives, seconds)
+        self._next = task, arrives, seconds
 
     def _join(self, waiting: Waiting) -> None:
         """A session's task arrives: it goes to its session's slot, stands behind another, or takes any slot."""
@@ -241,8 +244,7 @@ class Work:
                 self._vacate(slot)
             return
         self.ended.append(task)
-        self.finished += 1
-        if self._talks is None or self._talks[task] == NO_SESSION or not self._goes_on(task, slot):
+        if not self._talks[task] or not self._goes_on(task, slot):
             self._vacate(slot)
 
     def _goes_on(self, task: int, slot: Slot) -> bool:
@@ -284,7 +286,7 @@ class Work:
         now = self._agenda.now
         self.began[task], self.places[slot] = now, task
         heappush(self._ends, (now + seconds * self.progress.pace, task, slot))
-        alone = self._talks is None or not self._sessions.enter(task, slot)
+        alone = not self._sessions.enter(task, slot)
         self._plain[slot] = alone and self._gates[slot // self.serving.slots]
 
     def _queue(self, waiting: Waiting, *, first: bool = False) -> None:
@@ -292,8 +294,7 @@ class Work:
         if self._free.slots and not first:
             self._begin(self._free.take(), waiting)
             return
-        if self._talks is not None:
-            self._sessions.enter(waiting[0], Away.QUEUED)
+        self._sessions.enter(waiting[0], Away.QUEUED)
         (self.queue.appendleft if first else self.queue.append)(waiting)
 
     def _slots(self, row: Row) -> range:
