@@ -20,6 +20,8 @@ from scaler.core.types import Demand, Instant, Known, Sample, Seconds, Signal, U
 SILENT = Unknown("no signal says anything about demand")
 COALESCE: Seconds = 1.0  # readings closer than this are one, at their highest
 _new_demand = maker(Demand)
+_new_reading = maker(Reading)
+_new_known = maker(Known)
 
 
 @passing
@@ -36,6 +38,9 @@ class Work:
     complete: bool
 
 
+_new_work = maker(Work)
+
+
 def measure(given: Given, lessons: Lessons, tokens: Known | None) -> Work:
     """What each valid signal asks for, and the most any of them does; ``tokens`` is the averaged rate."""
     pace, fleet = given.policy.pace, given.fleet
@@ -44,7 +49,7 @@ def measure(given: Given, lessons: Lessons, tokens: Known | None) -> Work:
     hard, most = max(work, pending, 0.0), max(work, pending, soft / pace.soft_up)
     bound = "work" if most == work else "pending" if most == pending else "tokens"
     blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
-    return Work(
+    return _new_work(
         by_signal=by_signal,
         bound=bound if most >= 0 else SILENT,
         up=max(hard, soft / pace.soft_up),
@@ -72,7 +77,7 @@ def _by_signal(given: Given, tokens: Sample) -> dict[str, Sample]:
     work = (queue.value if queue else 0.0) + inflight + sessions
 
     def pods(tasks: float) -> Known:
-        return Known(tasks / slots, given.now)
+        return _new_known(tasks / slots, given.now)
 
     return {
         "queue": pods(queue.value) if queue else senses.missing(Signal.QUEUE),
@@ -90,10 +95,10 @@ def read(given: Given, before: tuple[Reading, ...], work: Work) -> tuple[Reading
     if isinstance(work.bound, Unknown):
         return before
     down = work.down if work.complete or not before else max(work.down, before[-1].down)
-    reading = Reading(now, work.up, down)
+    reading = _new_reading(now, work.up, down)
     if len(before) > 1 and now - before[-2].at < COALESCE:
         last = before[-1]
-        before, reading = before[:-1], Reading(last.at, max(last.up, reading.up), max(last.down, reading.down))
+        before, reading = before[:-1], _new_reading(last.at, max(last.up, reading.up), max(last.down, reading.down))
     return (*_within(before, now - given.policy.pace.slow_window), reading)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from scaler.core.fleet import Fleet
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.pods import ACTIVE, DRAINING, NO_ACK, NO_ORDINAL, READY, Ints, Mask, Phase, Pod, Pods
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Verb
@@ -104,6 +104,9 @@ class Choice:
     blocked: bool = False
 
 
+_new_choice = maker(Choice)
+
+
 def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, oldest: int = 0) -> Choice:
     """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
 
@@ -117,17 +120,17 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if surplus <= 0:
-        return Choice(named=named, chosen=(), ripe=count)
+        return _new_choice(named=named, chosen=(), ripe=count)
     rows = _ripest(fleet, ripe, policy, oldest)[:surplus] if count else _NOBODY
     blocked = count > 0 and not len(rows)
     if not oldest and policy.slots_per_pod > 1:
         rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(idle)))))
     if not len(rows):
-        return Choice(named=named, chosen=(), ripe=count, blocked=blocked)
+        return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked)
     named[rows] = fleet.named[rows] + 1
     chosen = rows[named[rows] >= policy.pace.namings]
     emptying = int(np.count_nonzero(fleet.pods.inflight[chosen]))
-    return Choice(named=named, chosen=tuple(chosen.tolist()), ripe=count, emptying=emptying, blocked=blocked)
+    return _new_choice(named=named, chosen=tuple(chosen.tolist()), ripe=count, emptying=emptying, blocked=blocked)
 
 
 def _ripest(fleet: Fleet, ripe: Mask, policy: Policy, oldest: int) -> Ints:

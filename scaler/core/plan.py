@@ -18,6 +18,8 @@ from scaler.core.types import Known, Order, Unknown
 from scaler.core.view import View
 
 _new_scene = maker(Scene)
+_new_excess = maker(Excess)
+_new_need = maker(nodes.Need)
 
 
 @passing
@@ -50,7 +52,7 @@ def make(view: View, base: int) -> Plan:
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
-    excess = Excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
+    excess = _new_excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
     return _new_plan(
         base=base,
         footing=footing,
@@ -68,7 +70,7 @@ def _moved(view: View, footing: Footing, missing: int, needed: int) -> tuple[int
     policy, fleet = view.given.policy, view.given.fleet
     if isinstance(fleet, Unknown):
         return ()
-    need = nodes.Need(
+    need = _new_need(
         now=min(view.demand.need_up, policy.cap),
         all=needed,
         room=0 if policy.pause_up else policy.cap - footing.standing,

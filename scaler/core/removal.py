@@ -6,7 +6,7 @@ from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
 from scaler.core.drain import Choice, choose
 from scaler.core.memory import Memory, Spare
-from scaler.core.passing import passing
+from scaler.core.passing import maker, passing
 from scaler.core.policy import Guarantee
 from scaler.core.reasons import Reason
 from scaler.core.senses import Given
@@ -29,6 +29,9 @@ class Removal:
     def chosen(self) -> tuple[int, ...]:
         """Rows of the pods that leave."""
         return self.choice.chosen if self.choice else ()
+
+
+_new_removal = maker(Removal)
 
 
 def stop(given: Given, work: Work) -> Veto | None:
@@ -83,13 +86,13 @@ def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
     if isinstance(fleet, Unknown):
         spare, leaving = _lasting(given, spare, surplus, excess.timer)
         kept = veto if excess.surplus > 0 else None
-        return Removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
+        return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
     spare, withdrawn = _lasting(given, spare, unseen, excess.timer)
     idle_before = given.now - excess.timer
     choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=idle_before, oldest=excess.oldest)
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0
-    return Removal(
+    return _new_removal(
         choice=choice,
         leaving=withdrawn + at_once,
         why=Reason.IDLE if at_once else Reason.WITHDRAWN,

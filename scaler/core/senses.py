@@ -11,6 +11,7 @@ from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
 NOT_CONFIGURED = Unknown("not configured")
+_new_sight = maker(Sight)
 
 
 @passing
@@ -31,6 +32,9 @@ class Senses:
         if age is None:
             return NOT_CONFIGURED
         return age if isinstance(age, Unknown) else Unknown(f"{age:.0f} s old")
+
+
+_new_senses = maker(Senses)
 
 
 @passing
@@ -91,13 +95,13 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
             usable[name] = sample
         if age > stale_after:
             stale = stale or f"{name} is {age:.0f} s old"
-    return Senses(usable=usable, ages=ages, stale=stale)
+    return _new_senses(usable=usable, ages=ages, stale=stale)
 
 
 def _look(policy: Policy, memory: Memory, observation: Observation, now: Instant) -> Fleet | Unknown:
     if isinstance(observation.pods, Unknown):
         return observation.pods
-    sight = Sight(
+    sight = _new_sight(
         now=now,
         stale_after=policy.stale_after,
         lost_after=policy.pace.lost_after,

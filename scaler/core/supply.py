@@ -29,6 +29,9 @@ class Footing:
     asked: int
 
 
+_new_footing = maker(Footing)
+
+
 def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     """Count supply against the last target ``base``.
 
@@ -64,9 +67,9 @@ def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     stand = drain.floor(fleet, policy)
     if policy.guarantee is Guarantee.BEST_EFFORT:
         floor = max(min(kept, fleet.not_drained - idle), min(asked, fleet.at_work))
-        return Footing(supply=supply, standing=kept, floor=floor, stand=stand, asked=asked)
+        return _new_footing(supply=supply, standing=kept, floor=floor, stand=stand, asked=asked)
     standing = max(given.raised, min(fleet.not_drained + ordered, asked))
-    return Footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
+    return _new_footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
 
 
 def _settled(given: Given, fleet: Fleet, base: int) -> int:
@@ -104,4 +107,4 @@ def _unseen(given: Given, base: int) -> Footing:
     floor = kept
     if policy.guarantee is Guarantee.BEST_EFFORT and running is not None and given.senses.stale is None:
         floor = min(asked, whole(running.value))
-    return Footing(supply=supply, standing=kept, floor=floor, stand=0, asked=asked)
+    return _new_footing(supply=supply, standing=kept, floor=floor, stand=0, asked=asked)

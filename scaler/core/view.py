@@ -15,6 +15,8 @@ from scaler.core.passing import maker, passing
 from scaler.core.senses import Given
 from scaler.core.types import Demand, Forecast, Instant, Unknown
 
+_new_question = maker(forecasts.Question)
+
 
 @passing
 class View:
@@ -82,7 +84,7 @@ def _foresee(
     horizon, q = lessons.startups.p90, lessons.wait_price / (lessons.wait_price + 1)
     closing = 0.0 if isinstance(given.fleet, Unknown) else given.fleet.closing / given.policy.slots_per_pod
     signals = given.senses.usable
-    ask = forecasts.Question(demand=work.up + closing, horizon=horizon, q=q, now=given.now, signals=signals)
+    ask = _new_question(demand=work.up + closing, horizon=horizon, q=q, now=given.now, signals=signals)
     if isinstance(work.bound, Unknown):
         return past, forecasts.silent(ask, work.bound)
     said = forecasts.points(past, given.policy, ask)

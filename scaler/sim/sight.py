@@ -21,6 +21,7 @@ WAIT_WINDOW: Seconds = 1800.0
 SERVED: Final = 100  # tasks whose mean length is the service time
 ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
 _new_pods = maker(Pods)
+_new_known = maker(Known)
 
 
 class _Alike(TypedDict):
@@ -70,7 +71,7 @@ class Sight:
 
     def replicas(self) -> Sample:
         """The live ``spec.replicas``."""
-        return Known(float(self._world.replicas), self._world.now)
+        return _new_known(float(self._world.replicas), self._world.now)
 
     def pods(self) -> Pods:
         """The pods that are not leaving: what they are as of now, what they do as of the last scrape."""
@@ -190,7 +191,7 @@ class Recent:
 
 def _wait_p95(last: Scraped, recent: Recent) -> Sample:
     waits = recent.waits(last.at - WAIT_WINDOW, last.at)
-    return Known(_p95(waits), last.at) if len(waits) else Unknown("no task started lately")
+    return _new_known(_p95(waits), last.at) if len(waits) else Unknown("no task started lately")
 
 
 def _p95(values: Floats) -> float:
@@ -206,26 +207,26 @@ def _p95(values: Floats) -> float:
 def _service(last: Scraped, _: Recent) -> Sample:
     ended = last.work.ended[max(0, last.finished - SERVED) : last.finished]
     lengths = last.work.tasks.seconds[list(ended)]
-    return Known(float(lengths.mean()) * last.pace, last.at) if len(lengths) else Unknown("no task has ended yet")
+    return _new_known(float(lengths.mean()) * last.pace, last.at) if len(lengths) else Unknown("no task has ended yet")
 
 
 def _arrivals(last: Scraped, _: Recent) -> Sample:
     before = int(np.searchsorted(last.work.tasks.arrived_at, last.at - RATE_WINDOW, side="right"))
-    return Known(max(0, last.arrived - before) / RATE_WINDOW, last.at)
+    return _new_known(max(0, last.arrived - before) / RATE_WINDOW, last.at)
 
 
 def _tokens(last: Scraped, _: Recent) -> Sample:
-    return Known(float(last.work.tasks.tokens[last.in_flight].sum()) / last.pace, last.at)
+    return _new_known(float(last.work.tasks.tokens[last.in_flight].sum()) / last.pace, last.at)
 
 
 _FIGURES: Final[Mapping[Signal, Callable[[Scraped, Recent], Sample]]] = {
-    Signal.QUEUE: lambda last, _: Known(float(last.queued), last.at),
-    Signal.PENDING: lambda last, _: Known(float(last.queued + len(last.in_flight)), last.at),
-    Signal.INFLIGHT: lambda last, _: Known(float(len(last.in_flight)), last.at),
+    Signal.QUEUE: lambda last, _: _new_known(float(last.queued), last.at),
+    Signal.PENDING: lambda last, _: _new_known(float(last.queued + len(last.in_flight)), last.at),
+    Signal.INFLIGHT: lambda last, _: _new_known(float(len(last.in_flight)), last.at),
     Signal.TOKENS: _tokens,
-    Signal.OLDEST_WAIT: lambda last, _: Known(last.at - last.first, last.at),
+    Signal.OLDEST_WAIT: lambda last, _: _new_known(last.at - last.first, last.at),
     Signal.WAIT_P95: _wait_p95,
     Signal.ARRIVALS: _arrivals,
     Signal.SERVICE: _service,
-    Signal.COMPLETIONS: lambda last, _: Known(float(last.finished), last.at),
+    Signal.COMPLETIONS: lambda last, _: _new_known(float(last.finished), last.at),
 }
