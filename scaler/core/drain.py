@@ -115,8 +115,9 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     those with the fewest tasks are named too: work that comes to any pod with room keeps each of them from ever falling
     idle.
     """
-    idle = fleet.idle & ~fleet.displaced if fleet.asked else fleet.idle  # those leave with their nodes: no supply
-    ripe = idle & (fleet.idle_since <= idle_before)
+    ripe = fleet.idle_since <= idle_before  # NaN, of those that are not idle, compares false
+    if fleet.asked:
+        ripe &= ~fleet.displaced  # those leave with their nodes, and are not supply
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if surplus <= 0:
@@ -124,7 +125,8 @@ def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, ol
     rows = _ripest(fleet, ripe, policy, oldest)[:surplus] if count else _NOBODY
     blocked = count > 0 and not len(rows)
     if not oldest and policy.slots_per_pod > 1:
-        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(np.count_nonzero(idle)))))
+        idle = np.count_nonzero(fleet.idle & ~fleet.displaced)
+        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(idle))))
     if not len(rows):
         return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked)
     named[rows] = fleet.named[rows] + 1
@@ -184,10 +186,10 @@ def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
     """
     if policy.workload is Workload.STATEFUL_SET:
         return np.argsort(-fleet.pods.ordinal[rows], kind="stable")
-    order = np.argsort(fleet.idle_since[rows], kind="stable")
+    order = fleet.idle_since[rows].argsort(kind="stable")
     zones = fleet.pods.zone
     zone = zones[rows[order]]
-    if not zone.any():
+    if not np.count_nonzero(zone):
         return order
     left = np.bincount(zones[fleet.pods.phase == ACTIVE])[zone] - _rank(zone)
     return order[np.argsort(-left, kind="stable")]

@@ -152,7 +152,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
     released = (pods.phase == DRAINED) & (quiet | ~known) if labelled else nobody
     displaced = pods.displaced & active if sight.gated and np.count_nonzero(pods.displaced) else nobody
-    asked, ables = int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
+    asked, ables = 0 if displaced is nobody else int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
     overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
     unheard = _unheard(pods, known, labelled)
     unknown = int(np.count_nonzero(unheard))
@@ -162,8 +162,8 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         idle=calm,
         idle_since=_since(was.idle_since, calm, now),
         named=was.named,
-        ended=_idled(was.idle_since[serving & ~quiet], now),
-        left=_idled(_left(was, gone, pods), now) if draining or len(gone) else _NONE,
+        ended=_idled(was.idle_since, serving & ~quiet, now),
+        left=_left(was, gone, pods, now) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
         inflight=int(np.add.reduce(pods.inflight[serving])),
         sessions=int(np.add.reduce(pods.sessions[serving])) if sessions else 0,
@@ -219,9 +219,10 @@ def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
     return int(np.count_nonzero(coming & (since < before)))
 
 
-def _left(was: PodMemory, gone: Floats, pods: Pods) -> Floats:
-    """Idle since when those were that drain now, or are gone."""
-    return np.concatenate((gone, was.idle_since[pods.phase == DRAINING]))
+def _left(was: PodMemory, gone: Floats, pods: Pods, now: Instant) -> Floats:
+    """Seconds idle, of those that drain now, or are gone."""
+    stayed = _idled(was.idle_since, pods.phase == DRAINING, now)
+    return np.concatenate((_idled(gone, np.isfinite(gone), now), stayed)) if len(gone) else stayed
 
 
 def _unheard(pods: Pods, known: Mask, drained: int) -> Mask:
@@ -237,9 +238,9 @@ def _since(since: Floats, calm: Mask, now: Instant) -> Floats:
     return began
 
 
-def _idled(since: Floats, now: Instant) -> Floats:
-    """Seconds idle, of those that were at the last look."""
-    lengths: Floats = now - since[~np.isnan(since)]
+def _idled(since: Floats, of: Mask, now: Instant) -> Floats:
+    """Seconds idle, of those of them that were idle at the last look."""
+    lengths: Floats = now - since[of & np.isfinite(since)]
     return lengths
 
 

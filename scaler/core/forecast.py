@@ -28,6 +28,8 @@ RESIDUALS_ENOUGH = 20  # below this a margin is nought
 FADE = 0.998  # a trial's weight after the next one: the last five hundred decide
 BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
+UNEARNED = Unknown("no forecast has beaten persistence by its gate")
+UNPROVEN = Unknown("too few trials, or nothing to foresee")
 Point: TypeAlias = float | None  # a candidate with nothing to say bids None
 Points: TypeAlias = tuple[Point, ...]
 _new_forecast = maker(Forecast)
@@ -142,7 +144,7 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
     """The best candidate's answer for this instant, Unknown until one has earned its use."""
     best = _best(memory.records, said)
     skill, point = memory.records[best].skill, said[best]
-    pods: float | Unknown = Unknown("no forecast has beaten persistence by its gate")
+    pods: float | Unknown = UNEARNED
     if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
         pods = point + memory.records[best].margin
     return _new_forecast(
@@ -150,7 +152,7 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
         horizon=ask.horizon,
         quantile=ask.q,
         candidate=CANDIDATES[best],
-        skill=Unknown("too few trials, or nothing to foresee") if skill is None else skill,
+        skill=UNPROVEN if skill is None else skill,
     )
 
 
@@ -221,6 +223,6 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: 
     if not fresh:
         return record
     residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
-    margin = max(0.0, quantile(residuals, q, guess=record.margin)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
+    margin = max(0.0, quantile(residuals, q)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
     skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
     return _new_record(residuals, margin, own, persistence, trials, skill)

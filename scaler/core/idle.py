@@ -9,6 +9,7 @@ alone are the short ones, and a timer learnt from them would believe that waitin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from scaler.core.types import Instant, Seconds
 
 EDGES: Floats = np.concatenate(([0.0], np.geomspace(1.0, 86_400.0, 52)))  # a quarter wider each, to a day
 WIDTHS: Floats = np.diff(EDGES)
+NOUGHT, ALL = np.zeros(1), np.ones(1)
+LEAST = np.array(math.ulp(0.0))  # in the place of no gaps at risk, of which none ended: the share of these is nought
 REFRESH: Seconds = 30.0  # a timer learnt over a day need not be computed every tick
 
 
@@ -87,8 +90,7 @@ def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
     if gaps.weight < pace.gaps_enough:
         return pace.timer_prior * restart
     survival = _survival(gaps)
-    idling = np.zeros(len(EDGES))
-    ((survival[:-1] + survival[1:]) / 2 * WIDTHS).cumsum(out=idling[1:])
+    idling = np.concatenate((NOUGHT, ((survival[:-1] + survival[1:]) / 2 * WIDTHS).cumsum()))
     low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
     timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
     alive = survival[EDGES.searchsorted(timers, side="right") - 1]
@@ -100,14 +102,13 @@ def _survival(gaps: Gaps) -> Floats:
     """Share of gaps longer than each edge, shape (len(EDGES),): the product-limit estimate over the bins below it."""
     total = gaps.ended + gaps.left
     at_risk = total[::-1].cumsum()[::-1]
-    hazard = np.divide(gaps.ended, at_risk, out=np.zeros(len(EDGES)), where=at_risk > 0)
-    survival = np.ones(len(EDGES))
-    (1.0 - hazard[:-1]).cumprod(out=survival[1:])
-    return survival
+    hazard = gaps.ended / np.maximum(at_risk, LEAST)
+    return np.concatenate((ALL, (1.0 - hazard[:-1]).cumprod()))
 
 
 def _add(counts: Floats, lengths: Floats) -> Floats:
     """Count each length into the bin that begins at or below it. ``counts`` is the caller's own and is written to."""
     if len(lengths):
-        np.add.at(counts, EDGES.searchsorted(lengths, side="right") - 1, 1.0)
+        for place in (EDGES.searchsorted(lengths, side="right") - 1).tolist():  # few: what ended since the last look
+            counts[place] += 1.0
     return counts

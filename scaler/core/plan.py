@@ -70,10 +70,11 @@ def _moved(view: View, footing: Footing, missing: int, needed: int) -> tuple[int
     policy, fleet = view.given.policy, view.given.fleet
     if isinstance(fleet, Unknown):
         return ()
+    cap = policy.cap
     need = _new_need(
-        now=min(view.demand.need_up, policy.cap),
+        now=min(view.demand.need_up, cap),
         all=needed,
-        room=0 if policy.pause_up else policy.cap - footing.standing,
+        room=0 if policy.pause_up else cap - footing.standing,
         missing=missing,
         rose_at=view.memory.moves.last_rise,
     )

@@ -32,7 +32,7 @@ def learn(startups: Startups, measured: Floats, pace: Pace) -> Startups:
     """Add startups (seconds, shape (n,)). The prior stands until there are enough of them."""
     if not len(measured):
         return startups
-    samples = (startups.samples + tuple(float(s) for s in measured))[-KEPT:]
+    samples = (*startups.samples, *measured.tolist())[-KEPT:]
     if len(samples) < pace.startup_samples:
         return Startups(samples=samples, p90=pace.startup_prior, p99=pace.startup_prior)
     values = np.array(samples)

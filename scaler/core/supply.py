@@ -47,9 +47,9 @@ def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     policy, fleet = given.policy, given.fleet
     if isinstance(fleet, Unknown):
         return _unseen(given, base)
-    leaving = fleet.drained - _settled(given, fleet, base)
-    ordered, kept = max(0, base - fleet.not_drained - leaving), max(base, given.raised)
-    going = max(0, fleet.not_drained - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
+    leaving, staying = fleet.drained - _settled(given, fleet, base), fleet.not_drained
+    ordered, kept = max(0, base - staying - leaving), max(base, given.raised)
+    going = max(0, staying - kept) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     idle, moved = int(np.count_nonzero(fleet.idle)), fleet.going if moves else 0
     supply = _new_supply(
         ready=fleet.ready,
@@ -66,9 +66,9 @@ def count(given: Given, base: int, *, moves: bool = False) -> Footing:
     asked = max(base, given.live or 0)
     stand = drain.floor(fleet, policy)
     if policy.guarantee is Guarantee.BEST_EFFORT:
-        floor = max(min(kept, fleet.not_drained - idle), min(asked, fleet.at_work))
+        floor = max(min(kept, staying - idle), min(asked, fleet.at_work))
         return _new_footing(supply=supply, standing=kept, floor=floor, stand=stand, asked=asked)
-    standing = max(given.raised, min(fleet.not_drained + ordered, asked))
+    standing = max(given.raised, min(staying + ordered, asked))
     return _new_footing(supply=supply, standing=standing, floor=min(stand, asked), stand=stand, asked=asked)
 
 

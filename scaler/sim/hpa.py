@@ -7,6 +7,7 @@ rates). Replicas asked for are whole; a proposal is absolute, not a change. Pods
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -155,6 +156,7 @@ def limit(hpa: Hpa, memory: HpaMemory, want: int, *, spec: int, now: Instant) ->
     return spec
 
 
+@functools.lru_cache(maxsize=1024)
 def milli(value: float) -> int:
     """The value as KEDA writes it and the HPA reads it: thousandths; what is no quantity is zero."""
     return round(float(f"{value:.3f}") * 1000) if math.isfinite(value) and value > 0 else 0

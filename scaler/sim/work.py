@@ -52,8 +52,7 @@ class Work:
         self.queue: deque[Waiting] = deque()
         self.began = array("d", [math.nan]) * len(tasks)
         self.places: array[int] = array("q")
-        self.killed = 0
-        self.lost: Seconds = 0.0
+        self.killed, self.lost = 0, 0.0
         self.progress = Progress(agenda.now)
         self.ended = array("q")
         self._agenda, self._freed = agenda, freed
