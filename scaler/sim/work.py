@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from scaler.core.pods import Floats, Ints
-from scaler.core.types import Instant, Seconds
+from scaler.core.types import Instant
 from scaler.sim.backend import Progress
 from scaler.sim.dispatch import Serving, Slot, free_slots
 from scaler.sim.events import Agenda
