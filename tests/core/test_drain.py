@@ -155,6 +155,7 @@ def test_the_floor_takes_nobodys_work(policy: Policy, pods: list[Pod], floor: in
 # --- who leaves -------------------------------------------------------------------------------------------------------
 
 IDLERS = [idle("a"), idle("b"), idle("c")]
+LEAVING = [replace(IDLERS[0], displaced=True), *IDLERS[1:]]
 TOP_BUSY = numbered([idle("a"), idle("b"), busy("c")])
 TOP_DRAINS = numbered([idle("a"), idle("b"), draining(busy("c"))])
 
@@ -181,6 +182,7 @@ def chosen(
         pytest.param(REPLICA_SET, IDLERS, 2, (99, 100, 98), [0, 1, 0], id="TheTimerMustHaveRun"),
         pytest.param(REPLICA_SET, [busy("a"), unheard("b"), starting("c")], 3, (), [0, 0, 0], id="OnlyTheIdle"),
         pytest.param(REPLICA_SET, [A, C, D], 3, (), [1, 0, 0], id="OnlyTheActive"),
+        pytest.param(REPLICA_SET, LEAVING, 3, (), [0, 1, 1], id="WhoLeavesWithHisNodeIsNotNamed"),
         pytest.param(STATEFUL_SET, numbered(IDLERS), 1, (400, 300, 200), [0, 0, 1], id="HighestOrdinalFirst"),
         pytest.param(STATEFUL_SET, TOP_BUSY, 2, (), [0, 0, 0], id="NobodyBelowABusyTop"),
         pytest.param(STATEFUL_SET, TOP_DRAINS, 1, (), [0, 1, 0], id="ADrainingTopIsOnItsWay"),
