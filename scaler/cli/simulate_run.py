@@ -46,8 +46,9 @@ WIDEST: Final = 400
 READING: Final = """\
 killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
 pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
-all that comes, and of the best without foresight. hours: of those that the latter keeps at the target of p95 wait, the
-share kept here. turns: quick reversals an hour. waste: pods that never ran a task."""
+all that comes, and of the best that may order only for tasks that wait, every 15 s as an HPA does. hours: of those
+that the latter keeps at the target of p95 wait, the share kept here. turns: quick reversals an hour. waste: pods that
+never ran a task."""
 
 
 def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path] = (), equal: bool = False) -> None:

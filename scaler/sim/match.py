@@ -55,7 +55,7 @@ class Row:
         quick_reversals_per_hour: rises that were followed by a fall within twice the p90 startup.
         wasted_starts: pods that went without having run a task.
         opt_zero_wait, opt_w, opt_blind: the least price without waiting (a lower bound for several slots), with waiting
-            at its price, and of those without foresight; None where they were not asked for.
+            at its price, and of those who order only for what waits; None where they were not asked for.
         hours_at_target: of the hours whose p95 wait the last of these keeps at target, the share in which it was here.
         unfinished: tasks that were not done a day after the last arrival; where there are any, nothing else counts.
     """

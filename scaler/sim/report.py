@@ -67,7 +67,7 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
     sections = (
         _section("Figures", _table(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
                  f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
-                 "and of the best without foresight. Hours at target: of those that the latter keeps within "
+                 "and of the best that orders only for what waits. Hours at target: of those that it keeps within "
                  f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
         _section("Cost against wait", _plot(_pareto(rows, colour)), "A small point a run, a large one their mean. Left "
                  "is cheaper, low is faster; who is left of and below another is better at both. Hold the pointer "

@@ -8,6 +8,7 @@ import numpy as np
 
 from scaler.core.pods import Floats
 from scaler.core.types import Seconds
+from scaler.sim.hpa import SYNC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class Case:
         startup: seconds from ordering a pod until it serves, all of them paid for.
         wait_price: price of a second that a task waits.
         high: most pods that may stand at once, starting ones included; None for no bound.
+        look: seconds between two looks of whoever has no foresight: an order waits for the next one, as for the HPA's.
     """
 
     arrived_at: Floats
@@ -29,6 +31,7 @@ class Case:
     wait_price: float
     end: Seconds
     high: int | None = None
+    look: Seconds = SYNC
 
     def __post_init__(self) -> None:
         """Refuse what no limit can be found for."""
@@ -36,5 +39,5 @@ class Case:
             raise ValueError(f"{len(self.arrived_at)} arrivals and {len(self.seconds)} durations: give one of each")
         if np.any(np.diff(self.arrived_at) < 0) or np.any(self.arrived_at < 0):
             raise ValueError("arrived_at must rise from 0 on: sort the tasks, and count from the start of the run")
-        if not (self.startup >= 0 and self.wait_price >= 0 and self.end > 0 and self.slots >= 1):
-            raise ValueError("startup and wait_price must be >= 0, end > 0 and slots >= 1")
+        if not (self.startup >= 0 and self.wait_price >= 0 and self.end > 0 and self.slots >= 1 and self.look > 0):
+            raise ValueError("startup and wait_price must be >= 0, end and look > 0 and slots >= 1")

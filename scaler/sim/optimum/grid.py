@@ -32,12 +32,12 @@ class Mesh:
     """How finely to look. Finer raises the bound towards the truth, and takes longer.
 
     Attributes:
-        step: seconds of a slot, about: it is made to divide the startup.
+        step: seconds of a slot, about: it is made to divide the startup, and is no longer than a look's turn.
         grain: durations are rounded down to powers of 1 + grain, so that there are fewer classes; 0 does not.
         size: slots and tasks of a window together, at most.
     """
 
-    step: Seconds = 10.0
+    step: Seconds = 5.0
     grain: float = 0.02
     size: int = 800
 
@@ -53,7 +53,9 @@ class Grid:
         left: slots that are left of its tasks if they began before the window, -1 for those that arrive in it; (g,).
         early: how much of a class can begin in its first slot, shape (g,).
         waited: sum of the instants, in slots, from which the tasks wait.
-        came: tasks that have arrived, on the average over each slot, shape (steps,).
+        came: tasks that have arrived, on the average over each slot, shape (steps,); ``there`` at its beginning.
+        looks: the slots that begin with a look, shape (steps,): every so many, so that they are no more than a look's
+            turn apart.
         needed: pods that would be needed if no task had waited, on the average over each slot, shape (steps,).
     """
 
@@ -68,25 +70,29 @@ class Grid:
     early: Floats
     waited: float
     came: Floats
+    there: Floats
+    looks: npt.NDArray[np.bool_]
     needed: Floats
 
 
 def lay(case: Case, mesh: Mesh) -> Iterator[Grid]:
     """The windows of a run, in order. What the last slot would cut in two is left out."""
-    startup = max(1, round(case.startup / mesh.step)) if case.startup > 0 else 0
-    step = case.startup / startup if startup else mesh.step
-    steps = math.floor(case.end / step + ROUNDING)
-    scale, needed = _Scale(step, startup, mesh.grain), _needed(case, np.arange(steps + 1, dtype=np.float64) * step)
+    length = min(mesh.step, case.look)
+    startup = max(1, math.ceil(case.startup / length - ROUNDING)) if case.startup > 0 else 0
+    step = case.startup / startup if startup else length
+    steps, turn = math.floor(case.end / step + ROUNDING), math.floor(case.look / step + ROUNDING)
+    scale, needed = _Scale(step, startup, turn, mesh.grain), _needed(case, step * np.arange(steps + 1.0))
     for first, last in itertools.pairwise(_edges(case, steps, step=step, size=mesh.size)):
         yield _window(case, (first, last), scale, needed[first:last])
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Seconds of a slot, slots of a startup, and the grain."""
+    """Seconds of a slot, slots of a startup and between two looks, and the grain."""
 
     step: Seconds
     startup: int
+    turn: int
     grain: float
 
 
@@ -123,6 +129,8 @@ def _window(case: Case, span: tuple[int, int], scale: _Scale, needed: Floats) ->
         early=sums(rows.reshape(-1), 1.0 - (at - arrives), len(count)),
         waited=float(at.sum()),
         came=np.cumsum(ahead) - sums(arrives, at - arrives, steps),
+        there=np.searchsorted(np.sort(at), np.arange(steps), side="right").astype(np.float64),
+        looks=(first + np.arange(steps)) % scale.turn == 0,
         needed=needed,
     )
 

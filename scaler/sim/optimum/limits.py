@@ -22,7 +22,8 @@ class Limits:
     Attributes:
         zero_wait: nobody waits, everything is known.
         priced: waiting is paid for, everything is known: no policy costs less.
-        blind: the same, but a pod is ordered only while a task waits: no policy without foresight costs less.
+        blind: the same, but pods are ordered at looks only, for no more tasks than wait there: nobody costs less who
+            scales through an HPA and orders for what waits.
         blind_p95: of each hour with arrivals, by its number, the 95th percentile of the waits at that last price.
     """
 

@@ -5,9 +5,11 @@
           n[t] = n[t-1] + sum(z[., t]) - sum(z[., t - lasts])    tasks that run
           n[t] <= slots * x[t],   sum(z[g, .]) <= count[g],   z[g, arrives] <= early[g]
           x[t] + waiting[t] >= needed[t]                         whole pods, but for each task that has not begun
-    and, where a pod may be ordered only while a task waits,
-          u[t] <= came[t] - sum of what began before t
-    which binds the less the shorter the slots are: about half a startup is a good length.
+          a[t] = a[t-1] + sum(z[., t])                           tasks that have begun
+    and, where a pod is ordered only for a task that waits, at looks
+          u[t] <= there[t] - a[t-1] in slots that begin with a look, u[t] = 0 in all others
+    for what waits at an instant is what has come by then less what has begun, and that is no less than what had begun
+    on the average over the slot before.
 
 z[g, t] is how many of class g begin in slot t. There is a column only for the slots soon after the arrival at first;
 those that would lower the price are added until they could hardly, and that rest is taken off: what comes out is no
@@ -67,7 +69,7 @@ class Answer:
 
 
 def solve(case: Case, grid: Grid, *, blind: bool, whole: bool = False) -> Answer:
-    """The least price; ``blind`` where pods are ordered only for tasks that wait.
+    """The least price; ``blind`` where pods are ordered at looks only, and for no more tasks than wait there.
 
     With ``whole``, pods and tasks are whole ones: exact where the slots are, and for small cases only.
 
@@ -231,8 +233,9 @@ class Program:
         if grid.first:
             most[2][: grid.startup + 1] = grid.count.sum()  # until then pods come that were ordered before
         if self._blind:
-            rows.append([none, none, now, none, before, nobody])
-            most.append(grid.came)
+            look = scipy.sparse.diags_array(grid.looks.astype(np.float64), format="csr")
+            rows.append([none, none, now, none, look @ before, nobody])
+            most.append(grid.looks * grid.there)
         if case.high is not None:
             rows.append([now, now, none, none, none, nobody])
             most.append(np.full(steps, float(case.high)))

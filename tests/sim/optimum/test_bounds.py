@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,10 +34,20 @@ def case(
     slots: int = 1,
     high: int | None = None,
     end: float = 700.0,
+    look: float = 15.0,
 ) -> Case:
     """Tasks of (arrival, seconds)."""
     at, seconds = np.array(sorted(jobs), dtype=np.float64).T
-    return Case(arrived_at=at, seconds=seconds, startup=startup, wait_price=price, end=end, slots=slots, high=high)
+    return Case(
+        arrived_at=at,
+        seconds=seconds,
+        startup=startup,
+        wait_price=price,
+        end=end,
+        slots=slots,
+        high=high,
+        look=look,
+    )
 
 
 def test_one_task_costs_its_pod_and_blind_its_wait_as_well() -> None:
@@ -113,44 +124,68 @@ def test_whole_pods_and_tasks_cost_what_brute_force_finds(
     assert bound(asked, FINE, blind=False) <= least + 1e-4
 
 
-def reactive(asked: Case) -> float:
-    """What a rule without foresight pays: a pod is ordered whenever more wait than are starting, and none ever goes."""
-    price, pods, starting = 0.0, 0, 0
+def reactive(asked: Case, looks: list[float]) -> float:
+    """What a rule without foresight pays: at each look pods are ordered if more wait than start, and none ever goes."""
+    price, starting = 0.0, 0
     queue: list[float] = []
-    happens = [(at, 0, seconds) for at, seconds in zip(asked.arrived_at, asked.seconds, strict=True)]
+    happens = [(at, 0) for at in asked.arrived_at] + [(at, 3) for at in looks]
     lasting, free = list(asked.seconds), 0
     heapq.heapify(happens)
     while happens:
-        at, kind, _ = heapq.heappop(happens)
+        at, kind = heapq.heappop(happens)
         if kind == 0:
             queue.append(at)
         elif kind == 1:
             starting -= 1
             free += asked.slots
-        else:
+        elif kind == 2:
             free += 1
         while queue and free:
             price += asked.wait_price * (at - queue.pop(0))
-            heapq.heappush(happens, (at + lasting.pop(0), 2, 0.0))
+            heapq.heappush(happens, (at + lasting.pop(0), 2))
             free -= 1
-        while len(queue) > starting:
-            starting, pods = starting + 1, pods + 1
+        while kind == 3 and len(queue) > starting:
+            starting += 1
             price += asked.end - at
-            heapq.heappush(happens, (at + asked.startup, 1, 0.0))
-    return price
+            heapq.heappush(happens, (at + asked.startup, 1))
+    return price + asked.wait_price * sum(asked.end - at for at in queue)
 
 
-@given(JOBS, MESHES, st.floats(1.0, 60.0), st.sampled_from([1, 3]), st.sampled_from([0.5, 10.0]))
+def looks_at(asked: Case, mesh: Mesh) -> list[float]:
+    """The instants at which this mesh has pods ordered."""
+    windows = list(lay(asked, mesh))
+    return [float(w.step * (w.first + slot)) for w in windows for slot in np.flatnonzero(w.looks)]
+
+
+@given(MESHES, st.floats(1.0, 100.0), st.floats(1.0, 60.0))
+def test_looks_are_no_more_than_their_turn_apart(mesh: Mesh, startup: float, look: float) -> None:
+    """And there is one at the beginning, whatever the mesh."""
+    looks = looks_at(case([(100, 200)], startup=startup, look=look), mesh)
+    assert looks[0] == 0.0
+    assert max(np.diff(looks)) <= look * (1 + 1e-6)
+
+
+def test_who_looks_more_rarely_pays_more() -> None:
+    """A task that comes just after a look waits for the next one as well."""
+    asked = case([(101, 200)])
+    often, rarely = (bound(replace(asked, look=look), Mesh(step=1.0), blind=True) for look in (1.0, 20.0))
+    assert often == pytest.approx(220 + 10 * 20, rel=0.01)
+    assert rarely == pytest.approx(220 + 10 * (20 + 19), rel=0.01)
+
+
+@given(JOBS, MESHES, st.floats(1.0, 60.0), st.sampled_from([1, 3]), st.sampled_from([0.5, 10.0]), st.floats(2.0, 60.0))
 @settings(max_examples=25, deadline=None)
 def test_no_mesh_lifts_a_limit_above_what_a_schedule_pays(
-    jobs: list[tuple[float, float]], mesh: Mesh, startup: float, slots: int, price: float
+    jobs: list[tuple[float, float]], mesh: Mesh, startup: float, slots: int, price: float, look: float
 ) -> None:
     """Whatever mesh: below a pod for each task, below a pool that only grows, and blind not below priced."""
-    asked = case(jobs, startup=startup, slots=slots, price=price)
-    alone = sum(startup + seconds + price * startup for _, seconds in jobs)
+    asked = case(jobs, startup=startup, slots=slots, price=price, look=look, end=900.0)
+    looks = looks_at(asked, mesh)
+    late = [min(at for at in looks if at >= arrived) - arrived for arrived, _ in jobs]
+    alone = sum(startup + seconds + price * (startup + wait) for (_, seconds), wait in zip(jobs, late, strict=True))
     priced, blind = (bound(asked, mesh, blind=blind) for blind in (False, True))
     assert priced <= blind * (1 + 1e-6) + 1e-6
-    assert blind <= min(alone, reactive(asked)) * (1 + 1e-6)
+    assert blind <= min(alone, reactive(asked, looks)) * (1 + 1e-6)
     if startup <= 40.0:  # else the first pod could not be there when the first task arrives
         assert priced <= zero_wait(asked).most * (1 + 1e-6)
 
@@ -162,7 +197,7 @@ def test_windows_take_little_off(blind: bool) -> None:
     jobs = zip(np.sort(rng.random(80) * 3600).tolist(), rng.lognormal(5.0, 1.0, 80).tolist(), strict=True)
     asked = case(jobs, end=3600.0)
     whole = bound(asked, Mesh(step=20.0, size=10_000), blind=blind)
-    cut = bound(asked, Mesh(step=20.0, size=40), blind=blind)
+    cut = bound(asked, Mesh(step=20.0, size=80), blind=blind)
     assert 0.98 * whole <= cut <= whole * (1 + 1e-6)
 
 

@@ -12,48 +12,58 @@ import scipy.optimize
 
 from scaler.sim.optimum.memoryless import Memoryless, least
 
-TINY = Memoryless(arrivals=0.01, seconds=100.0, startup=20.0, phases=1, wait_price=10.0, tasks=3, pods=2, starting=1)
-SMALL = Memoryless(arrivals=2.5 / 430, seconds=430.0, startup=18.0, tasks=12, pods=9)
-State = tuple[int, int, int]
+TINY = Memoryless(arrivals=0.01, seconds=100.0, startup=20.0, phases=1, wait_price=10.0, waiting=2, pods=2, starting=1)
+SMALL = Memoryless(arrivals=2.5 / 430, seconds=430.0, startup=18.0, waiting=6, pods=9)
+Held = tuple[int, ...]  # tasks in each pod that serves, fewest first
+State = tuple[Held, int, int]
 
 
-def actions(case: Memoryless, state: State) -> list[State]:
-    """The states that one may act into: more that start, and of those that serve only idle ones gone."""
-    tasks, serving, starting = state
-    left = range(min(tasks, serving), serving + 1)
-    return [(tasks, s, b) for s in left for b in range(starting, case.starting + 1)]
+def actions(case: Memoryless, state: State) -> set[State]:
+    """The states that one may act into: tasks that wait begin wherever there is room, idle pods go, more start."""
+    held, waiting, starting = state
+    found = {(held, waiting, b) for b in range(starting, case.starting + 1)}
+    for i, tasks in enumerate(held):
+        others = (*held[:i], *held[i + 1 :])
+        if not tasks:
+            found |= actions(case, (others, waiting, starting))
+        if waiting and tasks < case.slots:
+            found |= actions(case, (tuple(sorted((*others, tasks + 1))), waiting - 1, starting))
+    return found
 
 
 def events(case: Memoryless, state: State) -> list[tuple[float, State]]:
     """What may happen, and how often a second."""
-    tasks, serving, starting = state
-    last, room = 1.0 / case.together, case.tasks - 1
+    held, waiting, starting = state
+    last, room = 1.0 / case.together, case.waiting - 1
     sizes = [(n, last * (1.0 - last) ** (n - 1)) for n in range(1, room + 1)] + [(room + 1, (1.0 - last) ** room)]
-    return [
-        *((case.arrivals * last * chance, (min(tasks + n, case.tasks), serving, starting)) for n, chance in sizes),
-        (min(tasks, serving) / case.seconds, (max(tasks - 1, 0), serving, starting)),
-        (starting / case.startup, (tasks, min(serving + 1, case.pods), max(starting - 1, 0))),
-    ]
+    comes = [(case.arrivals * last * chance, (held, min(waiting + n, case.waiting), starting)) for n, chance in sizes]
+    for i, tasks in enumerate(held):
+        if tasks:
+            left = tuple(sorted((*held[:i], tasks - 1, *held[i + 1 :])))
+            comes.append((tasks / case.seconds, (left, waiting, starting)))
+    if starting and len(held) < case.pods:
+        comes.append((starting / case.startup, ((0, *held), waiting, starting - 1)))
+    return comes
 
 
 def by_program(case: Memoryless) -> float:
     """The least price as shares of time in each state and action, which must balance."""
-    spans = (range(case.tasks + 1), range(case.pods + 1), range(case.starting + 1))
-    states = list(itertools.product(*spans))
-    pairs = [(state, after) for state in states for after in actions(case, state)]
-    fastest = sum(
-        max(rate for s in states for rate in [events(case, s)[i][0]]) for i in range(len(events(case, states[0])))
-    )
+    pods = range(case.slots + 1)
+    held = [h for n in range(case.pods + 1) for h in itertools.combinations_with_replacement(pods, n)]
+    states = list(itertools.product(held, range(case.waiting + 1), range(case.starting + 1)))
+    pairs = [(state, after) for state in states for after in sorted(actions(case, state))]
+    fastest = max(sum(rate for rate, _ in events(case, state)) for state in states)
     balance = np.zeros((len(states) + 1, len(pairs)))
-    costs = [s + b + case.wait_price * max(0, n - s) for _, (n, s, b) in pairs]
+    costs = [len(h) + b + case.wait_price * n for _, (h, n, b) in pairs]
+    row = {state: i for i, state in enumerate(states)}
     for column, (state, after) in enumerate(pairs):
         chances: dict[State, float] = defaultdict(float)
         for rate, to in events(case, after):
             chances[to] += rate / fastest
         chances[after] += 1.0 - sum(chances.values())
-        balance[states.index(state), column] += 1.0
+        balance[row[state], column] += 1.0
         for to, chance in chances.items():
-            balance[states.index(to), column] -= chance
+            balance[row[to], column] -= chance
         balance[-1, column] = 1.0
     found = scipy.optimize.linprog(costs, A_eq=balance, b_eq=[0.0] * len(states) + [1.0])
     assert found.success
@@ -68,6 +78,8 @@ def by_program(case: Memoryless) -> float:
         pytest.param(replace(TINY, startup=200.0), id="StartsThatTakeLong"),
         pytest.param(replace(TINY, wait_price=0.5), id="WaitingIsCheap"),
         pytest.param(replace(TINY, together=2.5), id="TasksThatComeTogether"),
+        pytest.param(replace(TINY, slots=2, arrivals=0.02), id="TwoTasksToAPod"),
+        pytest.param(replace(TINY, slots=2, wait_price=0.2), id="ATaskMayWaitForAPodThatIsFull"),
     ],
 )
 def test_no_policy_is_cheaper(case: Memoryless) -> None:
@@ -77,7 +89,7 @@ def test_no_policy_is_cheaper(case: Memoryless) -> None:
 
 def test_nothing_is_paid_beside_the_work_where_pods_start_at_once() -> None:
     """What is left then is the work itself."""
-    short = replace(TINY, arrivals=0.05, seconds=20.0, startup=0.05, tasks=6, pods=5)
+    short = replace(TINY, arrivals=0.05, seconds=20.0, startup=0.05, waiting=3, pods=5)
     assert least(short) == pytest.approx(short.busy, rel=0.05)
 
 
@@ -90,5 +102,6 @@ def test_who_starts_slower_pays_more() -> None:
 
 def test_tasks_that_come_together_cost_more() -> None:
     """Whom nobody announces nobody has a pod for: the same work costs the more the more of it comes at once."""
-    alone, few, many = (least(replace(SMALL, tasks=24, pods=14, together=n)) / SMALL.busy for n in (1.0, 2.0, 3.0))
+    roomy = replace(SMALL, waiting=9, pods=12, starting=2)
+    alone, few, many = (least(replace(roomy, together=n)) / SMALL.busy for n in (1.0, 2.0, 3.0))
     assert alone < few < many
