@@ -4,8 +4,8 @@ Tasks arrive at random at a known rate, each alone or some together as agents th
 exponential time in one of a pod's slots, and a pod starts in ``phases`` exponential steps. Nothing that has happened
 says anything about what will, beyond how many tasks wait, how many run in each pod, and how far each start has come.
 So the best policy is a function of that state, and value iteration finds it: it sees everything at once, knows every
-rate, its orders cost no time, and it chooses the pod of each task, or lets it wait. No autoscaler can be cheaper on
-such work, however clever it is or its dispatcher.
+rate, and it chooses the pod of each task, or lets it wait. No autoscaler can be cheaper on such work, however clever it
+is or its dispatcher.
 
 OPT_blind knows the future and is only bound in when it may order; and with several slots it packs tasks as a fluid.
 Where this is dearer, the ratio of the two is the share of ``price_over_opt_blind`` that is nobody's fault.
@@ -36,6 +36,7 @@ class Memoryless:
             2 x together - 1.
         seconds: mean length of a task; ``slots`` tasks that a pod runs at once.
         startup: mean seconds from ordering a pod until it serves; ``phases`` the steps it takes, of equal mean.
+        until_order: mean seconds until one can order again, at random; 0 where one can at any instant.
         wait_price: price of a second that a task waits, in pod-seconds.
         waiting, pods, starting: the most that are looked at; ``starting`` of each phase. What would exceed them is lost
             (a task) or not allowed (a pod), so they must be so large that it hardly happens.
@@ -47,6 +48,7 @@ class Memoryless:
     slots: int = 1
     startup: Seconds
     phases: int = 2
+    until_order: Seconds = 0.0
     wait_price: float = 10.0
     waiting: int
     pods: int
@@ -74,7 +76,8 @@ def least(case: Memoryless) -> float:
 def _fastest(case: Memoryless) -> float:
     """Events a second, at most."""
     starts = case.phases * case.starting * case.phases / case.startup
-    return case.arrivals + case.slots * case.pods / case.seconds + starts
+    orders = 1.0 / case.until_order if case.until_order else 0.0
+    return case.arrivals + case.slots * case.pods / case.seconds + starts + orders
 
 
 class _Moves:
@@ -121,8 +124,11 @@ class _Moves:
         return np.broadcast_to(costs, self.shape)
 
     def acted(self, value: Floats) -> Floats:
-        """The value before one has acted: tasks that wait begin where one likes, idle pods go, and pods are ordered."""
-        value = np.minimum.accumulate(value[:, :, ::-1], axis=2)[:, :, ::-1]
+        """The value before one has acted: tasks that wait begin where one likes, idle pods go, and pods are ordered.
+
+        An order that has to wait for its time is an event instead.
+        """
+        value = value.copy() if self._case.until_order else _ordered(value)
         for idle in range(1, self._case.pods + 1):
             rows = np.flatnonzero(self._held[:, 0] == idle)
             value[rows] = np.minimum(value[rows], value[self._gone[rows]])
@@ -140,6 +146,8 @@ class _Moves:
             rows = np.flatnonzero(ended >= 0)
             rate = tasks * self._held[rows, tasks] / case.seconds
             drift[rows] += self._beside(rate, 0) * (value[ended[rows]] - value[rows])
+        if case.until_order:
+            drift += (_ordered(value) - value) / case.until_order
         for phase in range(case.phases):
             drift += self._counts(2 + phase) * (case.phases / case.startup) * (self._advanced(value, phase) - value)
         result: Floats = drift
@@ -151,6 +159,11 @@ class _Moves:
         if phase + 1 < self._case.phases:
             return _shifted(left, 3 + phase, 1)
         return np.where(self._beside(self._come >= 0, 0), left[self._come], value)
+
+
+def _ordered(value: Floats) -> Floats:
+    """The value before as many starts as one likes were begun."""
+    return np.minimum.accumulate(value[:, :, ::-1], axis=2)[:, :, ::-1]
 
 
 def _joined(value: Floats, last: float) -> Floats:

@@ -21,7 +21,8 @@ State = tuple[Held, int, int]
 def actions(case: Memoryless, state: State) -> set[State]:
     """The states that one may act into: tasks that wait begin wherever there is room, idle pods go, more start."""
     held, waiting, starting = state
-    found = {(held, waiting, b) for b in range(starting, case.starting + 1)}
+    more = range(starting, starting + 1 if case.until_order else case.starting + 1)
+    found = {(held, waiting, b) for b in more}
     for i, tasks in enumerate(held):
         others = (*held[:i], *held[i + 1 :])
         if not tasks:
@@ -31,7 +32,12 @@ def actions(case: Memoryless, state: State) -> set[State]:
     return found
 
 
-def events(case: Memoryless, state: State) -> list[tuple[float, State]]:
+def orders(case: Memoryless, state: State) -> range:
+    """How many starts may be wanted when one can next order."""
+    return range(state[2], case.starting + 1) if case.until_order else range(1)
+
+
+def events(case: Memoryless, state: State, wanted: int) -> list[tuple[float, State]]:
     """What may happen, and how often a second."""
     held, waiting, starting = state
     last, room = 1.0 / case.together, case.waiting - 1
@@ -41,24 +47,31 @@ def events(case: Memoryless, state: State) -> list[tuple[float, State]]:
         if tasks:
             left = tuple(sorted((*held[:i], tasks - 1, *held[i + 1 :])))
             comes.append((tasks / case.seconds, (left, waiting, starting)))
+    if case.until_order:
+        comes.append((1.0 / case.until_order, (held, waiting, wanted)))
     if starting and len(held) < case.pods:
         comes.append((starting / case.startup, ((0, *held), waiting, starting - 1)))
     return comes
 
 
 def by_program(case: Memoryless) -> float:
-    """The least price as shares of time in each state and action, which must balance."""
+    """The least price as shares of time in each state and action, which must balance.
+
+    Where orders have to wait for their time, how many starts are to be under way then is part of the action.
+    """
     pods = range(case.slots + 1)
     held = [h for n in range(case.pods + 1) for h in itertools.combinations_with_replacement(pods, n)]
     states = list(itertools.product(held, range(case.waiting + 1), range(case.starting + 1)))
-    pairs = [(state, after) for state in states for after in sorted(actions(case, state))]
-    fastest = max(sum(rate for rate, _ in events(case, state)) for state in states)
+    pairs = [
+        (state, after, b) for state in states for after in sorted(actions(case, state)) for b in orders(case, after)
+    ]
+    fastest = max(sum(rate for rate, _ in events(case, state, case.starting)) for state in states)
     balance = np.zeros((len(states) + 1, len(pairs)))
-    costs = [len(h) + b + case.wait_price * n for _, (h, n, b) in pairs]
+    costs = [len(h) + b + case.wait_price * n for _, (h, n, b), _ in pairs]
     row = {state: i for i, state in enumerate(states)}
-    for column, (state, after) in enumerate(pairs):
+    for column, (state, after, wanted) in enumerate(pairs):
         chances: dict[State, float] = defaultdict(float)
-        for rate, to in events(case, after):
+        for rate, to in events(case, after, wanted):
             chances[to] += rate / fastest
         chances[after] += 1.0 - sum(chances.values())
         balance[row[state], column] += 1.0
@@ -79,6 +92,7 @@ def by_program(case: Memoryless) -> float:
         pytest.param(replace(TINY, wait_price=0.5), id="WaitingIsCheap"),
         pytest.param(replace(TINY, together=2.5), id="TasksThatComeTogether"),
         pytest.param(replace(TINY, slots=2, arrivals=0.02), id="TwoTasksToAPod"),
+        pytest.param(replace(TINY, until_order=7.5), id="OrdersThatWaitForTheirTime"),
         pytest.param(replace(TINY, slots=2, wait_price=0.2), id="ATaskMayWaitForAPodThatIsFull"),
     ],
 )
