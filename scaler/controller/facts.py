@@ -79,8 +79,8 @@ class PodFacts:
 
     @property
     def for_node(self) -> bool:
-        """Whether it drains because its node asked it away."""
-        return self.phase is Phase.DRAINING and (self.asked_by or "").startswith(NODE_ASKED)
+        """Whether it drains, or is drained, because its node asked it away."""
+        return self.phase is not Phase.ACTIVE and (self.asked_by or "").startswith(NODE_ASKED)
 
     @property
     def managed(self) -> bool:

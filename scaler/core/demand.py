@@ -48,12 +48,15 @@ def measure(given: Given, lessons: Lessons, tokens: Known | None) -> Work:
     work, pending, soft = _value(by_signal["work"]), _value(by_signal["pending"]), _value(by_signal["tokens"])
     hard, most = max(work, pending, 0.0), max(work, pending, soft / pace.soft_up)
     bound = "work" if most == work else "pending" if most == pending else "tokens"
-    blind, blinking = (0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking)
+    blind, blinking, others = (
+        (0, 0, 0) if isinstance(fleet, Unknown) else (fleet.unknown, fleet.blinking, fleet.stood_for)
+    )
+    kept = max(hard, work + others / given.policy.slots_per_pod)  # who stands in for a pod stays until that is done
     return _new_work(
         by_signal=by_signal,
         bound=bound if most >= 0 else SILENT,
         up=max(hard, soft / pace.soft_up),
-        down=max(hard + blind, soft / pace.soft_down),
+        down=max(kept + blind, soft / pace.soft_down),
         complete=given.senses.stale is None and not blinking,
     )
 

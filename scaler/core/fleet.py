@@ -81,7 +81,9 @@ class Fleet:
         settled: released pods that the last target no longer counted.
         startups: seconds from creation to ready of pods that just became ready, shape (k,).
         displaced: active pods that their nodes ask away, where they have gates and can go; ``asked`` how many they are.
-        inflight, sessions: slots taken in pods that take work and can be believed; ``closing`` in those that drain.
+        inflight, sessions: slots taken in pods that can be believed and take work; and, while others still wait to
+            leave with their nodes, in those that have begun: who stands in for one stands in for no second one.
+        closing: slots taken in the others that drain; ``stood_for`` of them in pods that leave with their nodes.
     """
 
     pods: Pods
@@ -94,6 +96,7 @@ class Fleet:
     inflight: int
     sessions: int
     closing: int
+    stood_for: int
     unknown: int
     blinking: int
     heard: Floats
@@ -153,10 +156,9 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     released = (pods.phase == DRAINED) & (quiet | ~known) if labelled else nobody
     displaced = pods.displaced & active if sight.gated and np.count_nonzero(pods.displaced) else nobody
     asked, ables = 0 if displaced is nobody else int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
+    counted, closing, stood_for = _closing(pods, serving, known, waits=asked > 0) if draining else (serving, 0, 0)
     overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
-    unheard = _unheard(pods, known, labelled)
-    unknown = int(np.count_nonzero(unheard))
-    heard = np.where(known, pods.seen_at, was.heard) if unknown else pods.seen_at
+    heard, unknown, blinking = _heard(pods, known, labelled, was.heard, now - sight.lost_after)
     return _new_fleet(
         pods=pods,
         idle=calm,
@@ -165,16 +167,17 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         ended=_idled(was.idle_since, serving & ~quiet, now),
         left=_left(was, gone, pods, now) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
-        inflight=int(np.add.reduce(pods.inflight[serving])),
-        sessions=int(np.add.reduce(pods.sessions[serving])) if sessions else 0,
-        closing=int(np.add.reduce(load[known & (pods.phase == DRAINING)])) if draining else 0,
+        inflight=int(np.add.reduce(pods.inflight[counted])),
+        sessions=int(np.add.reduce(pods.sessions[counted])) if sessions else 0,
+        closing=closing,
+        stood_for=stood_for,
         unknown=unknown,
         heard=heard,
         released=released,
         settled=was.settled & released if labelled else nobody,
         displaced=displaced,
         asked=asked,
-        blinking=unknown and int(np.count_nonzero(unheard & (heard > now - sight.lost_after))),
+        blinking=blinking,
         ready=ables,
         starting=actives - ables - overdue,
         overdue=overdue,
@@ -217,6 +220,28 @@ def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
     """Pods not ready that were created, or were ready last, before this instant."""
     since = np.where(pods.stage < READY, pods.created_at, pods.since)
     return int(np.count_nonzero(coming & (since < before)))
+
+
+def _heard(pods: Pods, known: Mask, drained: int, was: Floats, since: Instant) -> tuple[Floats, int, int]:
+    """When each was last believed, how many cannot be, and how many of these were after ``since``."""
+    unheard = _unheard(pods, known, drained)
+    unknown = int(np.count_nonzero(unheard))
+    if not unknown:
+        return pods.seen_at, 0, 0
+    heard: Floats = np.where(known, pods.seen_at, was)
+    return heard, unknown, int(np.count_nonzero(unheard & (heard > since)))
+
+
+def _closing(pods: Pods, serving: Mask, known: Mask, *, waits: bool) -> tuple[Mask, int, int]:
+    """Whose tasks count, shape (n,), and the slots taken in the others that drain: in all, and where nodes asked.
+
+    ``waits`` says that others still wait to leave with their nodes.
+    """
+    draining, load = known & (pods.phase == DRAINING), pods.inflight + pods.sessions
+    moving = draining & pods.for_node
+    if waits:
+        return serving | moving, int(load[draining & ~moving].sum()), 0
+    return serving, int(load[draining].sum()), int(load[moving].sum())
 
 
 def _left(was: PodMemory, gone: Floats, pods: Pods, now: Instant) -> Floats:

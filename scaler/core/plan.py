@@ -26,13 +26,14 @@ _new_need = maker(nodes.Need)
 class Plan:
     """What there is, what is missing from it or spare, and what that means for single pods.
 
-    ``stop`` is why nobody may leave at all, ``veto`` why nothing may fall; ``moved`` are the rows of pods that begin to
-    leave with their nodes.
+    ``surplus`` is what nobody needs, ``stop`` why nobody may leave at all, ``veto`` why nothing may fall; ``moved`` are
+    the rows of pods that begin to leave with their nodes.
     """
 
     base: int
     footing: Footing
     missing: int
+    surplus: int
     stop: Veto | None
     veto: Veto | None
     removal: Removal
@@ -57,6 +58,7 @@ def make(view: View, base: int) -> Plan:
         base=base,
         footing=footing,
         missing=missing,
+        surplus=surplus,
         stop=stop,
         veto=veto,
         removal=removal.plan(given, view.memory.spare, excess),
@@ -161,18 +163,20 @@ def settled(policy: Policy, plan: Plan, fleet: Fleet, target: int) -> Mask:
 
     Then only those whose room the work wants: a drained pod must not hold a replica that another could serve in. A
     StatefulSet starts every ordinal below its replicas again, so of its drained pods only those above the target are
-    let go, and the others where their room is wanted. Those that leave with their nodes go in any case: what is started
-    in their place stands elsewhere.
+    let go, and the others where their room is wanted, or nobody above them is about to leave. Those that left with
+    their nodes go in any case, even where these want their pods again: what is started in their place takes work.
     """
     drained = fleet.released
     if not fleet.drained:
         return drained
-    moved = drained & fleet.pods.displaced
+    moved = drained & (fleet.pods.displaced | fleet.pods.for_node)
     if plan.veto is not None and target <= plan.base:
         wanted = plan.missing - len(plan.calls)
         gone = drain.released(fleet, wanted) if wanted > 0 else fleet.settled
         return gone if plan.stop else gone | moved
     if policy.workload is Workload.REPLICA_SET or plan.missing > len(plan.calls):
+        return drained
+    if plan.surplus <= 0 and not fleet.draining:
         return drained
     above: Mask = drained & (fleet.pods.ordinal >= policy.ordinals_start + target)
     return above | moved

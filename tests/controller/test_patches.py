@@ -128,7 +128,7 @@ def test_a_patch_does_what_the_core_says_or_nothing(known: Object, now: Object, 
     assert core is not None
     found = pod(after)
     assert (found.uid, found.phase, found.epoch) == (order.uid, core.phase, core.epoch)
-    assert found.for_node == (core.for_node and core.phase is Phase.DRAINING)
+    assert found.for_node == (core.for_node and core.phase is not Phase.ACTIVE)
 
 
 @given(known=objects(), order=ORDERS)

@@ -125,6 +125,31 @@ def test_a_busy_pool_keeps_its_capacity_while_a_node_is_emptied() -> None:
     assert story.replicas == 3
 
 
+def test_who_stands_in_for_one_stands_in_for_no_second_one() -> None:
+    """One of two others is ready: one begins to leave, and its task is no reason for the next to go with it."""
+    story = Story.of(Policy(), B, away(busy("c")))
+    story.expect(4, Reason.REPLACING)
+    story.pods["new-2"] = replace(story.pods["new-2"], since=NOW + 1_000.0)
+    for _ in range(4):
+        story.tick()
+    assert [pod.uid for pod in story.pods.values() if pod.phase is Phase.DRAINING] == ["b"]
+    for _ in range(20):  # longer than any mean of demand
+        story.expect(4, Reason.REPLACING, "close b")
+
+
+def test_who_stands_in_stays_until_the_task_is_done() -> None:
+    """A pool is not smaller than its work, wherever that is. Without work the pod leaves as any other."""
+    story = Story.of(Policy(), B, busy("x"))
+    while story.pods["b"].phase is Phase.ACTIVE:
+        story.tick()
+    for _ in range(400):  # half an hour, where the idle timer is six minutes
+        story.expect(3, Reason.STEADY, "close b")
+    story.runs("b", 0)
+    for _ in range(30):
+        story.tick()
+    assert set(story.pods) == {"x"}
+
+
 def test_an_idle_pool_is_emptied_at_once_and_keeps_its_minimum() -> None:
     """No timer is waited for, and no third naming; those that stand in are asked for in the same tick."""
     story = Story.of(Policy(min_replicas=2), A, away(idle("b")))
@@ -248,6 +273,15 @@ def test_a_drained_pod_does_not_stay_on_its_node_because_nothing_may_fall() -> N
     story.memory = replace(Memory.fresh(NOW), target=3)
     outcome = story.tick(after=0.0)
     assert (outcome.report, told(outcome)) == (3, ["delete e"])
+
+
+@pytest.mark.parametrize("memory", [seasoned(3), replace(Memory.fresh(NOW), target=3)], ids=["Calm", "ANewProcess"])
+def test_who_was_drained_for_a_node_makes_room_though_that_wants_its_pods_again(memory: Memory) -> None:
+    """Uncordoned before the pod was deleted: below a busy one it would hold its place for ever, and do nothing."""
+    pods = numbered([replace(drained(idle("a")), for_node=True), busy("b"), busy("c")])
+    story = Story.of(Policy(workload=Workload.STATEFUL_SET), *pods)
+    story.memory = memory
+    assert told(story.tick(after=0.0)) == ["delete a"]
 
 
 def test_a_stateful_set_starts_an_ordinal_again_where_its_node_is_another() -> None:

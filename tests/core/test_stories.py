@@ -255,6 +255,18 @@ def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:
     story.expect(0, Reason.STEADY, "delete b", "delete a")
 
 
+def test_below_a_pod_that_stays_a_stateful_set_keeps_no_drained_one_for_ever() -> None:
+    """Work came back when the lowest was drained already: it is started again, takes the work, and the top can go."""
+    story = Story.of(STATEFUL, *numbered([drained(idle("a")), busy("b")]))
+    for _ in range(6):
+        assert story.tick().report == 2
+    story.runs("new-1", 1)
+    story.runs("b", 0)
+    for _ in range(200):
+        story.tick()
+    assert [pod.ordinal for pod in story.pods.values()] == [0]
+
+
 def test_pods_that_guards_keep_leave_a_stateful_set_from_the_top() -> None:
     """Four pods stand where two are asked for. No rollout of a StatefulSet starts more, so all who are spare leave."""
     story = Story.of(STATEFUL, *numbered([idle("a"), idle("b")]))

@@ -149,6 +149,11 @@ class Cluster:
         """Tasks that run."""
         return sum(agent.tasks for agent in self.agents.values())
 
+    @property
+    def open(self) -> list[Agent]:
+        """Agents that are ready and take work."""
+        return [agent for agent in self.agents.values() if agent.ready and agent.shut is None]
+
     def work(self, seconds: Seconds) -> None:
         """End the tasks there are too many of, start others where there is room, and say who is idle."""
         agents, room = sorted(self.agents.values(), key=lambda a: a.pod.ordinal), self.policy.slots_per_pod
