@@ -274,7 +274,8 @@ class Layer(Knobs):
     spread: tuple[Spread, ...] = Field(
         default=(),
         description="Over what watched pods are spread as far as there is room, given to them at their creation where "
-        "their template has no topologySpreadConstraints.",
+        "their template has no topologySpreadConstraints. With zone, spare pods wait for those of fuller zones to "
+        "leave first, for one idle timer at the most.",
     )
 
 

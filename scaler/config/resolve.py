@@ -30,6 +30,7 @@ from scaler.config.pool import (
     PrometheusQuery,
     ScheduleRule,
     SignalSource,
+    Spread,
 )
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.config.reader import Reader
@@ -215,6 +216,7 @@ def _policy_of(settings: Settings, base: Layer) -> Policy:
         workload=base.workload,
         ordinals_start=base.ordinals_start if _watched(base) is None else 0,
         task_limit=base.task_limit,
+        even_zones=Spread.ZONE in base.spread,
         scrape_interval=settings.sources.prometheus.interval,
     )
 

@@ -12,11 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from scaler.core import zones
 from scaler.core.fleet import Fleet
 from scaler.core.passing import maker, passing
 from scaler.core.pods import ACTIVE, DRAINING, NO_ACK, NO_ORDINAL, READY, Ints, Mask, Phase, Pod, Pods
 from scaler.core.policy import Guarantee, Policy, Workload
-from scaler.core.types import Order, Verb
+from scaler.core.types import Order, Seconds, Verb
 
 # From a phase, what may be done to a pod and where that leads. What is not here is illegal.
 TRANSITIONS: dict[tuple[Phase, Verb], Phase | None] = {
@@ -95,6 +96,7 @@ class Choice:
         chosen: rows of pods named often enough, longest idle first; then, fewest tasks first, ``emptying`` of them that
             still work and take no more.
         ripe: idle pods past the timer; ``blocked`` says that a StatefulSet's top pod kept them.
+        uneven: those of them that are spare, and without whom a zone would fall behind the others.
     """
 
     named: Ints
@@ -102,44 +104,81 @@ class Choice:
     ripe: int
     emptying: int = 0
     blocked: bool = False
+    uneven: int = 0
 
 
 _new_choice = maker(Choice)
 
 
-def choose(fleet: Fleet, policy: Policy, *, surplus: int, idle_before: float, oldest: int = 0) -> Choice:
+@passing
+class Terms:
+    """On what terms pods may leave.
+
+    Attributes:
+        surplus: how many are spare.
+        timer: for how long a pod must have been idle.
+        oldest: where it is not 0, only so many, those that were created first, may leave.
+        in_turn: where zones are to be even, only those without whom none falls behind the others.
+    """
+
+    surplus: int
+    timer: Seconds
+    oldest: int = 0
+    in_turn: bool = True
+
+
+def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
 
-    Only a pod that is known to be idle since before the instant ``idle_before`` can be named, and where ``oldest`` is
-    not 0 only one of so many that were created first. Where pods take several tasks and more are spare than are idle,
-    those with the fewest tasks are named too: work that comes to any pod with room keeps each of them from ever falling
-    idle.
+    Where pods take several tasks and more are spare than are idle, those with the fewest tasks are named too: work that
+    comes to any pod with room keeps each of them from ever falling idle.
     """
-    ripe = fleet.idle_since <= idle_before  # NaN, of those that are not idle, compares false
+    ripe = fleet.idle_since <= fleet.sight.now - terms.timer  # NaN, of those that are not idle, compares false
     if fleet.asked:
         ripe &= ~fleet.displaced  # those leave with their nodes, and are not supply
     count = int(np.count_nonzero(ripe))
     named = np.zeros(len(fleet.named), dtype=np.int64)
-    if surplus <= 0:
+    if terms.surplus <= 0:
         return _new_choice(named=named, chosen=(), ripe=count)
-    rows = _ripest(fleet, ripe, policy, oldest)[:surplus] if count else _NOBODY
-    blocked = count > 0 and not len(rows)
-    if not oldest and policy.slots_per_pod > 1:
+    able = _ripest(fleet, ripe, policy, terms.oldest) if count else _NOBODY
+    rows, uneven = _in_turn(fleet, able, policy, terms)
+    if not terms.oldest and policy.slots_per_pod > 1:
         idle = np.count_nonzero(fleet.idle & ~fleet.displaced)
-        rows = np.concatenate((rows, _emptiest(fleet, policy, surplus - int(idle))))
+        rows = np.concatenate((rows, _emptiest(fleet, policy, terms.surplus - int(idle))))
+    blocked = count > 0 and not len(able) and not len(rows)
     if not len(rows):
-        return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked)
+        return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked, uneven=uneven)
     named[rows] = fleet.named[rows] + 1
     chosen = rows[named[rows] >= policy.pace.namings]
-    emptying = int(np.count_nonzero(fleet.pods.inflight[chosen]))
-    return _new_choice(named=named, chosen=tuple(chosen.tolist()), ripe=count, emptying=emptying, blocked=blocked)
+    return _new_choice(
+        named=named,
+        chosen=tuple(chosen.tolist()),
+        ripe=count,
+        emptying=int(np.count_nonzero(fleet.pods.inflight[chosen])),
+        uneven=uneven,
+    )
 
 
 def _ripest(fleet: Fleet, ripe: Mask, policy: Policy, oldest: int) -> Ints:
     """Rows of the ripe pods that could leave, those first that leave first; of the ``oldest`` where that is not 0."""
     able = _reachable(fleet, ripe, policy)
     rows: Ints = (able & _created_first(fleet, oldest) if oldest else able).nonzero()[0]
-    return rows[_order(fleet, rows, policy)] if len(rows) > 1 else rows
+    return _ordered(fleet, rows, policy) if len(rows) > 1 else rows
+
+
+def _may_wait(policy: Policy) -> bool:
+    """Whether pods wait for those of fuller zones: where it is ours to say which of them leave."""
+    ours = policy.workload is Workload.REPLICA_SET and policy.guarantee is Guarantee.PROTECTED
+    return policy.even_zones and ours
+
+
+def _in_turn(fleet: Fleet, able: Ints, policy: Policy, terms: Terms) -> tuple[Ints, int]:
+    """Of those that could leave, in their order, those that do; and how many of the spare would leave a zone behind."""
+    rows = able[: terms.surplus]
+    if not _may_wait(policy) or terms.oldest or not len(able):
+        return rows, 0
+    turn = able[zones.in_turn(fleet, able)][: terms.surplus]
+    return turn if terms.in_turn else rows, len(rows) - len(turn)
 
 
 def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
@@ -167,7 +206,8 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
     able &= ~fleet.displaced
     some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
     rows = np.flatnonzero(able & some)
-    return rows[np.argsort(pods.inflight[rows], kind="stable")][:count]
+    rows = rows[np.argsort(pods.inflight[rows], kind="stable")]
+    return (zones.fullest_first(fleet, rows) if policy.even_zones else rows)[:count]
 
 
 def _created_first(fleet: Fleet, count: int) -> Mask:
@@ -178,29 +218,15 @@ def _created_first(fleet: Fleet, count: int) -> Mask:
     return first
 
 
-def _order(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
+def _ordered(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
     """Longest idle first, but where zones are known from the fullest one; or highest ordinal first.
 
     Whoever has been idle for long enough may go. So each is taken where most are left, which leaves the zones as even
     as they can be with these.
     """
     if policy.workload is Workload.STATEFUL_SET:
-        return np.argsort(-fleet.pods.ordinal[rows], kind="stable")
-    order = fleet.idle_since[rows].argsort(kind="stable")
-    zones = fleet.pods.zone
-    zone = zones[rows[order]]
-    if not np.count_nonzero(zone):
-        return order
-    left = np.bincount(zones[fleet.pods.phase == ACTIVE])[zone] - _rank(zone)
-    return order[np.argsort(-left, kind="stable")]
-
-
-def _rank(zone: Ints) -> Ints:
-    """How many of its zone come before each, shape (n,)."""
-    by_zone = np.argsort(zone, kind="stable")
-    rank = np.empty_like(by_zone)
-    rank[by_zone] = np.arange(len(zone)) - np.searchsorted(zone[by_zone], zone[by_zone])
-    return rank
+        return rows[np.argsort(-fleet.pods.ordinal[rows], kind="stable")]
+    return zones.fullest_first(fleet, rows[fleet.idle_since[rows].argsort(kind="stable")])
 
 
 def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from scaler.core.fleet import PodMemory
 from scaler.core.forecast import ForecastMemory
 from scaler.core.idle import Gaps
 from scaler.core.policy import Pace
 from scaler.core.startup import Startups
-from scaler.core.types import Instant, Known, Seconds
+from scaler.core.types import SPARSE, Instant, Known, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,15 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spare:
-    """Since when more was asked for than needed, in how many ticks running, and the least it was in any of them."""
+    """Since when more was asked for than needed, in how many ticks running, and the least it was in any of them.
+
+    ``uneven`` is since when pods that are there and spare have been those without whom a zone falls behind the others.
+    """
 
     since: Instant | None = None
     named: int = 0
     least: int = 0
+    uneven: Instant | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,7 +158,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
             last_rise=at(moves.last_rise),
             turns=tuple(t + by for t in moves.turns),
         ),
-        spare=replace(memory.spare, since=at(memory.spare.since)),
+        spare=replace(memory.spare, since=at(memory.spare.since), uneven=at(memory.spare.uneven)),
         crowd=replace(memory.crowd, since=at(memory.crowd.since)),
         forecast=replace(
             forecast,

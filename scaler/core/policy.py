@@ -100,6 +100,7 @@ class Policy:
         scrape_interval: seconds between two readings of a signal.
         task_limit: seconds after which a task that still runs is told of; None where none is too long.
         ordinals_start: the first ordinal of a StatefulSet.
+        even_zones: spare pods wait for those of fuller zones, for at most one more idle timer.
     """
 
     mode: Mode = Mode.AUTO
@@ -119,6 +120,7 @@ class Policy:
     scrape_interval: Seconds = 5.0
     pace: Pace = field(default_factory=Pace)
     task_limit: Seconds | None = field(default=None, metadata=SPARSE)
+    even_zones: bool = field(default=False, metadata=SPARSE)
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself."""

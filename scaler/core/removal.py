@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
-from scaler.core.drain import Choice, choose
+from scaler.core.drain import Choice, Terms, choose
 from scaler.core.memory import Memory, Spare
 from scaler.core.passing import maker, passing
 from scaler.core.policy import Guarantee
@@ -32,6 +34,7 @@ class Removal:
 
 
 _new_removal = maker(Removal)
+_new_terms = maker(Terms)
 
 
 def stop(given: Given, work: Work) -> Veto | None:
@@ -79,24 +82,30 @@ class Excess:
     oldest: int
 
 
-def plan(given: Given, spare: Spare, excess: Excess) -> Removal:
-    """Withdraw orders that never became pods first, then the longest idle pods."""
+def plan(given: Given, was: Spare, excess: Excess) -> Removal:
+    """Withdraw orders that never became pods first, then the longest idle pods.
+
+    Those without whom a zone would fall behind the others wait for their turn, for one more idle timer at the most: it
+    may be hours until a pod of the fullest zone is idle.
+    """
     veto, supply, fleet, policy = excess.veto, excess.supply, given.fleet, given.policy
     surplus = 0 if veto else max(0, excess.surplus)
     if isinstance(fleet, Unknown):
-        spare, leaving = _lasting(given, spare, surplus, excess.timer)
+        spare, leaving = _lasting(given, was, surplus, excess.timer)
         kept = veto if excess.surplus > 0 else None
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
-    spare, withdrawn = _lasting(given, spare, unseen, excess.timer)
-    idle_before = given.now - excess.timer
-    choice = choose(fleet, policy, surplus=surplus - unseen, idle_before=idle_before, oldest=excess.oldest)
+    spare, withdrawn = _lasting(given, was, unseen, excess.timer)
+    waits = was.uneven is None or given.now - was.uneven < excess.timer
+    terms = _new_terms(surplus=surplus - unseen, timer=excess.timer, oldest=excess.oldest, in_turn=waits)
+    choice = choose(fleet, policy, terms)
+    uneven = (was.uneven or given.now) if choice.uneven else None
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0
     return _new_removal(
         choice=choice,
         leaving=withdrawn + at_once,
         why=Reason.IDLE if at_once else Reason.WITHDRAWN,
-        spare=spare,
+        spare=spare if uneven is None else replace(spare, uneven=uneven),
         kept=_kept(choice, excess, orders=0 if withdrawn else unseen),
     )
 
@@ -127,5 +136,6 @@ def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:
         return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
     if excess.supply.idle:
         why = f"{spare}, {excess.supply.idle} idle, timer {excess.timer:.0f} s"
-        return Veto(reason=Reason.IDLE_TIMER, why=why)
+        turn = f"; {choice.uneven} wait for a fuller zone's" if choice.uneven else ""
+        return Veto(reason=Reason.IDLE_TIMER, why=f"{why}{turn}")
     return Veto(reason=Reason.BUSY, why=spare)

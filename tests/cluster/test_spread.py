@@ -62,12 +62,6 @@ def without_us(told: Story) -> str:
     return next(name for name in reversed(kwok.ZONES) if f"zone-{name}" not in ours)
 
 
-def at_work(told: Story, pool: Pool, agents: int) -> None:
-    """So many work on a task each, and end together: who has been idle for less than others is not chosen with them."""
-    told.work(pool, burst=agents, seconds=10)
-    until(lambda: told.figures(pool).get("inflight") == agents or None, within=SLOW)
-
-
 def kept(told: Story, pool: Pool, replicas: int, names: str) -> None:
     """So many are wanted, and come to be there, evenly in these zones and in no other."""
     told.keep(pool, replicas)
@@ -90,9 +84,7 @@ def test_zones_stay_even_through_starts_drains_and_the_loss_of_one(told: Story) 
     nodes = Counter(str(at(pod, "spec", "nodeName")) for pod in pool.agents())
     assert set(nodes.values()) <= {1, 2, 3}, nodes
     assert len(nodes) == 2 * len(kwok.ZONES), nodes
-    at_work(told, pool, MOST)
     kept(told, pool, LEAST, "abc")
-    at_work(told, pool, LEAST)
     zone = without_us(told)
     lost = in_zone(zone)
     names = [str(at(node, "metadata", "name")) for node in lost]
@@ -103,5 +95,4 @@ def test_zones_stay_even_through_starts_drains_and_the_loss_of_one(told: Story) 
     assert told.losses() == []
     there(cluster, lost)
     kept(told, pool, MOST, "abc")
-    at_work(told, pool, MOST)
     kept(told, pool, LEAST, "abc")

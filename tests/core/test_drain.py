@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from scaler.core import drain
-from scaler.core.drain import TRANSITIONS, Choice, IllegalOrderError, acknowledge, carry
+from scaler.core.drain import TRANSITIONS, Choice, IllegalOrderError, Terms, acknowledge, carry
 from scaler.core.fleet import Fleet
 from scaler.core.pods import Activity, Phase, Pod
 from scaler.core.policy import Guarantee, Policy, Workload
@@ -169,7 +169,7 @@ def chosen(
     named: Sequence[int] = (),
 ) -> Choice:
     """The choice among pods, where a pod must have been idle for a hundred seconds."""
-    return drain.choose(fleet(*pods, idle_for=idle_for, named=named), policy, surplus=surplus, idle_before=NOW - 100.0)
+    return drain.choose(fleet(*pods, idle_for=idle_for, named=named), policy, Terms(surplus=surplus, timer=100.0))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:
 
 def test_nobody_empties_in_a_rollout() -> None:
     """Which pods are old is not known of busy ones, and a new one that emptied would be started again."""
-    assert drain.choose(fleet(*LOADED), ROOMY, surplus=2, idle_before=NOW, oldest=2).named.tolist() == [0, 0, 0, 0]
+    assert drain.choose(fleet(*LOADED), ROOMY, Terms(surplus=2, timer=0.0, oldest=2)).named.tolist() == [0, 0, 0, 0]
 
 
 def test_a_choice_tells_how_many_still_work() -> None:
@@ -244,7 +244,7 @@ def test_where_only_the_oldest_may_leave_the_drained_do_not_count() -> None:
         replace(pod, created_at=NOW - age)
         for pod, age in ((drained(idle("a")), 900), (idle("b"), 100), (idle("c"), 700), (idle("d"), 800))
     ]
-    found = drain.choose(fleet(*pods), REPLICA_SET, surplus=3, idle_before=NOW - 100.0, oldest=2)
+    found = drain.choose(fleet(*pods), REPLICA_SET, Terms(surplus=3, timer=100.0, oldest=2))
     assert found.named.tolist() == [0, 0, 1, 1]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from scaler.core.memory import Memory
+from scaler.core.memory import Memory, Spare
 from scaler.core.policy import Policy
 from scaler.core.record import Json, RecordError, from_json, to_json
 from scaler.core.tick import tick
@@ -85,6 +85,14 @@ def test_the_form_of_a_record() -> None:
     assert found["replicas"] == [1, NOW]
     assert found["signals"] == {"queue": [3, NOW], "pending": {"unknown": "timeout"}}
     assert (found["pods"]["uids"], found["pods"]["seen_at"]) == (["a"], [None])
+
+
+@pytest.mark.parametrize("value", [POLICY, Spare(since=NOW, named=2, least=1)], ids=["APolicy", "AMemory"])
+def test_what_the_version_before_did_not_know_is_left_out_where_it_is_usual(value: Policy | Spare) -> None:
+    """So what that wrote is read, and what is written now can be read by it again."""
+    written = through_json(value)
+    assert not written.keys() & {"task_limit", "even_zones", "uneven"}
+    assert from_json(type(value), written) == value
 
 
 def test_decisions_are_told_apart() -> None:

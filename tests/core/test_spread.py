@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaler.core import drain
+from scaler.core.drain import Choice, Terms
 from scaler.core.fleet import Fleet
 from scaler.core.pods import NO_ZONE, Phase, Pod, Stage
-from scaler.core.policy import Policy, Workload
-from scaler.core.types import Signal
+from scaler.core.policy import Guarantee, Policy, Workload
+from scaler.core.types import Seconds, Signal
 from tests.core.pool import NOW, Story, busy, draining, idle, numbered, observe
 from tests.core.pool import given as at_hand
 
 ZONES = (1, 2, 3)
 AT_ONCE = replace(Policy(), pace=replace(Policy().pace, namings=1))
+EVEN = replace(AT_ONCE, even_zones=True)
+TIMER: Seconds = 100.0
+TIMERS = 75  # steps of five seconds in the idle timer of a pool that has learnt nothing
+FRESH, RIPE = TIMER / 2, 1.5 * TIMER  # seconds idle: not long enough, and enough
 
 
 def inside(pod: Pod, zone: int) -> Pod:
@@ -34,12 +40,12 @@ def leaving(pods: Sequence[Pod], surplus: int, *, policy: Policy = AT_ONCE) -> t
     assert isinstance(seen, Fleet)
     since = [NOW - 1_000.0 + i if known else float("nan") for i, known in enumerate(seen.idle)]
     fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
-    return drain.choose(fleet, policy, surplus=surplus, idle_before=NOW).chosen
+    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=0.0)).chosen
 
 
-def skew(zones: Counter[int]) -> int:
-    """Pods in the fullest zone beyond those in the emptiest."""
-    return max(zones[zone] for zone in ZONES) - min(zones[zone] for zone in ZONES)
+def skew(left: Counter[int], zones: Iterable[int] = ZONES) -> int:
+    """Pods in the fullest of these zones beyond those in the emptiest."""
+    return max(left[zone] for zone in zones) - min(left[zone] for zone in zones)
 
 
 def test_the_fullest_zone_gives_first() -> None:
@@ -66,6 +72,123 @@ def test_a_stateful_set_gives_up_its_highest_whatever_its_zone() -> None:
     """Nobody else can leave it."""
     pods = numbered([inside(idle(str(i)), 1 + i % 2) for i in range(4)] + [inside(idle("4"), 2)])
     assert leaving(pods, 2, policy=replace(AT_ONCE, workload=Workload.STATEFUL_SET)) == (4, 3)
+
+
+# --- where a pool is spread over zones, pods wait for their turn ------------------------------------------------------
+
+
+Lives: TypeAlias = Sequence[tuple[int, Seconds | None]]  # pods' zones, and for how long each is idle; None: it works
+
+
+def in_turn(lives: Lives, surplus: int, policy: Policy = EVEN, *, oldest: int = 0, turns: bool = True) -> Choice:
+    """The choice among these."""
+    pods = [inside(busy(str(i)) if age is None else idle(str(i)), zone) for i, (zone, age) in enumerate(lives)]
+    seen = at_hand(policy, observe(pods)).fleet
+    assert isinstance(seen, Fleet)
+    since = [float("nan") if age is None else NOW - age for _, age in lives]
+    fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
+    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=TIMER, oldest=oldest, in_turn=turns))
+
+
+@pytest.mark.parametrize(
+    ("lives", "surplus", "chosen", "uneven"),
+    [
+        pytest.param([(1, RIPE), (2, FRESH), (2, None)], 1, (), 1, id="TheFullerZoneGivesFirst"),
+        pytest.param([(1, RIPE), (2, RIPE), (2, FRESH)], 1, (1,), 0, id="AsSoonAsOneOfItsMay"),
+        pytest.param([(1, RIPE), (1, RIPE), (2, FRESH), (2, None)], 2, (0,), 1, id="OneOfTwoAlike"),
+        pytest.param([(1, RIPE), (1, RIPE), (2, FRESH), (2, None)], 1, (0,), 0, id="WhoIsNotSpareWaitsForNobody"),
+        pytest.param([(NO_ZONE, RIPE), (2, None), (2, None)], 1, (0,), 0, id="NorWhoseZoneIsNotKnown"),
+        pytest.param([(1, RIPE), (NO_ZONE, None), (NO_ZONE, None)], 1, (0,), 0, id="NorForThoseWhoseZoneIsNot"),
+        pytest.param([(1, FRESH), (2, FRESH)], 1, (), 0, id="NobodyWaitsBeforeHisTime"),
+    ],
+)
+def test_who_waits_for_his_turn(lives: Lives, surplus: int, chosen: tuple[int, ...], uneven: int) -> None:
+    """Each row: pods, how many are spare, who leaves, and how many wait."""
+    found = in_turn(lives, surplus)
+    assert (found.chosen, found.uneven) == (chosen, uneven)
+
+
+def test_who_has_waited_for_long_leaves_after_those_whose_turn_it_is() -> None:
+    """And is counted still, so that the next one need not wait again."""
+    found = in_turn([(1, RIPE), (2, RIPE), (2, None), (2, None)], 2, turns=False)
+    assert (found.chosen, found.uneven) == ((1, 0), 1)
+
+
+def test_nobody_waits_in_a_pool_that_is_not_spread_nor_in_a_rollout() -> None:
+    """Nobody asked for even zones; and who is old is due, wherever it stands."""
+    lives = [(1, RIPE), (2, FRESH), (2, None)]
+    assert in_turn(lives, 1, AT_ONCE).chosen == (0,)
+    assert in_turn(lives, 1, oldest=1).chosen == (0,)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(replace(EVEN, workload=Workload.STATEFUL_SET), id="AStatefulSetsHighestGoes"),
+        pytest.param(replace(EVEN, guarantee=Guarantee.BEST_EFFORT), id="WithoutGatesItsReplicaSetChooses"),
+    ],
+)
+def test_nobody_waits_where_it_is_not_ours_to_choose(policy: Policy) -> None:
+    """Each row: who else says which pod leaves, so that waiting would keep no zone even."""
+    pods = numbered([inside(busy("a"), 2), inside(busy("b"), 2), inside(idle("c"), 1)])
+    assert leaving(pods, 1, policy=policy) == (2,)
+
+
+def test_a_pod_that_its_node_asks_away_is_no_part_of_its_zone() -> None:
+    """Two of the second zone leave with their node, so the first has more."""
+    pods = [inside(idle(str(i)), zone) for i, zone in enumerate((1, 1, 2, 2, 2))]
+    pods[3:] = [replace(pod, displaced=True) for pod in pods[3:]]
+    assert leaving(pods, 1, policy=EVEN) == (0,)
+
+
+def test_a_pod_waits_for_a_fuller_zone_for_one_idle_timer_at_the_most() -> None:
+    """Those of the other zone work for hours: it leaves three namings after that, and why it stays is told."""
+    story = Story.of(replace(Policy(), even_zones=True), inside(idle("a"), 1), *(inside(busy(i), 2) for i in "bc"))
+    notes: list[str] = []
+    while story.pods.keys() == set("abc") and len(notes) < 1_000:
+        notes.append(story.tick().trail[-1].note)
+    waits = "1 spare, 1 idle, timer 375 s; 1 wait for a fuller zone's"
+    assert notes.count(waits) == TIMERS + story.policy.pace.namings - 1
+    assert notes.index(waits) == TIMERS
+    assert story.pods.keys() == set("bc")
+
+
+def test_the_emptiest_of_the_fullest_zone_empties_first() -> None:
+    """Where pods take several tasks, and none is idle."""
+    policy = replace(EVEN, slots_per_pod=4)
+    pods = [inside(busy("a", 1), 1), inside(busy("b", 3), 2), inside(busy("c", 2), 2)]
+    assert leaving(pods, 1, policy=policy) == (2,)
+    assert leaving(pods, 1, policy=replace(policy, even_zones=False)) == (0,)
+
+
+AGES = st.sampled_from([None, FRESH, RIPE])
+
+
+@given(st.lists(st.tuples(st.sampled_from(ZONES), AGES), min_size=1, max_size=10), st.integers(1, 10))
+def test_no_drain_makes_zones_less_even_and_none_that_would_not_waits(lives: Lives, surplus: int) -> None:
+    """Whoever could leave and waits has his turn in a zone that has fewer than the fullest, which would fall behind."""
+    gone = in_turn(lives, surplus).chosen
+    there, left = (Counter(zone for i, (zone, _) in enumerate(lives) if i not in rows) for rows in ((), gone))
+    assert all(lives[i][1] == RIPE for i in gone)
+    assert skew(left, there) <= max(1, skew(there, there))
+    if len(gone) < surplus:
+        waiting = [zone for i, (zone, age) in enumerate(lives) if age == RIPE and i not in gone]
+        assert all(left[zone] < max(left.values()) for zone in waiting)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.integers(0, 60), min_size=12, max_size=12))
+def test_zones_stay_even_however_far_apart_pods_fell_idle(ends: list[int]) -> None:
+    """Twelve in three zones end their tasks within an idle timer, five seconds a step; three are to be left."""
+    policy = replace(Policy(), even_zones=True, min_replicas=3)
+    story = Story.of(policy, *(inside(busy(str(i)), 1 + i % 3) for i in range(12)))
+    for step in range(250):
+        for i, end in enumerate(ends):
+            if step == end:
+                story.runs(str(i), 0)
+        story.tick()
+        assert skew(Counter(pod.zone for pod in story.pods.values() if pod.phase is Phase.ACTIVE)) <= 1
+    assert len(story.pods) == 3
 
 
 LIVES = st.tuples(st.sampled_from(ZONES), st.booleans())
