@@ -151,6 +151,12 @@ def objects(folder: Path = GUARDS) -> list[Document]:
     return list(yaml.safe_load_all(rendered(folder)))
 
 
+def announced(namespace: str, pool: str = "coder") -> list[Document]:
+    """What people apply before a pool's ScaledObject, for this namespace and pool."""
+    text = (ROOT / "keda" / "namespace.yaml").read_text()
+    return list(yaml.safe_load_all(text.replace("agents", namespace).replace("coder", pool)))
+
+
 @contextmanager
 def installed(cluster: Cluster, documents: Sequence[Document]) -> Iterator[None]:
     """These guards, in force until the end of the block."""

@@ -426,6 +426,11 @@ FAULTS: Mapping[str, tuple[Plant, str, str]] = {
     "a lenient guard": (lenient, "guard-lenient", "policy agent-scaler-labels"),
     "an audited pod": (audited, "guard-audits", "pool {}/coder"),
     "an unmanaged pod": (unmanaged, "pods-unmanaged", "Deployment {}/coder"),
+    "pods that nobody asks for": (
+        lambda on: on.pod({**STRANGE, f"{KEY}pool": "nobody"}),
+        "pods-forsaken",
+        "pool {}/nobody",
+    ),
     "a namespace that may go": (unheld, "namespace-unheld", "Namespace {}"),
     "no rights": (lambda on: on.without(ROLE), "rights-missing", "ServiceAccount agent-scaler/agent-scaler"),
     "no toleration": (lambda on: on.pod(STRANGE, tolerations=[]), "taint-evicts", "pool {}/coder"),

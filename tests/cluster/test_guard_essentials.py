@@ -13,6 +13,7 @@ from tests.cluster.guarding import (
     KEY,
     PROTECTED,
     Ward,
+    announced,
     asked,
     installed,
     metadata,
@@ -22,7 +23,7 @@ from tests.cluster.guarding import (
     ward,
 )
 from tests.cluster.harness.cluster import Cluster
-from tests.cluster.harness.rest import MERGE, Document, Json
+from tests.cluster.harness.rest import APPLY, MERGE, Document, Json
 from tests.cluster.harness.wait import until
 
 FIRST: Document = {"operator": "Exists", "effect": "NoExecute"}
@@ -197,6 +198,37 @@ def test_whatever_makes_pods_makes_guarded_ones(guarded: Cluster, kind: str) -> 
             place.voice("system:serviceaccount:kube-system:namespace-controller").delete(
                 place.path(kind="apis/batch/v1/jobs")
             )
+
+
+@pytest.mark.parametrize("told", ["on the namespace", "in the template"])
+def test_pods_of_a_pool_that_is_announced_are_guarded_from_their_birth(guarded: Cluster, told: str) -> None:
+    """Nobody looks after them yet, nor knows of a ScaledObject. Below 1.36 the template says whose they are."""
+    with ward(guarded, f"announced {told}") as place:
+        guarded.api.apply(
+            [one for one in announced(place.name) if told == "on the namespace" or "spec" in one], manager="git"
+        )
+        if told == "on the namespace":
+            until(lambda: annotated(born(place, pod("probe", {"app": "coder"}))) or None)
+        labels: Document = {"app": "coder"} if told == "on the namespace" else PROTECTED
+        guarded.api.apply([pod("agent", labels)], namespace=place.name)
+        until(lambda: at(place.get("agent"), "status", "phase") == "Running" or None)
+        assert asked(place.voice("editor"), "DELETE", place.path("agent")).policy == "agent-scaler-delete"
+        body: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "agent"}}
+        evicted = asked(place.voice("editor"), "POST", place.path("agent", sub="eviction"), body)
+        assert evicted.status == 429, evicted.message
+
+
+def test_whoever_announces_a_pool_may_say_it_again(guarded: Cluster) -> None:
+    """As what applies a folder of Git every minute does; to change the budget is the controller's alone."""
+    with ward(guarded, "again") as place:
+        space, budget = announced(place.name)
+        guarded.api.apply([space, budget], manager="git")
+        path, installer = guarded.api.path(budget), place.voice("system:serviceaccount:apps:installer")
+        metadata(budget)["annotations"] = {"synced": "today"}
+        for said, status in (({}, 200), ({"minAvailable": 1}, 403)):
+            budget["spec"] = spec(budget) | said
+            applied = asked(installer, "PATCH", f"{path}?fieldManager=git&force=true", budget, content=APPLY)
+            assert applied.status == status, applied.message
 
 
 def test_every_policy_is_of_the_right_types(guarded: Cluster) -> None:

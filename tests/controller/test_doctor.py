@@ -68,7 +68,7 @@ def workload(kind: str = "Deployment", about: Mapping[str, Json] | None = None, 
 
 def budget(name: str = "agent-scaler-coder", **spec: Json) -> Body:
     """A budget over the pool's pods."""
-    selector: dict[str, Json] = {"selector": {"matchLabels": {"agent-scaler.io/managed": "true"}}}
+    selector: dict[str, Json] = {"selector": {"matchLabels": {"agent-scaler.io/pool": "coder"}}}
     return {"kind": "PodDisruptionBudget", "metadata": {"namespace": "agents", "name": name}, "spec": selector | spec}
 
 
@@ -95,8 +95,21 @@ NODES: Body = {
     "metadata": {"name": "gpu"},
     "spec": {"template": {"spec": {"expireAfter": "720h", "terminationGracePeriod": "1h"}}},
 }
+FORSAKEN = pod("lone-1", {"agent-scaler.io/pool": "announced"})
 PAUSED = scaled() | {"metadata": HERE | {"uid": "1", "annotations": {"autoscaling.keda.sh/paused": "true"}}}
 JOB: Body = {"kind": "ScaledJob", "metadata": HERE, "spec": {}}
+AUDITED: Mapping[str, Json] = {"agent-scaler.io/pool": "announced", "agent-scaler.io/guard": "audit"}
+NAMING: Json = [{"type": "external", "metadata": {"pool": "agents/announced"}}]
+TAKEN_UP: Body = {
+    "kind": "PodDisruptionBudget",
+    "metadata": {
+        "namespace": "agents",
+        "name": "agent-scaler-announced",
+        "labels": {"agent-scaler.io/pool": "announced"},
+        "managedFields": [{"manager": "agent-scaler", "operation": "Apply"}],
+    },
+    "spec": {"selector": {"matchLabels": {"agent-scaler.io/pool": "announced"}}},
+}
 # What is wrong, and what is found: the check, the object, and a part of what was seen.
 FAULTS: Mapping[str, tuple[Cluster, str, str, str]] = {
     "a deletion passes": (
@@ -171,6 +184,12 @@ FAULTS: Mapping[str, tuple[Cluster, str, str, str]] = {
         "budgets-overlap",
         "PodDisruptionBudget agents/web",
         "1 pods",
+    ),
+    "pods that nobody asks for": (
+        replace(HEALTHY, pods=[pod(), FORSAKEN]),
+        "pods-forsaken",
+        "pool agents/announced",
+        "1 guarded pods, as pod agents/lone-1",
     ),
     "a budget for the unready": (
         replace(HEALTHY, budgets=[budget(unhealthyPodEvictionPolicy="AlwaysAllow")]),
@@ -277,6 +296,23 @@ def test_a_fault_is_found_with_its_object(fault: str) -> None:
     hits = [f.hit for f in found if f.check.name == check]
     assert [hit.object for hit in hits] == [object_]
     assert seen in hits[0].seen
+
+
+LEFT = replace(HEALTHY, pods=[pod(), FORSAKEN])
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        pytest.param(replace(LEFT, scaled=[scaled(), scaled("2", "announced")]), id="AScaledObjectOfItsName"),
+        pytest.param(replace(LEFT, scaled=[scaled(), scaled("2", "x", triggers=NAMING)]), id="OneThatNamesIt"),
+        pytest.param(replace(LEFT, budgets=[budget(), TAKEN_UP]), id="AControllerThatHasTakenItUp"),
+        pytest.param(replace(LEFT, pods=[pod(), pod("lone-1", AUDITED)]), id="NobodyWhereNothingIsRefused"),
+    ],
+)
+def test_pods_of_a_pool_that_somebody_knows_are_not_forsaken(cluster: Cluster) -> None:
+    """Each row: who sees to them."""
+    assert "pods-forsaken" not in {each.check.name for each in examine(cluster, CHECKS)}
 
 
 def test_every_check_is_seen_to_find() -> None:

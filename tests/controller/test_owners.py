@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import yaml
+
 from scaler.config.pool import Essentials, Guard, PoolKey, Spread, WatchedPods
 from scaler.controller.api import Json
 from scaler.controller.owners import Ward, budget, mark, word, words
 from tests.controller.objects import a_workload
+from tests.house.source import ROOT
 
 
 def ward(name: str = "coder", *, guard: Guard = Guard.DENY, holds: bool = True, **selector: str) -> Ward:
@@ -75,3 +78,9 @@ def test_a_budget_asks_for_more_than_anybody_has_of_pods_not_drained() -> None:
     assert body["spec"]["selector"]["matchExpressions"] == [
         {"key": "agent-scaler.io/phase", "operator": "NotIn", "values": ["drained"]}
     ]
+
+
+def test_a_pool_that_is_announced_beforehand_is_what_we_would_say_of_it() -> None:
+    """So nobody takes anything back when the controller has heard of it."""
+    announced = list(yaml.safe_load_all((ROOT / "keda" / "namespace.yaml").read_text()))
+    assert announced == [words("agents", [ward(holds=False)]).body, budget(ward().source).body]

@@ -33,6 +33,12 @@ CHECKS: Final = (
         pods.unmanaged,
     ),
     Check(
+        "pods-forsaken",
+        "nobody drains these pods, so nobody can delete or evict them",
+        "apply the pool's ScaledObject, or give its pods up: scaler release --pool NAMESPACE/NAME",
+        pods.forsaken,
+    ),
+    Check(
         "server-labels-nothing",
         "pods are born without a label, and unguarded until the controller has labelled them",
         "Kubernetes 1.36 serves MutatingAdmissionPolicy; below it, take manifests/guards/validating alone",

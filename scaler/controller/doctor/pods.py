@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from scaler.config.pool import Guard
 from scaler.controller.dig import at, objects, strings, text, whole
 from scaler.controller.doctor.findings import Body, Cluster, Hit, is_drained, pool_of, selects, title
-from scaler.controller.names import MANAGED, TRUE
+from scaler.controller.names import GUARD, MANAGED, MANAGER, POOL, TRUE
 
 SHORT: Final = 30  # seconds: less than Kubernetes gives to any pod by itself
 NEVER: Final = "Never"
@@ -21,6 +22,32 @@ def unmanaged(cluster: Cluster) -> Iterator[Hit]:
             yield Hit(
                 title(workload), f"{len(bare)} of its pods have no label {MANAGED}=true, as {title(bare[0], 'pod')}"
             )
+
+
+def forsaken(cluster: Cluster) -> Iterator[Hit]:
+    """Guarded pods of a pool that nothing asks for, and that no controller has taken up: nobody ever drains them."""
+    known = {pool for each in (*cluster.scaled, *cluster.jobs) for pool in _pools(each)}
+    known |= {_place(each, name) for each in cluster.budgets if (name := _kept(each))}
+    for pool, pods in _by_pool(cluster).items():
+        left = [pod for pod in pods if not is_drained(pod) and _labels(pod).get(GUARD) != Guard.AUDIT]
+        if left and pool not in known:
+            yield Hit(f"pool {pool}", f"{len(left)} guarded pods, as {title(left[0], 'pod')}, and no ScaledObject")
+
+
+def _pools(scaled: Body) -> Iterator[str]:
+    """The pools that it may ask for: that of its own name, and what its triggers name."""
+    named = (text(each, "metadata", "pool") for each in objects(scaled, "spec", "triggers"))
+    yield from (_place(scaled, name.rpartition("/")[2]) for name in (text(scaled, "metadata", "name"), *named))
+
+
+def _kept(budget: Body) -> str:
+    """The pool whose sentinel it is, where a controller of ours has applied it; empty otherwise."""
+    ours = any(text(entry, "manager") == MANAGER for entry in objects(budget, "metadata", "managedFields"))
+    return _labels(budget).get(POOL, "") if ours else ""
+
+
+def _place(body: Body, name: str) -> str:
+    return f"{text(body, 'metadata', 'namespace')}/{name}"
 
 
 def taintable(cluster: Cluster) -> Iterator[Hit]:
