@@ -11,11 +11,12 @@ started_at   no        seconds since the epoch at which the pod was created; oth
 phase        no        ``active`` (default), ``draining`` or ``drained``
 epoch        no (0)    the drain epoch the agent knows, >= 0
 acked        no        the drain epoch it acknowledged: its gate is closed and it is idle
+accepting    no        whether a task may begin; where it is true, nothing was acknowledged
 ordinal      no        a StatefulSet pod's ordinal, >= 0
 oldest_task  no        for how many seconds the oldest task has run, >= 0; null where none does
 ===========  ========  =====================================================================================
 
-Any other key (``slots``, ``accepting``, ``idle_since``, token counters) is for other readers. A key of the table with a
+Any other key (``slots``, ``idle_since``, token counters) is for other readers. A key of the table with a
 value it does not allow spoils the whole answer: half an answer about work that may be running is none.
 """
 
@@ -79,7 +80,7 @@ def _report(said: Mapping[str, object]) -> Report:
         started_at=_instant(said, "started_at"),
         phase=_phase(said),
         epoch=_count(said, "epoch", 0),
-        acked=_count(said, "acked", NO_ACK),
+        acked=_acked(said),
         ordinal=_count(said, "ordinal", NO_ORDINAL),
         oldest_task=None if said.get("oldest_task") is None else _instant(said, "oldest_task"),
     )
@@ -104,6 +105,12 @@ def _count(said: Mapping[str, object], key: str, otherwise: int | None) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise _spoilt(key, said, f"a whole number from 0 to {MOST}")
     return value
+
+
+def _acked(said: Mapping[str, object]) -> int:
+    """The epoch it acknowledged; none where its gate is open all the same."""
+    acked = _count(said, "acked", NO_ACK)
+    return NO_ACK if said.get("accepting") is True else acked
 
 
 def _truth(said: Mapping[str, object], key: str, *, otherwise: bool) -> bool:

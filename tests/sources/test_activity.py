@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from scaler.config.pool import ActivityEndpoints
-from scaler.core.pods import Activity, Phase, Pod, Pods, Stage
+from scaler.core.pods import NO_ACK, Activity, Phase, Pod, Pods, Stage
 from scaler.core.types import Unknown
 from scaler.sources.activity import Activities, RoundLimits, open_activity
 from scaler.sources.health import Fault
@@ -44,6 +44,13 @@ async def ask(reader: Activities, answer: str | web.Response, now: float = NOW) 
         (pod,) = await reader.read(there, now)
         unheard = reader.unheard(there)
         return pod, unheard[there.urls[0]].why if unheard else ""
+
+
+@pytest.mark.parametrize(("accepting", "acked"), [(True, NO_ACK), (False, 3)])
+async def test_a_pod_that_takes_work_has_acknowledged_nothing(reader: Activities, accepting: bool, acked: int) -> None:
+    """It says that it is done, and that a task may begin: so one may, after anybody had believed it."""
+    pod, _ = await ask(reader, activity("a-1", 0, phase="drained", epoch=3, acked=3, accepting=accepting))
+    assert pod.acked == acked
 
 
 async def test_what_a_pod_says_is_believed(reader: Activities) -> None:
