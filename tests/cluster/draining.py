@@ -425,7 +425,7 @@ def _metadata(found: Document) -> Document:
 
 
 def _pod(name: str, more: Document, ports: tuple[int, int]) -> Document:
-    """A pod that lends our process its name and address."""
+    """A pod that lends our process its name and address, and keeps them whatever its node is tainted with."""
     container: Document = {
         "name": "scaler",
         "image": "agent-scaler:0.1.0",
@@ -439,5 +439,5 @@ def _pod(name: str, more: Document, ports: tuple[int, int]) -> Document:
         },
     }
     marks: Document = {"app.kubernetes.io/name": HOME, **more}
-    spec: Document = {"containers": [container]}
+    spec: Document = {"containers": [container], "tolerations": [{"operator": "Exists", "effect": "NoExecute"}]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": marks}, "spec": spec}

@@ -34,6 +34,7 @@ from tests.cluster.test_guard_matrix import SENTINEL
 DEPLOYMENTS = "apis/apps/v1/deployments"
 GARBAGE = f"{KUBE}generic-garbage-collector"
 TAINTS = f"{KUBE}node-controller"
+STRATEGIC = "application/strategic-merge-patch+json"
 FOREVER: Document = {"operator": "Exists", "effect": "NoExecute"}
 
 
@@ -241,12 +242,15 @@ def test_a_taint_takes_no_pod(place: Ward, node: str) -> None:
 def test_a_node_is_not_drained_by_force_and_is_once_its_pods_are_drained(place: Ward, node: str) -> None:
     """By evictions, which the budget refuses, or by deletions instead of them; and a dry run says so.
 
-    A budget of somebody else's makes every eviction fail, and lets it pass once the pod is out of ours.
+    Nor is a pod that is not ready, which other budgets give up: it may work all the same. A budget of somebody else's
+    makes every eviction fail, and lets it pass once the pod is out of ours.
     """
     drained = ("drain", node, "--pod-selector=app=coder", "--force")
     place.cluster.api.apply([SENTINEL], namespace=place.name)
     for name in ("first", "second"):
         place.pod(name, spec=on(node))
+    late: Document = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    place.cluster.api.request("PATCH", place.path("second", sub="status"), late, content=STRATEGIC)
     evicting = kubectl(place, *drained, "--timeout=2s")
     assert (evicting.returncode, evicting.stderr.count("violate the pod's disruption budget") >= 2) == (1, True), (
         evicting
@@ -259,6 +263,7 @@ def test_a_node_is_not_drained_by_force_and_is_once_its_pods_are_drained(place: 
     place.cluster.api.apply([{**SENTINEL, "metadata": {"name": "web"}, "spec": foreign}], namespace=place.name)
     doubled = kubectl(place, *drained, "--timeout=10s")
     assert "more than one PodDisruptionBudget" in doubled.stderr, doubled
+    assert running(place) == {"first"}
     assert place.names() == {"first", "second"}
     drain(place, "first", "second")
     ended = kubectl(place, *drained, "--timeout=30s")

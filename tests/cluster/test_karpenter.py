@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 import pytest
 
 from scaler.controller.dig import at
+from scaler.controller.names import ACCOUNT, DO_NOT_DISRUPT, MANAGED, PHASE, POOL, TRUE
 from tests.cluster.draining import LOOK, SLOW, Guarded, Story, story
+from tests.cluster.guarding import Ward, ward
 from tests.cluster.harness import kwok
 from tests.cluster.harness.audit import Request
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.karpenter import KARPENTER, NODE_POOL, node_pool, node_pools
-from tests.cluster.harness.rest import Document
+from tests.cluster.harness.rest import Document, Json
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import nodes
+from tests.cluster.test_guard_matrix import SENTINEL
 
 OURS = {f"node-{zone}" for zone in kwok.ZONES}
 AGENTS = 2
@@ -31,6 +35,11 @@ POOLS = {
     "shrunk": node_pool("shrunk"),
     "deleted": node_pool("deleted"),
 }
+ALONE = ("promised", "coder")  # of the second there is a budget
+ON_DEMAND: Final[Json] = [  # a spot node is not replaced by a smaller one
+    {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+    {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
+]
 FILLER = Scaled(name="filler", replicas=1, nodes=((NODE_POOL, "shrunk"),))
 
 
@@ -48,11 +57,13 @@ def test_a_node_comes_for_the_pods_and_goes_with_them(karpenter: Cluster, namesp
 @pytest.fixture(scope="module")
 def told(keda: Cluster, karpenter: Cluster, guards: Guarded) -> Iterator[Story]:
     """One scaler that looks after a pool on each kind of node."""
-    with node_pools(karpenter.api, *POOLS.values()), story(guards, "karpenter") as going:
+    kinds = (*POOLS.values(), *(node_pool(name, requirements=ON_DEMAND) for name in ALONE))
+    with node_pools(karpenter.api, *kinds), story(guards, "karpenter") as going:
         going.begin(teach=tuple(POOLS))
         yield going
 
 
+@pytest.mark.usefixtures("alone")  # so that Karpenter has long looked at these when their own story is told
 def test_nodes_that_karpenter_takes_go_when_their_agents_are_done(told: Story) -> None:
     """One expires, one is past its deadline as well, one is too large, and one is deleted by a person.
 
@@ -66,7 +77,7 @@ def test_nodes_that_karpenter_takes_go_when_their_agents_are_done(told: Story) -
     homes = {pool.name: node for pool in pools for node in pool.nodes()}
     api.delete(api.path(filler, told.namespace))
     api.request("DELETE", f"/api/v1/nodes/{homes['deleted']}")
-    until(lambda: is_blocked(told, homes["shrunk"]) or None, within=SLOW, every=LOOK)
+    until(lambda: is_blocked(told, homes["shrunk"], "shrunk") or None, within=SLOW, every=LOOK)
     assert asked(told, "shrunk") == []
     for node in homes.values():
         until(partial(is_gone, told, node), within=SLOW, every=LOOK)
@@ -77,6 +88,62 @@ def test_nodes_that_karpenter_takes_go_when_their_agents_are_done(told: Story) -
         assert {request.verb for request in asked(told, name)} <= {"create"}
         assert [why for why in told.events("DrainStarted") if why.startswith(f"node {homes[name]} is being ")]
     assert told.losses() == []
+
+
+@pytest.fixture(scope="module")
+def alone(told: Story) -> Iterator[tuple[Ward, int]]:
+    """Pods that one guard alone keeps from Karpenter, on nodes that are too large, from before the others' story on.
+
+    And the place in the audit log where that begins.
+    """
+    api, begun = told.cluster.api, told.cluster.audit.mark()
+    with ward(told.cluster, "alone") as place:
+        fillers = [large(Scaled(name=f"{name}-filler", replicas=1, nodes=home(name)).workload()) for name in ALONE]
+        api.apply([*fillers, *(one for name in ALONE for one in under_one(name))], namespace=place.name)
+        until(lambda: ("" not in (there := nodes(api, place.name)) and len(there) == len(ALONE)) or None, within=SLOW)
+        for filler in fillers:
+            api.delete(api.path(filler, place.name))
+        yield place, begun
+
+
+def home(name: str) -> tuple[tuple[str, str], ...]:
+    """The nodes of this pool alone."""
+    return ((NODE_POOL, name),)
+
+
+def under_one(name: str) -> list[Document]:
+    """A workload whose pods bear a promise and have no budget, or have a budget and bear no promise."""
+    promise = () if name == "coder" else ((DO_NOT_DISRUPT, TRUE),)
+    made = Scaled(name=name, replicas=AGENTS, nodes=home(name), annotations=promise).workload()
+    labels = at(made, "spec", "template", "metadata", "labels")
+    assert isinstance(labels, dict)
+    labels |= {MANAGED: TRUE, POOL: name}
+    return [made] if promise else [SENTINEL, made]
+
+
+def test_each_guard_alone_keeps_karpenter_from_a_node_until_its_pods_are_drained(
+    told: Story, alone: tuple[Ward, int]
+) -> None:
+    """It says which keeps it, and asks no pod. Drained, these are evicted, and the node goes."""
+    place, begun = alone
+    pods = {name: [pod for pod in place.names() if pod.startswith(name)] for name in ALONE}
+    on = {name: str(at(place.get(pods[name][0]), "spec", "nodeName")) for name in ALONE}
+    until(lambda: all(is_blocked(told, on[name], name) for name in ALONE) or None, within=SLOW, every=LOOK)
+
+    def asked_away() -> set[int]:
+        """What Karpenter was told where it asked for a pod to be evicted, or deleted."""
+        found = [r for r in told.cluster.audit.since(begun) if r.user == KARPENTER and r.namespace == place.name]
+        return {r.status for r in found if r.verb == "delete" or r.subresource == "eviction"}
+
+    assert asked_away() == set()
+    assert {pod for names in pods.values() for pod in names} <= place.names()
+    for pod in (pod for names in pods.values() for pod in names):
+        assert place.mark(pod).status == 200
+        drained: Document = {"labels": {PHASE: "drained"}, "annotations": {DO_NOT_DISRUPT: None}}
+        assert place.tell(ACCOUNT, pod, drained).status == 200
+    for node in on.values():
+        until(partial(is_gone, told, node), within=SLOW, every=LOOK)
+    assert asked_away() == {201}
 
 
 def large(workload: Document) -> Document:
@@ -92,11 +159,11 @@ def is_gone(told: Story, node: str) -> bool | None:
     return told.cluster.api.get(f"/api/v1/nodes/{node}") is None or None
 
 
-def is_blocked(told: Story, node: str) -> bool:
-    """Whether Karpenter would take the node, and says that a pod of the pool keeps it from that."""
+def is_blocked(told: Story, node: str, pool: str) -> bool:
+    """Whether Karpenter would take the node, and says that a pod of the pool, or its budget, keeps it from that."""
     events = told.cluster.api.items("/api/v1/namespaces/default/events")
     blocking = [str(e["message"]) for e in events if e.get("reason") == "DisruptionBlocked" and node in str(e)]
-    return any("/agent-scaler-shrunk]" in message or "/shrunk-" in message for message in blocking)
+    return any(f"/agent-scaler-{pool}]" in message or f"/{pool}-" in message for message in blocking)
 
 
 def asked(told: Story, pool: str) -> list[Request]:
