@@ -10,21 +10,22 @@ gate. A forecast adds pods ahead or keeps them; it never takes one away.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from scaler.core.numbers import pinball, quantile
+from scaler.core.numbers import pinball, quantile, rank
 from scaler.core.passing import maker, passing
 from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace, Policy
-from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
+from scaler.core.types import SPARSE, Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
 
 CANDIDATES = ("rise", "yesterday", "rate")
 GRID: Seconds = 5.0  # bids are made no oftener than the slowest tick
 GRID_PART = 12  # and about this many of them are open at once
 RESIDUALS_ENOUGH = 20  # below this a margin is nought
+NO_RANK = -1  # a margin that is nobody's quantile
 FADE = 0.998  # a trial's weight after the next one: the last five hundred decide
 BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
@@ -61,6 +62,7 @@ class Record:
         margin: their quantile, in force until the next bid.
         own, persistence: faded losses on the same trials.
         skill: their ratio, None while unproven or where there was nothing to foresee.
+        rank: how many residuals come before the margin in order, ``NO_RANK`` while that is not known.
     """
 
     residuals: Floats
@@ -69,6 +71,7 @@ class Record:
     persistence: float = 0.0
     trials: int = 0
     skill: float | None = None
+    rank: int = field(default=NO_RANK, metadata=SPARSE)
 
 
 _new_record = maker(Record)
@@ -118,16 +121,17 @@ def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
 
 def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> ForecastMemory:
     """Take this instant's demand in: raise open peaks, score what matured, and bid anew when it is time."""
-    bids, step = _raised(memory.bids, ask), max(GRID, ask.horizon / GRID_PART)
-    if memory.bid_at is not None and ask.now - memory.bid_at < step:
+    bids, step, now = _raised(memory.bids, ask), max(GRID, ask.horizon / GRID_PART), ask.now
+    if memory.bid_at is not None and now - memory.bid_at < step:
         return memory if bids is memory.bids else replace(memory, bids=bids)
-    ripe = [b for b in bids if ask.now - 2 * step < b.due <= ask.now]  # what ended unwatched proves nothing
+    unwatched = now - 2 * step  # what ended by then proves nothing
+    ripe = [b for b in bids if unwatched < b.due <= now]
     records = _score(memory.records, ripe, ask.q, policy.pace)
     tops = tuple([None if p is None else p + r.margin for p, r in zip(said, records, strict=True)])
-    bid = _new_bid(ask.now + ask.horizon, ask.demand, ask.demand, said, tops)
+    bid = _new_bid(now + ask.horizon, ask.demand, ask.demand, said, tops)
     profile, stamps = _remembered(memory, ask)
-    bids = (*[b for b in bids if b.due > ask.now], bid)
-    return _new_forecast_memory(bid_at=ask.now, bids=bids, records=records, profile=profile, stamps=stamps)
+    bids = (*[b for b in bids if b.due > now], bid)
+    return _new_forecast_memory(bid_at=now, bids=bids, records=records, profile=profile, stamps=stamps)
 
 
 def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
@@ -223,6 +227,20 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: 
     if not fresh:
         return record
     residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
-    margin = max(0.0, quantile(residuals, q)) if len(residuals) >= RESIDUALS_ENOUGH else 0.0
+    place = rank(len(residuals), q) if len(residuals) >= RESIDUALS_ENOUGH else NO_RANK
+    margin = 0.0 if place == NO_RANK else _margin(record, residuals, place, q=q, came=len(fresh))
     skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
-    return _new_record(residuals, margin, own, persistence, trials, skill)
+    return _new_record(residuals, margin, own, persistence, trials, skill, place)
+
+
+def _margin(record: Record, residuals: Floats, place: int, *, q: float, came: int) -> float:
+    """The quantile of the residuals, of which the last ``came`` are new, and never below nought.
+
+    The last margin stays where it had as many before it, and the one residual that came lies on the same side of it as
+    the one that went.
+    """
+    if place == record.rank and came == 1 and len(residuals) == len(record.residuals):
+        last, gone, new = record.margin, record.residuals.item(0), residuals.item(-1)
+        if (gone < last) == (new < last) and (gone > last) == (new > last):
+            return last
+    return max(0.0, quantile(residuals, q))

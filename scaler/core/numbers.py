@@ -21,10 +21,14 @@ def quantile(values: Floats, q: float) -> float:
         values: shape (n,), n >= 1, in any order.
         q: in (0, 1].
     """
-    k = max(0, math.ceil(q * len(values) - ROUNDING) - 1)
     ranked = values.copy()
     ranked.sort()  # all of a thousand, in less time than it takes to find one of them
-    return float(ranked[k])
+    return float(ranked[rank(len(values), q)])
+
+
+def rank(count: int, q: float) -> int:
+    """How many of so many values, which is at least one, come before their q-quantile once they are in order."""
+    return max(0, math.ceil(q * count - ROUNDING) - 1)
 
 
 def pinball(q: float, actual: float, forecast: float) -> float:

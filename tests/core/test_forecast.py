@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scaler.core import forecast as forecasts
-from scaler.core.forecast import BUCKET, FADE, ForecastMemory, Question, Record
+from scaler.core.forecast import BUCKET, FADE, Bid, ForecastMemory, Question, Record
 from scaler.core.memory import Memory
+from scaler.core.numbers import quantile
 from scaler.core.policy import Pace, Policy
+from scaler.core.record import from_json, to_json
 from scaler.core.tick import tick
 from scaler.core.types import Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
 from tests.core.pool import DAY, HOUR, NOW, TICK, busy, draining, heard, observe
@@ -33,6 +37,7 @@ class Watch:
 
     policy: Policy = POLICY
     horizon: Seconds = HORIZON
+    q: float = Q
     step: Seconds = TICK
     now: Instant = NOW
     signals: dict[Signal, Sample] = field(default_factory=dict)
@@ -43,7 +48,7 @@ class Watch:
         return [self._see(demand) for demand in demands]
 
     def _see(self, demand: float) -> Forecast:
-        ask = Question(demand=demand, horizon=self.horizon, q=Q, now=self.now, signals=self.signals)
+        ask = Question(demand=demand, horizon=self.horizon, q=self.q, now=self.now, signals=self.signals)
         said = forecasts.points(self.memory, self.policy, ask)
         self.memory = forecasts.learn(self.memory, self.policy, ask, said)
         self.now += self.step
@@ -177,6 +182,48 @@ def test_the_margin_is_learnt_over_the_last_residuals_only() -> None:
     assert watch.memory.records[0].margin > 0
     watch.see([2.0] * 150)
     assert (len(watch.memory.records[0].residuals), watch.memory.records[0].margin) == (100, 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from((0.3, 0.8, Q))), min_size=30, max_size=150))
+def test_a_margin_that_is_kept_is_the_quantile_that_it_would_be_now(seen: list[tuple[int, float]]) -> None:
+    """Whatever comes and goes, and however dear waiting is meanwhile: the residuals in any order tell the same."""
+    watch = Watch(policy=replace(POLICY, pace=Pace(forecast_memory=24)), horizon=TICK)
+    for demand, q in seen:
+        watch.q = q
+        before = watch.memory.records[0]
+        watch.see([float(demand)])
+        record = watch.memory.records[0]
+        enough = len(record.residuals) >= forecasts.RESIDUALS_ENOUGH
+        assert record is before or record.margin == (max(0.0, quantile(record.residuals, q)) if enough else 0.0)
+
+
+@given(st.lists(st.integers(-2, 2), min_size=21, max_size=90), st.sampled_from((0.3, 0.5, 0.9)))
+def test_a_margin_is_kept_at_nought_too(residuals: list[int], q: float) -> None:
+    """Yesterday's candidate often says too much: the quantile of its residuals is below nought, its margin is not."""
+    policy, memory = replace(POLICY, pace=Pace(forecast_memory=21)), ForecastMemory.none()
+    ask = Question(demand=0.0, horizon=TICK, q=q, now=NOW, signals={})
+    for residual in residuals:
+        bid = Bid(NOW, start=0.0, peak=10.0 + residual, points=(None, 10.0, None), tops=(None, 10.0, None))
+        memory = forecasts.learn(replace(memory, bid_at=None, bids=(bid,)), policy, ask, (0.0, None, None))
+        past = memory.records[1]
+        enough = len(past.residuals) >= forecasts.RESIDUALS_ENOUGH
+        assert past.margin == (max(0.0, quantile(past.residuals, q)) if enough else 0.0)
+
+
+def test_a_record_that_does_not_know_its_margins_rank_is_read_and_learns_it() -> None:
+    """Those written before there were ranks have none; the margin of the next trial is found by sorting."""
+    watch = Watch()
+    watch.see(bursts(100))
+    known = to_json(watch.memory)
+    for record in known["records"]:
+        record.pop("rank", None)
+    old = from_json(ForecastMemory, known)
+    assert {record.rank for record in old.records} == {forecasts.NO_RANK}
+    assert to_json(old) == known
+    again = replace(watch, memory=old)
+    watch.see(bursts(50))
+    again.see(bursts(50))
+    assert to_json(again.memory) == to_json(watch.memory)
 
 
 def daily(start: Instant, until: Instant, *, pulse: Callable[[Instant], float]) -> list[float]:
