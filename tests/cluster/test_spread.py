@@ -42,7 +42,11 @@ def there(cluster: Cluster, nodes: Sequence[Document]) -> None:
     """These nodes are there, and take pods."""
     cluster.api.apply(nodes)
     paths = [cluster.api.path(node) for node in nodes]
-    until(lambda: all(kwok.is_ready(cluster.api.get(path) or {}) for path in paths) or None)
+
+    def take(node: Document) -> bool:  # a new node is tainted until it has been seen to be ready
+        return kwok.is_ready(node) and not at(node, "spec", "taints")
+
+    until(lambda: all(take(cluster.api.get(path) or {}) for path in paths) or None)
 
 
 def gone(cluster: Cluster, nodes: Sequence[Document]) -> None:
