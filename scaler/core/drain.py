@@ -166,16 +166,15 @@ def _ripest(fleet: Fleet, ripe: Mask, policy: Policy, oldest: int) -> Ints:
     return _ordered(fleet, rows, policy) if len(rows) > 1 else rows
 
 
-def _may_wait(policy: Policy) -> bool:
-    """Whether pods wait for those of fuller zones: where it is ours to say which of them leave."""
-    ours = policy.workload is Workload.REPLICA_SET and policy.guarantee is Guarantee.PROTECTED
-    return policy.even_zones and ours
+def _ours_to_say(policy: Policy) -> bool:
+    """Whether we say which pods leave: a StatefulSet gives up its highest, and so may who is served without gates."""
+    return policy.workload is Workload.REPLICA_SET and policy.guarantee is Guarantee.PROTECTED
 
 
 def _in_turn(fleet: Fleet, able: Ints, policy: Policy, terms: Terms) -> tuple[Ints, int]:
     """Of those that could leave, in their order, those that do; and how many of the spare would leave a zone behind."""
     rows = able[: terms.surplus]
-    if not _may_wait(policy) or terms.oldest or not len(able):
+    if not (policy.even_zones and _ours_to_say(policy)) or terms.oldest or not len(able):
         return rows, 0
     turn = able[zones.in_turn(fleet, able)][: terms.surplus]
     return turn if terms.in_turn else rows, len(rows) - len(turn)
@@ -199,8 +198,7 @@ def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
     StatefulSet gives up its highest ordinal first, whatever runs there.
     """
     pods, sight = fleet.pods, fleet.sight
-    gated = policy.guarantee is Guarantee.PROTECTED and policy.workload is Workload.REPLICA_SET
-    if count <= 0 or not gated:
+    if count <= 0 or not _ours_to_say(policy):
         return _NOBODY
     able = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
     able &= ~fleet.displaced
