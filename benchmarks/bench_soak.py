@@ -34,7 +34,7 @@ from typing import Final
 import aiohttp
 
 from benchmarks import CannotMeasureError, Goal, Result
-from benchmarks.keda_traffic import VISITS, Traffic, TrafficError, connect, quantile, visits, watches
+from benchmarks.keda_traffic import VISITS, Traffic, TrafficError, connected, quantile, visits, watches
 from benchmarks.soak_world import World, keys, pages, settings
 from scaler.live.segments import segments
 
@@ -134,8 +134,8 @@ async def reference(pools: int) -> Soak:
     server = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     try:
         port = int(await server.stdout.readline()) if server.stdout else 0
-        traffic = await connect(keys(pools), port)
-        return await measured(server, traffic, REFERENCE, pools)
+        async with connected(keys(pools), port) as traffic:
+            return await measured(server, traffic, REFERENCE, pools)
     finally:
         if server.stdin:
             server.stdin.close()
@@ -150,15 +150,15 @@ async def soaked(name: str, folder: Path, seconds: float, pools: int) -> Soak:
         folder.joinpath("pools.yaml").write_text(settings(there, port, pods=name == "pods"), encoding="utf-8")
         async with scaler(name, folder) as (process, places):
             ready = await readiness(places["http"], began) if "http" in places else None
-            traffic = await connect(there, places["keda"])
-            world.told = traffic.told
-            await watches(traffic, pools, ASKED_FOR)
-            await visits(traffic, pools * ASKED_FOR * VISITS / 2, WARM_UP)
-            scraping = asyncio.create_task(scraped(places.get("http")))
-            soak = await measured(process, traffic, seconds, pools)
-            scraping.cancel()
-            await asyncio.wait([scraping])
-            return replace(soak, ready=ready)
+            async with connected(there, places["keda"]) as traffic:
+                world.told = traffic.told
+                await watches(traffic, pools, ASKED_FOR)
+                await visits(traffic, pools * ASKED_FOR * VISITS / 2, WARM_UP)
+                scraping = asyncio.create_task(scraped(places.get("http")))
+                soak = await measured(process, traffic, seconds, pools)
+                scraping.cancel()
+                await asyncio.wait([scraping])
+                return replace(soak, ready=ready)
 
 
 async def measured(process: Process, traffic: Traffic, seconds: float, pools: int) -> Soak:

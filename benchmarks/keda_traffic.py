@@ -22,7 +22,8 @@ from __future__ import annotations
 import asyncio
 import struct
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import MappingProxyType
@@ -64,6 +65,7 @@ class Traffic(asyncio.Protocol):
         answers: by method, since ``forget``.
         told: the replicas that each pool was told last.
         ended: why the connection is of no more use.
+        lost: done once it is closed.
     """
 
     def __init__(self, pools: Sequence[PoolKey], authority: str) -> None:
@@ -76,6 +78,7 @@ class Traffic(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pools = tuple(pools)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.told: dict[PoolKey, int] = {}
         self.forget()
 
@@ -93,6 +96,7 @@ class Traffic(asyncio.Protocol):
         """Nothing is asked any more."""
         if not self.ended.done():
             self.ended.set_result(f"the connection ended: {exc!r}")
+        self.lost.set_result(None)
 
     def visit(self) -> None:
         """Begin with the next pool."""
@@ -200,11 +204,16 @@ async def watches(traffic: Traffic, pools: int, times: int) -> None:
             raise TrafficError(traffic.ended.result())
 
 
-async def connect(pools: Sequence[PoolKey], port: int) -> Traffic:
-    """A connection to the scaler at this port of loopback."""
+@asynccontextmanager
+async def connected(pools: Sequence[PoolKey], port: int) -> AsyncIterator[Traffic]:
+    """A connection to the scaler at this port of loopback, until the end of the block."""
     loop = asyncio.get_running_loop()
-    _, traffic = await loop.create_connection(lambda: Traffic(pools, f"127.0.0.1:{port}"), "127.0.0.1", port)
-    return traffic
+    transport, traffic = await loop.create_connection(lambda: Traffic(pools, f"127.0.0.1:{port}"), "127.0.0.1", port)
+    try:
+        yield traffic
+    finally:
+        transport.abort()  # nobody reads what might still be written
+        await traffic.lost
 
 
 def _requests(key: PoolKey) -> tuple[bytes, ...]:

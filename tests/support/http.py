@@ -30,20 +30,21 @@ async def serving(app: web.Application, tls: ssl.SSLContext | None = None) -> As
 @asynccontextmanager
 async def talking(conversation: Conversation) -> AsyncIterator[str]:
     """Serve raw TCP: whatever the conversation writes is what the client gets."""
-    talks: set[asyncio.Task[None]] = set()
+    talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await conversation(reader, writer)
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(talk(reader, writer))
-        talks.add(task)
-        try:
-            await asyncio.gather(task, return_exceptions=True)
-        finally:
-            talks.discard(task)
-            writer.close()
+        talks[task] = writer
+        task.add_done_callback(end)
+
+    def end(task: asyncio.Task[None]) -> None:
+        talks.pop(task).close()
+        if not task.cancelled():
+            task.exception()  # a client that leaves before its request is whole is no news
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]

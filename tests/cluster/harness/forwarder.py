@@ -116,6 +116,9 @@ class Forwarder:
             link.cut()
             task.cancel()
         await asyncio.gather(*links.values(), return_exceptions=True)
+        for link in links:  # of a task that had not begun nobody closes the link
+            await link.closed()
+            self._links.pop(link, None)
 
     async def follow(self, api: Api, namespace: str, service: str) -> None:
         """Keep to the Service and the pods as they change, until cancelled."""
@@ -164,11 +167,13 @@ class Forwarder:
                 self._server.close()
                 self._server = None
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin with a client's connection. It counts from here on, so whoever cuts all before it is served cuts it."""
+        link = _Link(writer)
+        self._links[link] = asyncio.create_task(self._serve(reader, link))
+
+    async def _serve(self, reader: asyncio.StreamReader, link: _Link) -> None:
         """One client's connection, to its end. Where one side breaks off, the other one is reset as well."""
-        link, task = _Link(writer), asyncio.current_task()
-        assert task is not None
-        self._links[link] = task
         try:
             await self._passing.wait()
             await self._relay(reader, link)
@@ -176,7 +181,7 @@ class Forwarder:
             link.cut()
         finally:
             await link.closed()
-            del self._links[link]
+            self._links.pop(link, None)
 
     async def _relay(self, reader: asyncio.StreamReader, link: _Link) -> None:
         """Pass on what both sides say, until both have ended."""
