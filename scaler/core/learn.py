@@ -27,7 +27,7 @@ def learn(given: Given, lessons: Lessons) -> Lessons:
     if not isinstance(fleet, Unknown):
         startups = startup.learn(startups, fleet.startups, pace)
         gaps = idle.learn(gaps, fleet.ended, fleet.left, now=now, pace=pace)
-    gaps = idle.refresh(gaps, restart=startups.p90 + pace.drain_overhead, now=now, pace=pace)
+    gaps = idle.refresh(gaps, restart=startups.usual + pace.drain_overhead, now=now, pace=pace)
     tokens, measured = capacity.learn(given, lessons.tokens, lessons.capacity)
     price, priced_at = _price(given, lessons)
     return _new_lessons(

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from scaler.core.numbers import quantile
 from scaler.core.pods import Floats
 from scaler.core.policy import Pace
-from scaler.core.types import Seconds
+from scaler.core.types import SPARSE, Seconds
 
 KEPT = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Startups:
-    """The last startups in seconds, oldest first, and the two quantiles that decide with them."""
+    """The last startups in seconds, oldest first, and the quantiles that decide with them."""
 
     samples: tuple[Seconds, ...]
     p90: Seconds
     p99: Seconds
+    median: Seconds | None = field(default=None, metadata=SPARSE)
+
+    @property
+    def usual(self) -> Seconds:
+        """What a start takes that is neither fast nor slow, and so what it costs."""
+        return self.p90 if self.median is None else self.median
 
     @classmethod
     def none(cls, pace: Pace) -> Startups:
@@ -36,4 +42,5 @@ def learn(startups: Startups, measured: Floats, pace: Pace) -> Startups:
     if len(samples) < pace.startup_samples:
         return Startups(samples=samples, p90=pace.startup_prior, p99=pace.startup_prior)
     values = np.array(samples)
-    return Startups(samples=samples, p90=max(1.0, quantile(values, 0.90)), p99=max(1.0, quantile(values, 0.99)))
+    median, p90, p99 = (max(1.0, quantile(values, q)) for q in (0.50, 0.90, 0.99))
+    return Startups(samples=samples, p90=p90, p99=p99, median=median)

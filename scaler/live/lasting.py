@@ -102,7 +102,7 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
     parts = column(kept.capacity, HALVES, range(capacity.KEPT + 1), least=SMALLEST_HALF)
     lessons = Lessons(
         startups=startups,
-        gaps=_gaps(kept, startups.p90 + pace.drain_overhead, pace=pace, at=at, now=now),
+        gaps=_gaps(kept, startups.usual + pace.drain_overhead, pace=pace, at=at, now=now),
         capacity=tuple(Known(float(part) * kept.most, at - kept.measured) for part in parts),
         wait_price=min(pace.wait_price_high, max(pace.wait_price, kept.price)),
         priced_at=at - kept.priced,

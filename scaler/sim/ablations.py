@@ -26,7 +26,7 @@ class Ablation:
     """What is other than in ours.
 
     Attributes:
-        policy: ours, made from the policy and the p90 startup.
+        policy: ours, made from the policy and the usual startup, which is its median.
         decide: what decides.
         guarded: whether pods are drained before they go.
         dispatch: how a task finds its slot, None as the scenario says.

@@ -21,7 +21,7 @@ from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Knobs
 from scaler.sim.run import Ours, Peer
 from scaler.sim.scenario import OURS, Scenario
-from scaler.sim.score import HOUR, Z90, reversals_per_hour
+from scaler.sim.score import HOUR, reversals_per_hour
 from scaler.sim.score_waits import hours
 from scaler.sim.workload import Tasks
 from scaler.sim.world import World
@@ -137,7 +137,8 @@ def _ablated(ablation: Ablation, scenario: Scenario, work: Tasks, seed: int) -> 
     if ablation.dispatch is not None:
         scenario = scenario.model_copy(update={"dispatch": ablation.dispatch})
     world = stage.world(scenario, work, None, seed, guarded=ablation.guarded)
-    policy = ablation.policy(_as_asked(scenario).policy(scenario), world.setting.startup.quantile(Z90))
+    usual = world.setting.startup.quantile(0.0)
+    policy = ablation.policy(_as_asked(scenario).policy(scenario), usual)
     return world, Ours(world, policy, SIGNALS, decide=ablation.decide)
 
 

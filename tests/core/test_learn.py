@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from scaler.core import startup
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Known, Seconds, Signal, Unknown
 from tests.core.pool import HOUR, NOW, Level, Story, busy, idle
@@ -90,6 +92,17 @@ def test_a_tick_decides_with_what_was_known_before_it() -> None:
     after = story.tick()
     assert (after.evidence.forecast.horizon, after.evidence.learnt.startup_p90) == (20.0, 20.0)
     assert after.evidence.learnt.idle_timer == 3 * (20.0 + 5.0)
+
+
+def test_a_restart_costs_what_a_usual_start_takes() -> None:
+    """One start in five is slow: that is how long one may have to wait, and not what it costs to let an idle pod go."""
+    story, starts = Story.of(POLICY, idle("a")), np.array((20.0,) * 8 + (60.0,) * 2)
+    lessons = story.memory.lessons
+    taught = startup.learn(lessons.startups, starts, POLICY.pace)
+    story.memory = replace(story.memory, lessons=replace(lessons, startups=taught))
+    story.tick()
+    learnt = story.tick().evidence.learnt
+    assert (learnt.startup_p90, learnt.idle_timer) == (60.0, 3 * (20.0 + 5.0))
 
 
 def test_idleness_that_nobody_watched_is_no_idleness() -> None:

@@ -1,4 +1,4 @@
-"""How long pods take to start: a prior until five did, then two empirical quantiles of the last sixty-four."""
+"""How long pods take to start: a prior until five did, then three empirical quantiles of the last sixty-four."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from scaler.core import startup
 from scaler.core.policy import Pace
+from scaler.core.record import from_json, to_json
 from scaler.core.startup import Startups
 
 PACE = Pace()
@@ -21,21 +22,30 @@ def taught(*measured: float) -> Startups:
 
 
 @pytest.mark.parametrize(
-    ("measured", "p90", "p99"),
+    ("measured", "usual", "p90", "p99"),
     [
-        pytest.param((), 120.0, 120.0, id="NothingMeasuredLeavesThePrior"),
-        pytest.param((20.0,) * 4, 120.0, 120.0, id="FourAreTooFew"),
-        pytest.param((20.0,) * 5, 20.0, 20.0, id="FiveReplaceThePrior"),
-        pytest.param(tuple(float(n) for n in range(1, 11)), 9.0, 10.0, id="TheQuantilesAreValuesThatWereSeen"),
-        pytest.param((300.0, *(20.0,) * 64), 20.0, 20.0, id="TheSixtyFifthForgetsTheFirst"),
-        pytest.param((300.0, *(20.0,) * 63), 20.0, 300.0, id="OneSlowStartMovesOnlyTheTail"),
-        pytest.param((0.0,) * 5, 1.0, 1.0, id="AtLeastASecondIsBelieved"),
+        pytest.param((), 120.0, 120.0, 120.0, id="NothingMeasuredLeavesThePrior"),
+        pytest.param((20.0,) * 4, 120.0, 120.0, 120.0, id="FourAreTooFew"),
+        pytest.param((20.0,) * 5, 20.0, 20.0, 20.0, id="FiveReplaceThePrior"),
+        pytest.param(tuple(float(n) for n in range(1, 11)), 5.0, 9.0, 10.0, id="TheQuantilesAreValuesThatWereSeen"),
+        pytest.param((300.0, *(20.0,) * 64), 20.0, 20.0, 20.0, id="TheSixtyFifthForgetsTheFirst"),
+        pytest.param((300.0, *(20.0,) * 63), 20.0, 20.0, 300.0, id="OneSlowStartMovesOnlyTheTail"),
+        pytest.param((20.0,) * 6 + (300.0,) * 4, 20.0, 300.0, 300.0, id="AFewSlowOnesAreNotTheUsual"),
+        pytest.param((0.0,) * 5, 1.0, 1.0, 1.0, id="AtLeastASecondIsBelieved"),
     ],
 )
-def test_startup_quantiles(measured: tuple[float, ...], p90: float, p99: float) -> None:
-    """Each row: startups in seconds, and the two figures that decide with them."""
+def test_startup_quantiles(measured: tuple[float, ...], usual: float, p90: float, p99: float) -> None:
+    """Each row: startups in seconds, and the three figures that decide with them."""
     learnt = taught(*measured)
-    assert (learnt.p90, learnt.p99) == (p90, p99)
+    assert (learnt.usual, learnt.p90, learnt.p99) == (usual, p90, p99)
+
+
+def test_what_was_kept_before_there_was_a_median_is_read() -> None:
+    """Then the slow start stands for the usual one, as it did there, until the next one is seen."""
+    kept = to_json(taught(*(20.0,) * 6 + (300.0,) * 4))
+    del kept["median"]
+    before = from_json(Startups, kept)
+    assert (before.usual, startup.learn(before, np.array([20.0]), PACE).usual) == (300.0, 20.0)
 
 
 def test_pods_that_arrive_together_count_each() -> None:

@@ -148,7 +148,7 @@ def test_nothing_is_rounded_twice() -> None:
 def test_the_idle_timer_is_worked_out_anew() -> None:
     """From the gaps that were kept, for the restart that was learnt."""
     again = resumed(taught())
-    restart = again.lessons.startups.p90 + PACE.drain_overhead
+    restart = again.lessons.startups.usual + PACE.drain_overhead
     assert again.lessons.gaps.timer == gaps.best_timer(again.lessons.gaps, restart=restart, pace=PACE)
 
 

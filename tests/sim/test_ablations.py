@@ -16,7 +16,7 @@ SMALL = changed(
     Scenario(),
     {
         "rate": [[0, 2], [3600, 6], [7200, 1]],
-        "bursts": 6.0,
+        "bursts": 20.0,
         "durations": "lognormal:4.5,0.8",
         "dispatch": "random",
         "slots": 2,
