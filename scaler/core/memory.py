@@ -101,6 +101,7 @@ class Memory:
         hints: those in force, in the order in which they came, by name, and the demand in pods that stood then.
         spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
         crowd: for pods that came and that the live replicas may not know of yet.
+        left_at: when pods last began to leave with their nodes.
     """
 
     at: Instant
@@ -117,6 +118,7 @@ class Memory:
     moves: Moves = Moves()
     spare: Spare = Spare()
     crowd: Crowd = Crowd()
+    left_at: Instant | None = field(default=None, metadata=SPARSE)
 
     @classmethod
     def fresh(cls, now: Instant, pace: Pace | None = None) -> Memory:
@@ -160,6 +162,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
         ),
         spare=replace(memory.spare, since=at(memory.spare.since), uneven=at(memory.spare.uneven)),
         crowd=replace(memory.crowd, since=at(memory.crowd.since)),
+        left_at=at(memory.left_at),
         forecast=replace(
             forecast,
             bid_at=at(forecast.bid_at),

@@ -2,8 +2,9 @@
 
 Such a pod is no supply, so others are asked for to stand in for it. What the work does not need goes at once, the rest
 as the others become ready. Where none can come, because the pool is at its maximum or no node takes them, one goes at a
-time: its place is another's then. A pod that has begun is called back when its node wants it again, and for no other
-reason.
+time: its place is another's then. But none is waited for longer than others would be, or one agent that never ends
+would keep all the others on their nodes. A pod that has begun is called back when its node wants it again, and for no
+other reason.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scaler.core.passing import passing
 from scaler.core.pods import ACTIVE, DRAINING, READY, Ints, Mask
 from scaler.core.types import Instant, Seconds, Supply
 
-PATIENCE: Seconds = 300.0  # for who stands in: a node may have to be bought for it first
+PATIENCE: Seconds = 300.0  # for who stands in, as a node may have to be bought for it first, and for who leaves
 
 
 @passing
@@ -27,6 +28,7 @@ class Need:
         room: replicas that may still be asked for.
         missing: pods that are to be asked for.
         rose_at: when the target last rose, None where it has fallen since.
+        left_at: when pods last began to leave with their nodes, or since when we look.
     """
 
     now: int
@@ -34,6 +36,7 @@ class Need:
     room: int
     missing: int
     rose_at: Instant | None
+    left_at: Instant
 
 
 def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
@@ -44,7 +47,7 @@ def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
     unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])
     calm, heard = int(np.count_nonzero(fleet.idle[able])), fleet.ready - _silent(fleet)
     count = max(0, min(calm, heard - need.now), heard - need.all)
-    if not count and not len(unready) and not _is_under_way(fleet) and not _comes(fleet, supply, need):
+    if not count and not len(unready) and not _is_under_way(fleet, need) and not _comes(fleet, supply, need):
         count = 1
     return (*unready.tolist(), *able[:count].tolist())
 
@@ -63,17 +66,21 @@ def _silent(fleet: Fleet) -> int:
     return int(np.count_nonzero(able & ~pods.known(sight.now, sight.stale_after)))
 
 
-def _is_under_way(fleet: Fleet) -> bool:
-    """Whether a pod that is heard drains for its node."""
+def _is_under_way(fleet: Fleet, need: Need) -> bool:
+    """Whether a pod that is heard drains for its node, and has not done so for too long."""
     pods, sight = fleet.pods, fleet.sight
     draining = (pods.phase == DRAINING) & pods.displaced
-    return bool((draining & pods.known(sight.now, sight.stale_after)).any())
+    return need.left_at > _patience(fleet) and bool((draining & pods.known(sight.now, sight.stale_after)).any())
+
+
+def _patience(fleet: Fleet) -> Instant:
+    """What began before this instant is not waited for any more."""
+    return fleet.sight.now - max(PATIENCE, fleet.sight.overdue_after)
 
 
 def _comes(fleet: Fleet, supply: Supply, need: Need) -> bool:
     """Whether others are on their way to stand in: started or asked for not too long ago, or about to be."""
-    pods, sight = fleet.pods, fleet.sight
-    since = sight.now - max(PATIENCE, sight.overdue_after)
+    pods, since = fleet.pods, _patience(fleet)
     starting = (pods.phase == ACTIVE) & ~pods.displaced & (pods.stage < READY) & (pods.created_at > since)
     ordered = supply.ordered > 0 and need.rose_at is not None and need.rose_at > since
     return ordered or min(need.missing, need.room) > 0 or bool(starting.any())

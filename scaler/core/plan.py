@@ -79,6 +79,7 @@ def _moved(view: View, footing: Footing, missing: int, needed: int) -> tuple[int
         room=0 if policy.pause_up else cap - footing.standing,
         missing=missing,
         rose_at=view.memory.moves.last_rise,
+        left_at=view.memory.born if view.memory.left_at is None else view.memory.left_at,
     )
     return nodes.leave(fleet, footing.supply, need)
 

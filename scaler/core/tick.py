@@ -87,6 +87,7 @@ def _remember(view: View, plan: plans.Plan, crowd: Crowd, target: int | None) ->
         moves=moved(view.memory.moves, given.policy, change=change, startup=startup, now=given.now),
         spare=plan.removal.spare,
         crowd=crowd,
+        left_at=given.now if plan.moved else view.memory.left_at,
     )
 
 
@@ -130,6 +131,7 @@ def _held(view: View, base: int | Unknown) -> Outcome:
             hints=view.hints,
             moves=moved(memory.moves, given.policy, change=0, startup=0.0, now=given.now),
             crowd=crowd,
+            left_at=memory.left_at,
         ),
     )
 

@@ -68,8 +68,9 @@ def test_what_is_seldom_asked_goes_back_too() -> None:
     assert moved.lessons.gaps.timer_at == memory.lessons.gaps.timer_at - HOUR
     assert [c.at for c in moved.lessons.capacity] == [c.at - HOUR for c in memory.lessons.capacity]
     assert memory.lessons.capacity
-    crowded = replace(memory, crowd=Crowd(since=NOW, stand=3)).at_or_before(memory.at - HOUR)
+    crowded = replace(memory, crowd=Crowd(since=NOW, stand=3), left_at=NOW).at_or_before(memory.at - HOUR)
     assert (crowded.told_at, crowded.crowd) == (memory.at - HOUR, Crowd(since=NOW - HOUR, stand=3))
+    assert crowded.left_at == NOW - HOUR
 
 
 def set_back(story: Story, by: Seconds) -> Story:

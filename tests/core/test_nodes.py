@@ -15,9 +15,11 @@ from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.supply import count
 from scaler.core.tick import tick
-from scaler.core.types import Observation, Signal, Unknown
+from scaler.core.types import Observation, Seconds, Signal, Unknown
 from tests.core.pool import (
+    HOUR,
     NOW,
+    TICK,
     Story,
     busy,
     drained,
@@ -42,11 +44,15 @@ def away(pod: Pod) -> Pod:
     return replace(pod, displaced=True)
 
 
-def names(*pods: Pod, need: int = 0, foreseen: int = 0, room: int = 9, missing: int = 0) -> str:
-    """Who begins to leave, where so many pods are needed for the work, and so many for what is foreseen."""
+def names(*pods: Pod, need: int = 0, foreseen: int = 0, room: int = 9, missing: int = 0, ago: Seconds = 0.0) -> str:
+    """Who begins to leave, where so many pods are needed for the work, and so many for what is foreseen.
+
+    The last one before began so many seconds ago.
+    """
     seen = given(Policy(), observe(pods))
     assert isinstance(seen.fleet, Fleet)
-    wish = Need(now=need, all=max(need, foreseen), room=room, missing=missing, rose_at=None)
+    most = max(need, foreseen)
+    wish = Need(now=need, all=most, room=room, missing=missing, rose_at=None, left_at=NOW - ago)
     rows = nodes.leave(seen.fleet, count(seen, len(pods), moves=True).supply, wish)
     return "".join(pods[i].uid for i in rows)
 
@@ -80,6 +86,15 @@ SILENT, LATE = away(unheard("s")), away(starting("l", NOW - 1_000.0))
         pytest.param(names(C, away(draining(busy("d"))), need=2, room=0), "", id="NoneWhileOneIsOnItsWay"),
         pytest.param(names(C, away(draining(unheard("d"))), need=2, room=0), "c", id="OneThatIsSilentHoldsNobodyUp"),
         pytest.param(names(C, draining(busy("d")), need=2, room=0), "c", id="NorOneThatDrainsForAnotherReason"),
+        pytest.param(
+            names(C, B, away(draining(busy("d"))), need=2, room=0, ago=299.0), "", id="NoneWhileOneMayStillEnd"
+        ),
+        pytest.param(
+            names(C, B, away(draining(busy("d"))), need=2, room=0, ago=300.0), "b", id="OneThatNeverEndsHoldsNobodyUp"
+        ),
+        pytest.param(
+            names(B, away(draining(busy("d"))), starting("n"), need=2, room=0, ago=300.0), "", id="ButWhoStartsDoes"
+        ),
     ],
 )
 def test_who_begins_to_leave_with_its_node(found: str, expected: str) -> None:
@@ -92,7 +107,7 @@ def test_others_that_were_asked_for_are_waited_for_only_so_long(ago: float, expe
     """Two were asked for and never became pods: a quota, perhaps. Then it goes on one at a time."""
     seen = given(Policy(), observe([C, B], replicas=4))
     assert isinstance(seen.fleet, Fleet)
-    wish = Need(now=2, all=2, room=9, missing=0, rose_at=NOW - ago)
+    wish = Need(now=2, all=2, room=9, missing=0, rose_at=NOW - ago, left_at=NOW)
     rows = nodes.leave(seen.fleet, count(seen, 4, moves=True).supply, wish)
     assert "".join("cb"[i] for i in rows) == expected
 
@@ -150,6 +165,40 @@ def test_who_stands_in_stays_until_the_task_is_done() -> None:
     assert set(story.pods) == {"x"}
 
 
+def test_an_agent_that_never_ends_keeps_the_others_on_its_node_for_five_minutes_each() -> None:
+    """A full pool whose work never ends, and a task that does not either: the node keeps that pod alone."""
+    story = Story.of(FULL, away(busy("hung")), B, away(busy("c")))
+    story.signals[Signal.QUEUE] = 5.0
+    for uid in ("hung", "b", "c"):
+        begins = story.tick()
+        assert f"mark {uid}" in told(begins)
+        for _ in range(59):
+            assert not [order for order in told(story.tick()) if order.startswith("mark")]
+    for uid in ("b", "c"):
+        story.runs(uid, 0)
+    for _ in range(4):
+        story.tick()
+    assert {"hung", "new-1", "new-2"} == set(story.pods)
+    assert story.pods["hung"].phase is Phase.DRAINING
+
+
+def test_a_new_leader_waits_anew_for_who_leaves() -> None:
+    """It has not seen who began when, and gives them the same five minutes."""
+    story = Story.of(FULL, away(draining(busy("hung"))), B, busy("x"))
+    story.signals[Signal.QUEUE] = 5.0
+    story.memory = replace(Memory.fresh(NOW), target=3)
+    for _ in range(59):
+        assert told(story.tick()) == ["close hung"]
+    assert told(story.tick()) == ["close hung", "mark b"]
+
+
+def test_who_began_to_leave_when_is_remembered_while_nothing_can_be_decided() -> None:
+    """Nobody says how many replicas there are, for one tick."""
+    memory = replace(Memory.fresh(NOW - HOUR), left_at=NOW)
+    seen = replace(observe([away(draining(busy("a")))]), replicas=Unknown("timeout"), pods=Unknown("timeout"))
+    assert tick(FULL, memory, seen, NOW).memory.left_at == NOW
+
+
 def test_an_idle_pool_is_emptied_at_once_and_keeps_its_minimum() -> None:
     """No timer is waited for, and no third naming; those that stand in are asked for in the same tick."""
     story = Story.of(Policy(min_replicas=2), A, away(idle("b")))
@@ -185,7 +234,8 @@ def test_no_maximum_or_cordon_of_all_nodes_makes_the_target_run_away() -> None:
     story.startup = 1e9
     targets = [story.tick().report for _ in range(400)]
     assert max(n for n in targets if isinstance(n, int)) <= 21
-    assert sum(pod.phase is not Phase.ACTIVE for pod in story.pods.values()) == 1  # they work on, one at a time leaves
+    gone = sum(pod.phase is not Phase.ACTIVE for pod in story.pods.values())
+    assert 1 <= gone <= 400 * TICK / nodes.PATIENCE  # they work on, and one in five minutes takes no more
 
 
 def test_work_that_comes_back_does_not_call_back_a_pod_whose_node_asks_it_away() -> None:

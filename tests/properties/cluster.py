@@ -71,7 +71,7 @@ class Cluster:
         late: orders are carried out one step late, and those that have become illegal not at all.
         slow: an agent that is idle with its gate closed says so every third time only.
         asked: agents whose nodes ask them away; with ``stuck`` no node takes a new one.
-        deaf: agents that are not heard any more; ``mute`` agents never acknowledge.
+        deaf: agents that are not heard any more; ``mute`` agents never acknowledge; what ``hung`` ones run never ends.
         lost: signals that fail; ``blind``, the pods cannot be listed; ``unread``, nor the replicas.
         killed: pods that were taken before they were drained.
     """
@@ -96,6 +96,7 @@ class Cluster:
     asked: set[PodUid] = field(default_factory=set)
     deaf: set[PodUid] = field(default_factory=set)
     mute: set[PodUid] = field(default_factory=set)
+    hung: set[PodUid] = field(default_factory=set)
     lost: set[Signal] = field(default_factory=set)
     announced: tuple[Announcement, ...] = ()
     agents: dict[PodUid, Agent] = field(default_factory=dict, init=False)
@@ -160,7 +161,8 @@ class Cluster:
         for agent in agents:
             if not self.stuck:
                 agent.grow(seconds, self.clock)
-        over, taken = self.running - self.load, [agent for agent in agents for _ in range(agent.tasks)]
+        ending = [agent for agent in agents if agent.pod.uid not in self.hung]
+        over, taken = self.running - self.load, [agent for agent in ending for _ in range(agent.tasks)]
         for agent in self.random.sample(taken, min(len(taken), max(over, self.turnover))):
             agent.tasks -= 1
         free = [a for a in agents if a.ready and a.shut is None for _ in range(room - a.tasks)]

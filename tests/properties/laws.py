@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from scaler.core import drain, explain, record
+from scaler.core.nodes import PATIENCE
 from scaler.core.numbers import whole
 from scaler.core.pods import Phase, Stage
 from scaler.core.policy import Guarantee, Mode, Workload
@@ -183,7 +184,8 @@ def leaves_with_its_node(t: Ticked) -> None:
     """A pod that its node asks away is called back by nobody, and whoever is marked leaves enough for the work.
 
     Enough of those that are ready and heard, that is; where there is not enough anyway, at most one of them goes, and
-    none while another that is heard is on its way. One whose node wants it again is called back.
+    none while another that is heard is on its way, unless none began within five minutes. One whose node wants it again
+    is called back.
     """
     protected = t.given.policy.guarantee is Guarantee.PROTECTED and t.given.policy.mode is Mode.AUTO
     assert not (protected and t.displaced & t.ordered(Verb.CANCEL))
@@ -196,7 +198,7 @@ def leaves_with_its_node(t: Ticked) -> None:
         return
     under_way = {pod.uid for pod in t.pods if pod.phase is Phase.DRAINING and t.heard(pod)}
     assert len(marked) == 1
-    assert not under_way & t.displaced
+    assert not under_way & t.displaced or t.waited >= PATIENCE
 
 
 LAWS = (

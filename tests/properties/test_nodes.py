@@ -21,9 +21,9 @@ from tests.properties.stories import Story, emptied, stories
 SHARES = st.sampled_from([1, 2, 3])  # every pod is on such a node, every second one, every third one
 
 
-def lived_in(workload: Workload, load: int, most: int, share: int, **ways: bool) -> Cluster:
+def lived_in(workload: Workload, load: int, most: int, share: int, *, slots: int = 1, **ways: bool) -> Cluster:
     """A pool that has served its load for an hour, and whose nodes then ask every so manieth of its pods away."""
-    policy = Policy(workload=workload, max_replicas=most)
+    policy = Policy(workload=workload, max_replicas=most, slots_per_pod=slots)
     cluster = Cluster(policy=policy, load=load, turnover=1, replicas=min(most, load + 1), startup=20.0)
     cluster.run(60, 60.0)
     cluster.asked = set(sorted(cluster.agents)[::share])
@@ -48,6 +48,29 @@ def test_every_node_is_emptied_and_nobody_is_cut_off(
     cluster.run(60, 20.0)
     assert cluster.killed == []
     assert cluster.running == min(load, most)
+
+
+@tries(20, long=True)
+@given(st.sampled_from(Workload), st.integers(2, 8), SHARES, st.sampled_from([1, 3]), st.integers(1, 3), st.booleans())
+def test_an_agent_that_never_ends_keeps_no_other_on_its_node(
+    workload: Workload, most: int, share: int, slots: int, hang: int, forgets: bool
+) -> None:
+    """In a pool at its maximum with more to do than it can: whoever ends leaves, each waited for five minutes at most.
+
+    Whoever leads, though it comes new once in the middle. Where all hang, nothing ends, and nobody is cut off.
+    """
+    cluster = lived_in(workload, slots * most + 4, most, share, slots=slots)
+    cluster.hung = set(sorted(cluster.asked)[:hang])
+    ends, left = cluster.asked - cluster.hung, 0
+    while ends & cluster.agents.keys():
+        if forgets and left == 30:
+            cluster.restart(remembered=False)
+        keeps_every_law(cluster.step(20.0))
+        left += 1
+        assert left < 500, f"{len(ends & cluster.agents.keys())} of {len(ends)} are left after three hours"
+    cluster.run(60, 20.0)
+    assert cluster.killed == []
+    assert all(cluster.agents[uid].shut is not None and cluster.agents[uid].tasks for uid in cluster.hung)
 
 
 @tries(30)

@@ -15,7 +15,7 @@ from scaler.core.pods import Activity, Phase, Pod, Stage
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.tick import tick
-from scaler.core.types import Instant, Known, Observation, Outcome, PodUid, Sample, Signal, Unknown, Verb
+from scaler.core.types import Instant, Known, Observation, Outcome, PodUid, Sample, Seconds, Signal, Unknown, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,12 @@ class Ticked:
     def displaced(self) -> set[PodUid]:
         """The pods that their nodes ask away."""
         return {pod.uid for pod in self.pods if pod.displaced}
+
+    @property
+    def waited(self) -> Seconds:
+        """For how long no pod has begun to leave with its node, as far as this process knows."""
+        memory = self.given.memory.at_or_before(self.given.now)
+        return self.given.now - (memory.born if memory.left_at is None else memory.left_at)
 
     def heard(self, pod: Pod) -> bool:
         """Whether what a pod said may be believed."""
