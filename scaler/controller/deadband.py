@@ -1,9 +1,10 @@
 """Stepping over the HPA's dead band: where its tolerance is not nought, a rise within a tenth never comes about.
 
 The number that is told is right, and the HPA takes it for near enough. Its minimum it obeys at once and exactly. So the
-ScaledObject's ``minReplicaCount`` is held at the target until the workload asks for as many, and then put back: one
-write each way, and a process that ends in between leaves too many pods and never too few. What the minimum was is told
-by an annotation of the same write, so whoever leads then puts it back. Downwards nothing can be held; that is told.
+ScaledObject's ``minReplicaCount`` is held at the target until the workload asks for as many and has them, and then put
+back: one write each way, and a process that ends in between leaves too many pods and never too few. Before they are
+there an HPA would go back, for what is too near it answers with as many as there are. What the minimum was is told by
+an annotation of the same write, so whoever leads then puts it back. Downwards nothing can be held; that is told.
 
 So is a workload that asks for something else altogether for long, with who wrote that: we do not write against anybody.
 """
@@ -27,7 +28,7 @@ from scaler.controller.names import LEAST
 from scaler.controller.pen import NotLeadingError
 from scaler.controller.scaled import Scaled
 from scaler.core.policy import Mode
-from scaler.core.types import Instant, Seconds, Unknown
+from scaler.core.types import Instant, Seconds, Supply, Unknown
 from scaler.live.charge import Charge
 
 BAND: Final = 0.1  # the HPA's tolerance where nobody set another
@@ -55,17 +56,18 @@ class Act(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A pool's target and its live replicas, and for how long both have been so, in seconds."""
+    """A pool's target and its live replicas, for how long both have been so, in seconds; and the pods that exist."""
 
     target: int
     live: int
     stood: Seconds
+    there: int
 
 
 def act(scaled: Scaled, scene: Scene) -> Act:
     """What is to be done."""
     if scaled.held:
-        done = scene.live >= scaled.least or scene.target < scaled.least
+        done = min(scene.live, scene.there) >= scaled.least or scene.target < scaled.least
         return Act.PUT_BACK if done else Act.NOTHING
     off = scene.target - scene.live
     within = 0 < abs(off) <= BAND * scene.live + 1e-9  # a bound that is met counts as within
@@ -124,7 +126,7 @@ class DeadBand:
         if figures != (target, live):
             since = now
         self._since[scaled.key] = (target, live), since
-        return Scene(target=target, live=live, stood=abs(now - since))
+        return Scene(target=target, live=live, stood=abs(now - since), there=_there(posted.outcome.evidence.supply))
 
     async def _write(self, scaled: Scaled, target: int | None) -> None:
         """Hold the minimum at the target, or put back what it was; over the very version that is read before."""
@@ -150,6 +152,11 @@ class DeadBand:
         else:
             told = f"held at {target} until the workload asks for as many: the HPA's tolerance keeps it below"
             self._events.tell(_told(scaled), "MinimumHeld", told)
+
+
+def _there(supply: Supply) -> int:
+    """Pods that exist, whatever they do."""
+    return supply.ready + supply.starting + supply.overdue + supply.draining + supply.drained
 
 
 def _why(scene: Scene) -> str:

@@ -249,9 +249,12 @@ def _uid(pod: Document) -> str:
 
 
 def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
-    """From 20 to 22 the HPA never goes by itself; its minimum is held at 22 until it has, and is put back."""
-    pool = filled(told, Scaled(name="banded", replicas=20, most=22, exact=False), 20, 60)
-    told.work(pool, burst=8, seconds=60)
+    """From 20 to 22 the HPA never goes by itself; its minimum is held at 22 until it has, and is put back.
+
+    From there to 25 it goes by itself.
+    """
+    pool = filled(told, Scaled(name="banded", replicas=20, exact=False), 20, 90)
+    told.work(pool, burst=2, seconds=90)
     path = f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/banded"
 
     def landed() -> bool | None:
@@ -262,15 +265,25 @@ def a_rise_within_the_hpas_tolerance_lands(told: Story) -> None:
         return (pool.replicas() == 22 and spec["minReplicaCount"] == 0 and LEAST not in str(found["metadata"])) or None
 
     until(landed, within=SLOW, every=LOOK)
+    told.work(pool, burst=3, seconds=30)
+    until(lambda: pool.replicas() != 22 or None, within=SLOW)
+    assert pool.replicas() == 25
     pool.settles(0)
 
 
 def a_fall_within_the_hpas_tolerance_is_told(told: Story) -> None:
-    """From 20 to 18 the HPA never goes by itself, and nothing can be held downwards: an Event says what to set."""
-    pool = filled(told, Scaled(name="narrow", replicas=20, exact=False), 18, 120)
+    """From 20 to 18 the HPA never goes by itself, and nothing can be held downwards: an Event says what to set.
+
+    To 17 it goes by itself, and exactly there.
+    """
+    pool = filled(told, Scaled(name="narrow", replicas=20, exact=False), 17, 120)
+    told.work(pool, burst=1, seconds=45)
     followed(told, "narrow", "the target is 18 and the HPA stays at 20", "set behavior.scaleDown.tolerance to 0")
     assert pool.replicas() == 20
     assert pool.phases() == {"active": 18, "drained": 2}
+    pool.falls(19)
+    assert pool.replicas() == 17
+    pool.settles(17)
     pool.settles(0)
 
 

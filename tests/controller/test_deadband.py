@@ -45,34 +45,46 @@ def a_scaled_object(least: int, kept: int | None = None) -> Scaled:
 )
 def test_what_the_hpa_would_not_do_is_done_for_it(live: int, target: int, expected: Act) -> None:
     """Within a tenth, the bound counting as within, it stays for ever; beyond it moves by itself."""
-    assert act(a_scaled_object(2), Scene(target=target, live=live, stood=STUCK)) is expected
+    assert act(a_scaled_object(2), Scene(target=target, live=live, stood=STUCK, there=live)) is expected
 
 
 @pytest.mark.parametrize(("live", "target"), [(20, 30), (30, 20), (0, 1), (1, 0)])
 def test_who_writes_something_else_is_told_after_two_minutes(live: int, target: int) -> None:
     """Beyond its tolerance the HPA would have moved by then; nobody is written against."""
-    assert act(a_scaled_object(0), Scene(target=target, live=live, stood=AWAY)) is Act.TELL_WRITER
-    assert act(a_scaled_object(0), Scene(target=target, live=live, stood=AWAY - 1)) is Act.NOTHING
+    after, before = (Scene(target=target, live=live, stood=stood, there=live) for stood in (AWAY, AWAY - 1))
+    assert act(a_scaled_object(0), after) is Act.TELL_WRITER
+    assert act(a_scaled_object(0), before) is Act.NOTHING
 
 
 def test_the_hpa_is_given_its_time() -> None:
     """What it does by itself needs no write."""
-    assert act(a_scaled_object(2), Scene(target=21, live=20, stood=STUCK - 1)) is Act.NOTHING
+    assert act(a_scaled_object(2), Scene(target=21, live=20, stood=STUCK - 1, there=20)) is Act.NOTHING
 
 
 @pytest.mark.parametrize(
-    ("live", "target", "expected"),
-    [(20, 21, Act.NOTHING), (21, 21, Act.PUT_BACK), (25, 25, Act.PUT_BACK), (20, 19, Act.PUT_BACK)],
+    ("live", "there", "target", "expected"),
+    [
+        (20, 20, 21, Act.NOTHING),
+        (21, 20, 21, Act.NOTHING),
+        (21, 21, 21, Act.PUT_BACK),
+        (25, 25, 25, Act.PUT_BACK),
+        (20, 20, 19, Act.PUT_BACK),
+    ],
 )
-def test_a_minimum_is_put_back_once_it_has_landed_or_is_not_wanted(live: int, target: int, expected: Act) -> None:
-    """Whoever held it: the annotation says what it was, and the pool's own minimum stays that."""
+def test_a_minimum_is_put_back_once_it_has_landed_or_is_not_wanted(
+    live: int, there: int, target: int, expected: Act
+) -> None:
+    """Whoever held it: the annotation says what it was, and the pool's own minimum stays that.
+
+    While a quota keeps the pod away it is held: the HPA would go back to the pods that there are.
+    """
     held = a_scaled_object(21, kept=2)
     assert (held.found.least, held.least, held.held) == (2, 21, True)
-    assert act(held, Scene(target=target, live=live, stood=0.0)) is expected
+    assert act(held, Scene(target=target, live=live, stood=0.0, there=there)) is expected
 
 
 @given(live=st.integers(0, 500), target=st.integers(0, 500), stood=st.floats(0.0, 1000.0))
 def test_a_minimum_is_only_ever_held_above_what_there_is(live: int, target: int, stood: float) -> None:
     """So a process that ends in between leaves too many pods, and never too few."""
-    if act(a_scaled_object(0), Scene(target=target, live=live, stood=stood)) is Act.HOLD:
+    if act(a_scaled_object(0), Scene(target=target, live=live, stood=stood, there=live)) is Act.HOLD:
         assert target > live
