@@ -18,6 +18,7 @@ from scaler.controller.dig import at
 from scaler.controller.names import ASKED_BY, PHASE
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, is_serving, labels, story
 from tests.cluster.guarding import announced
+from tests.cluster.harness.agents import SLOTS
 from tests.cluster.harness.assets import Assets
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.scaled import Scaled
@@ -30,6 +31,7 @@ HOSTNAME: Final = "kubernetes.io/hostname"
 AGENTS: Final = 12
 POOLS: Final = (
     "evicted",
+    "several",
     "cordoned",
     "orphaned",
     "tainted",
@@ -121,9 +123,9 @@ def test_kubectl_drain_ends_by_itself_when_the_agents_do(told: Story) -> None:
 
 
 @contextmanager
-def draining(told: Story, node: str, *pools: str) -> Iterator[subprocess.Popen[str]]:
+def draining(told: Story, node: str, *pools: str, within: int = 900) -> Iterator[subprocess.Popen[str]]:
     """Somebody drains the node of these pools' pods; at the end of the block it is uncordoned."""
-    words = ("drain", node, f"--pod-selector=app in ({','.join(pools)})", "--timeout=900s")
+    words = ("drain", node, f"--pod-selector=app in ({','.join(pools)})", f"--timeout={within}s")
     try:
         with kubectl(told, *words) as drain:
             yield drain
@@ -135,6 +137,28 @@ def drain_waits(drain: subprocess.Popen[str]) -> None:
     """A second, or less where it ends before."""
     with suppress(subprocess.TimeoutExpired):
         drain.wait(LOOK)
+
+
+def test_a_drain_that_gives_up_is_finished_by_the_agents(told: Story) -> None:
+    """Two tasks in each pod of three slots last for longer than kubectl waits, which leaves the node cordoned.
+
+    The agents work on, take no more, and leave when they are done; whoever drains the node then finds nothing to do.
+    """
+    slots = Scaled(name="several", replicas=9, annotations=((SLOTS, "3"),), metadata=(("slotsPerPod", "3"),))
+    pool = told.pool(slots, 2 * slots.replicas, 60)
+    until(lambda: pool.is_guarded() or None, within=SLOW)
+    were = pool.on(NODE)
+    with draining(told, NODE, pool.name, within=10) as first:
+        assert first.wait(SLOW) == 1
+        said = first.stdout.read() if first.stdout else ""
+        assert "global timeout reached: 10s" in said
+        assert at(told.cluster.api.get(f"/api/v1/nodes/{NODE}"), "spec", "unschedulable") is True
+        assert pool.on(NODE) >= were
+        assert told.figures(pool).get("inflight") == 2 * slots.replicas
+        emptied(pool, were)
+        with kubectl(told, "drain", NODE, f"--pod-selector=app={pool.name}", "--timeout=10s") as second:
+            assert second.wait(SLOW) == 0
+    assert told.losses() == []
 
 
 def test_a_cordon_that_is_taken_back_lets_the_agents_work_on(told: Story) -> None:
