@@ -20,7 +20,7 @@ SUITE = pytest.StashKey[Suite]()
 LONGEST = (
     *("drain_faults", "nodes", "drain", "drain_leaders", "exactness", "outages", "playground", "jobs", "zero"),
     *("warm_stories", "warm_guard", "recorder", "karpenter", "stuck", "spread", "leader", "warm_keda", "guard_loss"),
-    *("harness", "shipped"),
+    *("deadband", "harness", "shipped"),
 )
 
 

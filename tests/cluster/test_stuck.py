@@ -1,11 +1,12 @@
 """Agents that never answer, answer slowly, lie, or hang for ever: what the operator sees of each, and how it ends.
 
-A minute is a minute here. Ten of them, and an hour, are told by the marks on the pods, which are set back for it; what
-a longer silence looks like is told on a clock of our own (``tests/controller/test_vigil.py``).
+A minute is a minute here. Ten of them, and an hour, are told by the marks on the pods, which are set back for it. Since
+when an agent is silent no mark says, only who has listened; so an hour of that passes on a clock of our own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,20 +17,37 @@ from typing import Final
 import pytest
 import urllib3
 
+from scaler.config.pool import PoolKey, WatchedPods
+from scaler.controller import view
+from scaler.controller.api import open_api
 from scaler.controller.dig import at, stamp
+from scaler.controller.estate import Estate
+from scaler.controller.events import Events
+from scaler.controller.facts import pod as facts
 from scaler.controller.names import ACCOUNT, ASKED_BY, GATE_PORT, SINCE
-from scaler.live.clock import SystemClock
+from scaler.controller.pen import Pen
+from scaler.controller.vigil import Seen, Vigil
+from scaler.core.stuck import NAMES
+from scaler.core.types import Seconds
+from scaler.live.clock import SystemClock, VirtualClock
+from scaler.live.deeds import Deeds
+from scaler.live.office import ALONE
+from scaler.live.registry import Registry
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, name, story
 from tests.cluster.harness.assets import Assets
+from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.impostor import Manner, impostor
 from tests.cluster.harness.ports import free
 from tests.cluster.harness.rest import MERGE, Document
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
+from tests.support.pools import spec
 
 pytestmark = pytest.mark.usefixtures("keda")
 POOL: Final = "stuck"
-HOURS: Final = 2.0 * 3600
+HOUR: Final[Seconds] = 3600.0
+HOURS: Final = 2 * HOUR
+TICK: Final[Seconds] = 5.0
 BUSY: Final[Document] = {"state": "busy", "inflight": 1, "sessions": 0}
 MANNERS: Final = {  # None answers nothing at all
     "silent": None,
@@ -86,9 +104,9 @@ def says(told: Story, pod: str, reason: str, *words: str) -> None:
     until(heard, within=SLOW, every=LOOK)
 
 
-def described(told: Story, pod: str) -> str:
+def described(cluster: Cluster, namespace: str, pod: str) -> str:
     """What kubectl says of the pod."""
-    kubectl = (str(Assets.usual().binary("kubectl")), "--kubeconfig", str(told.cluster.admin), "-n", told.namespace)
+    kubectl = (str(Assets.usual().binary("kubectl")), "--kubeconfig", str(cluster.admin), "-n", namespace)
     return subprocess.run([*kubectl, "describe", "pod", pod], capture_output=True, text=True, check=True).stdout
 
 
@@ -116,7 +134,7 @@ def test_what_is_stuck_is_told_louder_the_longer_it_lasts_and_freed_by_one_comma
         told.keep(pool, 0)
         says(told, pods["hanging"], "TaskOverLimit", "Warning a task of it has run for an hour longer than", "of 60 s")
         until(lambda: seen(told, pods["lying"], "DrainStarted") or None, within=SLOW, every=LOOK)
-        told_at_once = described(told, pods["lying"])
+        told_at_once = described(told.cluster, told.namespace, pods["lying"])
         for word in (f"{ASKED_BY}: pool", f"{SINCE}: 20", "the pool does not need it: the pod takes no more work"):
             assert word in told_at_once
         for quiet in ("silent", "slow"):
@@ -141,3 +159,38 @@ def freed(told: Story, pod: str) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     until(lambda: told.cluster.api.get(path(told, pod)) is None or None, within=SLOW)
+
+
+async def test_an_hour_of_silence_is_read_with_kubectl(cluster: Cluster, namespace: str) -> None:
+    """After a minute, ten minutes and an hour, each told once and since when; the hour ends now."""
+    made: Document = {"metadata": {"name": "mute"}, "spec": {"containers": [{"name": "agent", "image": "agent"}]}}
+    cluster.api.apply([{"apiVersion": "v1", "kind": "Pod", **made}], namespace=namespace)
+    place = f"/api/v1/namespaces/{namespace}/pods/mute"
+    found = until(lambda: now if (now := facts(cluster.api.get(place))).ready else None, within=SLOW)
+    made_for, clock = PoolKey("agents", POOL), VirtualClock(SystemClock().now() - HOUR)
+    source, registry = WatchedPods(pool=made_for, kind="deployments", name=POOL), Registry()
+    pool = registry.put(spec(POOL, pods=source), clock.now())
+    async with open_api(cluster.admin) as api:
+        vigil = Vigil(registry, Estate(api), Events(Pen(api, ALONE, Deeds()), clock))
+        for _ in range(int(HOUR / TICK) + 1):
+            columns = view.columns([found], {}, view.Beside(), clock.now())
+            vigil.look(source, Seen(pods=[found], columns=columns, heard={}, now=clock.now()))
+            await clock.advance_to(clock.now() + TICK)
+        said = await asyncio.to_thread(silences, cluster, namespace)
+    assert [line[0] for line in said] == ["Normal", "Warning", "Warning"]
+    assert said[0][2] in {"59m", "60m"}
+    assert said[1][2] in {"50m", "51m"}
+    for line, lasting in zip(said, ("a minute", "ten minutes", "an hour"), strict=True):
+        assert f"has not said for {lasting} whether it works" in " ".join(line)
+    assert pool.stuck == {("silent", "1h"): 1}
+
+
+def silences(cluster: Cluster, namespace: str) -> list[list[str]]:
+    """The Events that kubectl lists of a silent agent, the oldest first, in words: type, reason, age, whose, why."""
+
+    def listed() -> list[list[str]] | None:
+        """All three of them."""
+        lines = [line.split() for line in described(cluster, namespace, "mute").splitlines() if "AgentSilent" in line]
+        return lines if len(lines) == len(NAMES) else None
+
+    return until(listed, within=SLOW)
