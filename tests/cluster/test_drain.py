@@ -276,7 +276,7 @@ def a_fall_within_the_hpas_tolerance_is_told(told: Story) -> None:
 
     To 17 it goes by itself, and exactly there.
     """
-    pool = filled(told, Scaled(name="narrow", replicas=20, exact=False), 17, 120)
+    pool = filled(told, Scaled(name="narrow", replicas=20, exact=False), 17, 200)
     told.work(pool, burst=1, seconds=45)
     followed(told, "narrow", "the target is 18 and the HPA stays at 20", "set behavior.scaleDown.tolerance to 0")
     assert pool.replicas() == 20
