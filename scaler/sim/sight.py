@@ -12,6 +12,7 @@ import numpy as np
 from scaler.core.passing import maker, passing
 from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods
 from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
+from scaler.sim.recent import Recent, p95
 from scaler.sim.work import HELD, Work
 from scaler.sim.world import World
 
@@ -19,7 +20,6 @@ SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
 SERVED: Final = 100  # tasks whose mean length is the service time
-ENOUGH: Final = 1000  # waits that their quantile is taken of; of more, evenly chosen ones
 _new_pods = maker(Pods)
 _new_known = maker(Known)
 
@@ -170,38 +170,9 @@ def _scraped(world: World) -> Scraped:
     )
 
 
-class Recent:
-    """The tasks whose runs began lately. They begin about in the order of arrival, so few need be looked at."""
-
-    def __init__(self, work: Work) -> None:
-        self._work, self._oldest = work, 0
-        self._began = np.frombuffer(work.began, dtype=np.float64)
-
-    def waits(self, since: Instant, until: Instant) -> Floats:
-        """Seconds that those waited whose runs began in that time; at most about ``ENOUGH``, evenly chosen."""
-        work, arrived = self._work, self._work.arrived
-        while self._oldest < arrived and work.began[self._oldest] <= since:
-            self._oldest += 1
-        span = slice(self._oldest, arrived, 1 + (arrived - self._oldest) // (2 * ENOUGH))
-        began = self._began[span]
-        lately = (began > since) & (began <= until)  # NaN compares false: a task without a run has no wait to tell
-        waits: Floats = (began - work.tasks.arrived_at[span])[lately]
-        return waits
-
-
 def _wait_p95(last: Scraped, recent: Recent) -> Sample:
     waits = recent.waits(last.at - WAIT_WINDOW, last.at)
-    return _new_known(_p95(waits), last.at) if len(waits) else Unknown("no task started lately")
-
-
-def _p95(values: Floats) -> float:
-    """The 0.95 quantile, interpolated as numpy does it by default, without its preparations. It sorts the values."""
-    last = len(values) - 1
-    at = 0.95 * last
-    low, high = int(at), min(int(at) + 1, last)
-    values.sort()  # of a thousand this takes less than to find two of them
-    below, above = float(values[low]), float(values[high])
-    return below + (at - low) * (above - below)
+    return _new_known(p95(waits), last.at) if waits else Unknown("no task started lately")
 
 
 def _service(last: Scraped, _: Recent) -> Sample:

@@ -1,9 +1,8 @@
 """The queue and the slots that serve it: where tasks wait, run, end and are lost.
 
-Everything here is by number: a task is its row in ``tasks``, a pod its row in the fleet, and slot ``k`` of pod ``p`` is
-``p * slots + k``. Arrivals come from the columns and ends from a heap of tuples, so that a task costs no object, and
-``run`` goes through both until something else is due. What is rare (a session, a gate that closes, a pod that goes)
-leaves that path and comes back to it.
+A task is its row in ``tasks``, a pod its row in the fleet, and slot ``k`` of pod ``p`` is ``p * slots + k``. Arrivals
+come from the columns and ends from a heap of tuples, so a task costs no object, and ``run`` goes through both until
+something else is due. What is rare (a session, a gate that closes, a pod that goes) leaves that path for a while.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Work:
 
     Attributes:
         queue: those that wait, oldest first; a run that was cut goes back to the head.
-        began: when the last run of each task began, NaN while it has none, shape (n,).
+        began: when the last run of each task began, NaN while it has none, shape (n,); ``begun`` whose did, in order.
         places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``.
         killed: runs that were cut and begin anew; ``lost`` the seconds of these.
         ended: the tasks whose runs ended, in that order.
@@ -51,7 +50,7 @@ class Work:
         self.tasks, self.serving = tasks, serving
         self.queue: deque[Waiting] = deque()
         self.began = array("d", [math.nan]) * len(tasks)
-        self.places: array[int] = array("q")
+        self.begun, self.places = array("q"), array("q")
         self.killed, self.lost = 0, 0.0
         self.progress = Progress(agenda.now)
         self.ended = array("q")
@@ -136,8 +135,7 @@ class Work:
             self.places.extend([FRESH] * missing)
             self._plain.extend(bytes(missing))
             self._gates.extend(bytes(row + 1 - len(self._gates)))
-        for slot in slots:
-            self.places[slot] = FRESH
+        self.places[slots.start : slots.stop] = array("q", [FRESH]) * len(slots)
 
     def open(self, row: Row) -> None:
         """Let the pod take tasks, of those that wait first."""
@@ -174,8 +172,7 @@ class Work:
         self._timers -= sum(end[1] < NO_SESSION and end[2] in slots for end in self._ends)
         self._ends[:] = [end for end in self._ends if end[2] not in slots]
         heapify(self._ends)
-        for slot in slots:
-            self.places[slot] = SPENT
+        self.places[slots.start : slots.stop] = array("q", [SPENT]) * len(slots)
         for task in sorted(lost, reverse=True):
             self.killed += 1
             self.lost += self._agenda.now - self.began[task]
@@ -187,9 +184,9 @@ class Work:
     def run(self, end: Instant) -> None:
         """Go on until ``end`` or until the agenda is due. At one instant ends come before arrivals, both before it."""
         queue, ends, places, plain, began = self.queue, self._ends, self.places, self._plain, self.began
-        free, take, give, coming = self._free.slots, self._free.take, self._free.give, self._coming
-        talks, ended, (task, arrives, seconds) = self._talks, self.ended.append, self._next
-        ends_at, bound, pace = ends[0][0], min(end, self._agenda.due), self.progress.pace
+        free, take, give, ends_at = self._free.slots, self._free.take, self._free.give, ends[0][0]
+        talks, ended, begun, pace = self._talks, self.ended.append, self.begun.append, self.progress.pace
+        (task, arrives, seconds), coming, bound = self._next, self._coming, min(end, self._agenda.due)
         while True:
             if ends_at <= arrives:
                 if ends_at > bound:
@@ -203,6 +200,7 @@ class Work:
                     if queue:
                         now, _, length = queue.popleft()
                         began[now], places[slot] = ends_at, now
+                        begun(now)
                         heapreplace(ends, (ends_at + length * pace, now, slot))
                     else:
                         heappop(ends)
@@ -216,6 +214,7 @@ class Work:
                 elif free:
                     slot = take()
                     began[task], places[slot] = arrives, task
+                    begun(task)
                     heappush(ends, (arrives + seconds * pace, task, slot))
                 else:
                     queue.append((task, arrives, seconds))
@@ -281,9 +280,9 @@ class Work:
             self._free.give(slot)
 
     def _begin(self, slot: Slot, waiting: Waiting) -> None:
-        task, _, seconds = waiting
-        now = self._agenda.now
+        now, (task, _, seconds) = self._agenda.now, waiting
         self.began[task], self.places[slot] = now, task
+        self.begun.append(task)
         heappush(self._ends, (now + seconds * self.progress.pace, task, slot))
         alone = not self._sessions.enter(task, slot)
         self._plain[slot] = alone and self._gates[slot // self.serving.slots]
