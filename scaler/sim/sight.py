@@ -13,7 +13,7 @@ from scaler.core.passing import maker, passing
 from scaler.core.pods import NO_ORDINAL, NO_ZONE, Floats, Ints, Mask, Pods
 from scaler.core.types import Instant, Known, Observation, PodUid, Sample, Seconds, Signal, Unknown
 from scaler.sim.recent import Recent, p95
-from scaler.sim.work import HELD, Work
+from scaler.sim.work import FRESH, HELD, Work
 from scaler.sim.world import World
 
 SCRAPE: Seconds = 5.0
@@ -86,12 +86,12 @@ class Sight:
         if self._stood is None or self._stood[0] != fleet.version:
             self._stood = fleet.version, self._stand()
         (rows, ready_at, stood), serving = self._stood[1], self._world.setting.serving
-        asked, count = ready_at <= last.at, len(rows)  # NaN compares false: a pod that starts was not asked
-        inside = np.frombuffer(last.places, dtype=np.int64).reshape(-1, serving.slots)[rows[asked]]
-        inflight, sessions = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        inflight[asked] = np.add.reduce(inside >= 0, axis=1)
+        asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked,
+        inside = last.inside(len(fleet.uids), serving.slots)
+        inflight = np.add.reduce(inside >= 0, axis=1)[rows] * asked  # and its slots tell of whoever was there before it
+        sessions = np.zeros(len(rows), dtype=np.int64)
         if serving.hold:
-            sessions[asked] = np.add.reduce(inside == HELD, axis=1)
+            sessions = np.add.reduce(inside == HELD, axis=1)[rows] * asked
         return _new_pods(**stood, inflight=inflight, sessions=sessions, seen_at=np.where(asked, last.at, math.nan))
 
     def _stand(self) -> tuple[Ints, Floats, _Stood]:
@@ -149,6 +149,13 @@ class Scraped:
         """The tasks that ran."""
         places = np.frombuffer(self.places, dtype=np.int64)
         return places[places >= 0]
+
+    def inside(self, rows: int, slots: int) -> Ints:
+        """What was in the slots of so many rows, shape (rows, slots): nothing yet in those that are new since then."""
+        places, missing = self.places, rows * slots - len(self.places)
+        if missing:
+            places = places + array("q", [FRESH]) * missing
+        return np.frombuffer(places, dtype=np.int64).reshape(rows, slots)
 
 
 _new_scraped = maker(Scraped)

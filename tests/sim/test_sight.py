@@ -6,12 +6,18 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scaler.core.pods import Phase, Stage
-from scaler.core.types import Known, Signal, Unknown
+from scaler.core.pods import Activity, Phase, Stage
+from scaler.core.types import Known, PodUid, Signal, Unknown
+from scaler.sim.dispatch import Serving
 from scaler.sim.owner import LAG
 from scaler.sim.pool import Setting
 from scaler.sim.sight import SCRAPE, Sight
+from scaler.sim.work import HELD
+from scaler.sim.workload import Tasks
+from scaler.sim.world import World
 from tests.sim.conftest import T0, TEN_SECONDS, MakeWorld, tasks
 
 SETTING = Setting(guarded=True, startup=TEN_SECONDS)
@@ -118,3 +124,55 @@ def test_replicas_are_those_that_stand(make_world: MakeWorld) -> None:
     world.scale(3)
     assert sight.replicas() == Known(3.0, T0)
     assert sight.observe().replicas == Known(3.0, T0)
+
+
+class Asked:
+    """What each ready pod does, asked one by one at every scrape."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.told = self.ask()
+        world.agenda.at(world.now + SCRAPE, self.come, world)
+
+    def come(self, world: World) -> None:
+        """Ask, and come again."""
+        world.agenda.at(world.now + SCRAPE, self.come, world)
+        self.told = self.ask()
+
+    def ask(self) -> dict[PodUid, Activity]:
+        """The tasks and the sessions in its slots."""
+        world, slots = self.world, self.world.setting.serving.slots
+        ready = [row for row in world.fleet.rows().tolist() if not math.isnan(world.fleet.ready_at[row])]
+        inside = {row: world.work.places[row * slots : (row + 1) * slots] for row in ready}
+        return {
+            world.fleet.uid(row): Activity(
+                inflight=sum(place >= 0 for place in inside[row]), sessions=inside[row].count(HELD), at=world.now
+            )
+            for row in ready
+        }
+
+
+@given(
+    slots=st.integers(1, 3),
+    moves=st.lists(st.tuples(st.integers(0, 4), st.sampled_from((0.4, 2.0, 12.0))), min_size=9, max_size=40),
+    seed=st.integers(0, 1000),
+)
+def test_what_is_seen_of_the_pods_is_what_each_of_them_said(
+    slots: int, moves: list[tuple[int, float]], seed: int
+) -> None:
+    """Whoever came and went since then: a new pod in the place of another says nothing of that one's work."""
+    chance = np.random.default_rng(seed)
+    session = chance.integers(-1, 20, 40)
+    work = Tasks.of(
+        T0 + np.cumsum(chance.exponential(4.0, 40)), chance.exponential(20.0, 40), tokens=10.0, session=session
+    )
+    serving = Serving(slots=slots, hold=8.0)
+    world = World(Setting(guarded=False, serving=serving, startup=TEN_SECONDS, grace=1.0), work, start=T0, seed=seed)
+    sight, asked = Sight(world, []), Asked(world)
+    for replicas, passed in moves:
+        world.scale(replicas)
+        world.run_until(world.now + passed)
+        pods = sight.pods()
+        for pod in pods:
+            assert pod.activity == asked.told.get(pod.uid, Unknown("the pod has not been heard"))
+        assert not (pods.inflight + pods.sessions)[np.isnan(pods.seen_at)].any()
