@@ -28,7 +28,7 @@ TRANSITIONS: dict[tuple[Phase, Verb], Phase | None] = {
     (Phase.DRAINED, Verb.DELETE): None,
 }
 
-
+_new_order = maker(Order)
 _NOBODY: Ints = np.zeros(0, dtype=np.int64)  # rows
 
 
@@ -229,7 +229,7 @@ def _ordered(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
 
 def mark(pods: Pods, chosen: tuple[int, ...]) -> tuple[Order, ...]:
     """Begin to drain the chosen pods, each under its next epoch."""
-    return tuple(Order(Verb.MARK, pods.uids[i], int(pods.epoch[i]) + 1) for i in chosen)
+    return tuple([_new_order(Verb.MARK, pods.uids[i], int(pods.epoch[i]) + 1) for i in chosen])
 
 
 def call_back(fleet: Fleet, count: int, among: Mask | None = None) -> tuple[Order, ...]:
@@ -246,7 +246,7 @@ def call_back(fleet: Fleet, count: int, among: Mask | None = None) -> tuple[Orde
     if not len(rows):
         return ()
     rows = rows[np.lexsort((-pods.inflight[rows], pods.ordinal[rows]))][:count]
-    return tuple(Order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows)
+    return tuple([_new_order(Verb.CANCEL, pods.uids[i], int(pods.epoch[i]) + 1) for i in rows])
 
 
 def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool, moves: bool = False) -> tuple[Order, ...]:
@@ -260,7 +260,7 @@ def go_on(fleet: Fleet, cancelled: tuple[Order, ...], *, commit: bool, moves: bo
     pods, kept = fleet.pods, {o.uid for o in cancelled}
     rows = [i for i in (pods.phase == DRAINING).nonzero()[0].tolist() if pods.uids[i] not in kept]
     verbs = ((i, _next_verb(pods, i) if commit or (moves and pods.displaced[i]) else Verb.CLOSE) for i in rows)
-    return tuple(Order(verb, pods.uids[i], int(pods.epoch[i])) for i, verb in verbs)
+    return tuple([_new_order(verb, pods.uids[i], int(pods.epoch[i])) for i, verb in verbs])
 
 
 def _next_verb(pods: Pods, i: int) -> Verb:
@@ -290,4 +290,4 @@ def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:
         return ()
     pods = fleet.pods
     rows = rows[np.argsort(-pods.ordinal[rows], kind="stable")][:count]
-    return tuple(Order(Verb.DELETE, pods.uids[i], int(pods.epoch[i])) for i in rows)
+    return tuple([_new_order(Verb.DELETE, pods.uids[i], int(pods.epoch[i])) for i in rows])

@@ -28,13 +28,15 @@ def maker(kind: Callable[P, T]) -> Callable[P, T]:
     its own fields past its own lock. This function takes them as they are, and writes them before there is a lock, to a
     value of an unfrozen twin with the same slots that becomes one of the class by that. What comes is no other value.
 
+    A field whose default is made for each value must be given: this would make none.
+
     Raises:
-        TypeError: a field has a default that is made for each value; this would make none.
+        TypeError: such a field has a place.
     """
     made: Any = kind
     columns = fields(made)
-    if any(f.default_factory is not MISSING for f in columns):
-        raise TypeError(f"{made.__name__} has a default that is made for each value: give it one that can be shared")
+    if any(f.default_factory is not MISSING and not f.kw_only for f in columns):
+        raise TypeError(f"{made.__name__} makes a default for each value: let it be given by keyword")
     frozen = made.__dataclass_params__.frozen
     twin = type(made.__name__, (), {"__slots__": made.__slots__}) if frozen else made
     steps = ["_value = _new(_twin)", *(f"_value.{f.name} = {f.name}" for f in columns)]

@@ -42,6 +42,7 @@ class Plan:
 
 
 _new_plan = maker(Plan)
+_new_traces = maker(Traces)
 
 
 def make(view: View, base: int) -> Plan:
@@ -191,4 +192,4 @@ def traces(given: Given, plan: Plan, target: int | None) -> Traces | None:
         gone: Mask = np.zeros(len(given.fleet.pods), dtype=np.bool_)
     else:
         gone = settled(given.policy, plan, given.fleet, target)
-    return Traces(named=plan.removal.choice.named, settled=gone)
+    return _new_traces(named=plan.removal.choice.named, settled=gone)

@@ -21,6 +21,7 @@ from scaler.core.types import Decision, Evidence, Hold, Instant, Observation, Ou
 from scaler.core.view import View, measure
 
 _new_outcome = maker(Outcome)
+_new_scale_to = maker(ScaleTo)
 _new_evidence = maker(Evidence)
 _new_memory = maker(Memory)
 
@@ -49,7 +50,7 @@ def _decide(view: View, base: int) -> Outcome:
     given, why, auto = view.given, view.work.bound, view.given.policy.mode is Mode.AUTO
     crowd = replicas.crowd(given, view.memory.crowd, plan.footing)
     report = replicas.answer(given, crowd, plan.footing, target if auto else base)
-    decision: Decision = ScaleTo(target)
+    decision: Decision = _new_scale_to(target)
     if isinstance(report, Unknown):
         decision = Hold(target, Reason.LAGGING, report.why)
     elif isinstance(why, Unknown):

@@ -22,6 +22,7 @@ WAIT_WINDOW: Seconds = 1800.0
 SERVED: Final = 100  # tasks whose mean length is the service time
 _new_pods = maker(Pods)
 _new_known = maker(Known)
+_new_observation = maker(Observation)
 
 
 class _Alike(TypedDict):
@@ -64,7 +65,7 @@ class Sight:
         """All that is known now."""
         last, recent = self._last, self._recent
         signals = {name: _FIGURES[name](last, recent) for name in self._names}
-        return Observation(replicas=self.replicas(), pods=self.pods(), signals=signals)
+        return _new_observation(replicas=self.replicas(), pods=self.pods(), signals=signals)
 
     def signal(self, name: Signal) -> Sample:
         """One signal as of the last scrape."""

@@ -118,12 +118,20 @@ def test_a_maker_of_a_passing_value_makes_one() -> None:
     assert (type(pair), pair.one, pair.two) == (Pair, 1, 2)
 
 
-def test_there_is_no_maker_where_a_default_is_made_for_each_value() -> None:
-    """It would be forgotten, or shared."""
+def test_what_has_a_default_that_is_made_for_each_value_is_given_to_a_maker() -> None:
+    """It would be forgotten, or shared; and where it has a place there is no maker."""
 
-    @dataclass(slots=True)
+    @dataclass(slots=True, kw_only=True)
     class Bag:
+        size: int = 1
         things: list[int] = field(default_factory=list)
 
-    with pytest.raises(TypeError, match="Bag has a default that is made for each value"):
-        maker(Bag)
+    @dataclass(slots=True)
+    class Row:
+        things: list[int] = field(default_factory=list)
+
+    assert maker(Bag)(things=[2]) == Bag(things=[2])
+    with pytest.raises(TypeError, match="things"):
+        maker(Bag)()
+    with pytest.raises(TypeError, match="Row makes a default for each value"):
+        maker(Row)
