@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scaler.core.memory import Memory
+from scaler.core.passing import maker
 from scaler.core.policy import Policy
 from scaler.core.tick import tick
 from scaler.core.types import Instant, Observation, Outcome, Seconds, Signal, Unknown
@@ -44,6 +45,7 @@ class Answer:
     active: bool | Unknown
 
 
+_new_answer, _new_metric, _new_scale = maker(Answer), maker(Metric), maker(Scale)
 Decide: TypeAlias = Callable[[Policy, Memory, Observation, Instant], Outcome]
 
 
@@ -66,8 +68,8 @@ def scale(world: World, scaled: ScaledObject, beat: Beat, answer: Answer) -> Non
     if beat is Beat.POLL:
         world.scale(scaled.poll(now, spec=spec, active=answer.active))
     elif beat is Beat.SYNC:
-        metric = Metric(answer.value, answer.target)
-        world.scale(scaled.sync(now, metric, scale=Scale(spec, world.status_replicas)))
+        metric = _new_metric(answer.value, answer.target)
+        world.scale(scaled.sync(now, metric, scale=_new_scale(spec, world.status_replicas)))
 
 
 class Peer:
@@ -139,6 +141,6 @@ class Ours:
     def _answer(self) -> Answer:
         if self.outcome is None:
             unready = Unknown("not evaluated yet")
-            return Answer(unready, 1.0, unready)
+            return _new_answer(unready, 1.0, unready)
         report = self.outcome.report
-        return Answer(report if isinstance(report, Unknown) else float(report), 1.0, self.outcome.active)
+        return _new_answer(report if isinstance(report, Unknown) else float(report), 1.0, self.outcome.active)
