@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class PodMemory:
             settled=np.zeros(0, dtype=np.bool_),
             coming=0,
         )
+
+
+_new_pod_memory = maker(PodMemory)
 
 
 @passing
@@ -147,34 +151,34 @@ _new_fleet = maker(Fleet)
 
 def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
     """See the pods at this instant, and what changed since the last look."""
-    now, sessions, (was, gone) = sight.now, np.count_nonzero(pods.sessions), align(memory, pods.uids)
+    at, sessions, (was, gone) = np.array(sight.now), np.count_nonzero(pods.sessions), align(memory, pods.uids)
     load = pods.inflight + pods.sessions if sessions else pods.inflight
     active, ready, nobody = pods.phase == ACTIVE, pods.stage == READY, np.zeros(len(load), dtype=np.bool_)
-    known, able, quiet = pods.known(now, sight.stale_after), active & ready, load == _NOTHING
-    serving, calm = active & known, able & known & quiet
-    actives, draining, labelled = np.bincount(pods.phase, minlength=3).tolist()
-    released = (pods.phase == DRAINED) & (quiet | ~known) if labelled else nobody
-    displaced = pods.displaced & active if sight.gated and np.count_nonzero(pods.displaced) else nobody
-    asked, ables = 0 if displaced is nobody else int(np.count_nonzero(displaced)), int(np.count_nonzero(able))
+    known, quiet, actives = pods.known(sight.now, sight.stale_after), load == _NOTHING, int(np.count_nonzero(active))
+    draining, drained = _labels(pods) if actives < len(load) else (0, 0)  # most often there are none
+    able, serving = (active & ready, active & known) if actives < len(load) else (ready, known)
+    calm, ables = able & known & quiet, int(np.count_nonzero(able))
+    released = (pods.phase == DRAINED) & (quiet | ~known) if drained else nobody
+    displaced, asked = _displaced(pods, active) if sight.gated and np.count_nonzero(pods.displaced) else (nobody, 0)
     counted, closing, stood_for = _closing(pods, serving, known, waits=asked > 0) if draining else (serving, 0, 0)
-    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, now - sight.overdue_after)
-    heard, unknown, blinking = _heard(pods, known, labelled, was.heard, now - sight.lost_after)
+    overdue = 0 if ables == actives else _overdue(pods, active & ~ready, sight.now - sight.overdue_after)
+    heard, unknown, blinking = _heard(pods, known, drained, was.heard, sight.now - sight.lost_after)
     return _new_fleet(
         pods=pods,
         idle=calm,
-        idle_since=_since(was.idle_since, calm, now),
+        idle_since=_since(was.idle_since, calm, at),
         named=was.named,
-        ended=_idled(was.idle_since, serving & ~quiet, now),
-        left=_left(was, gone, pods, now) if draining or len(gone) else _NONE,
+        ended=_idled(was.idle_since, serving & ~quiet, at),
+        left=_left(was, gone, pods, at) if draining or len(gone) else _NONE,
         startups=_startups(pods, was.stage, able & known) if was.coming else _NONE,
-        inflight=int(np.add.reduce(pods.inflight[counted])),
-        sessions=int(np.add.reduce(pods.sessions[counted])) if sessions else 0,
+        inflight=int(pods.inflight.dot(counted)),
+        sessions=int(pods.sessions.dot(counted)) if sessions else 0,
         closing=closing,
         stood_for=stood_for,
         unknown=unknown,
         heard=heard,
         released=released,
-        settled=was.settled & released if labelled else nobody,
+        settled=was.settled & released if drained else nobody,
         displaced=displaced,
         asked=asked,
         blinking=blinking,
@@ -182,7 +186,7 @@ def look(pods: Pods, memory: PodMemory, sight: Sight) -> Fleet:
         starting=actives - ables - overdue,
         overdue=overdue,
         draining=draining,
-        drained=labelled and int(np.count_nonzero(released)),
+        drained=drained and int(np.count_nonzero(released)),
         sight=sight,
     )
 
@@ -191,18 +195,16 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Float
     """The memory in the order of these pods, new ones among them; and idle since when those were that are gone."""
     if memory.uids is uids or memory.uids == uids:
         return memory, _NONE
-    where = {uid: i for i, uid in enumerate(memory.uids)}
-    rows = np.array([where.get(uid, -1) for uid in uids], dtype=np.int64)
+    where = dict(zip(memory.uids, range(len(memory.uids)), strict=True))
+    rows = np.fromiter(map(where.get, uids, repeat(-1)), dtype=np.int64, count=len(uids))
     found = rows >= 0
     take = rows[found]
-    idle_since = np.full(len(uids), np.nan)
-    named = np.zeros(len(uids), dtype=np.int64)
+    idle_since, heard = np.full((2, len(uids)), math.nan)
+    named, settled = np.zeros(len(uids), dtype=np.int64), np.zeros(len(uids), dtype=np.bool_)
     stage = np.full(len(uids), NEW, dtype=np.int64)
-    idle_since[found], named[found], stage[found] = memory.idle_since[take], memory.named[take], memory.stage[take]
-    heard = np.full(len(uids), np.nan)
-    settled = np.zeros(len(uids), dtype=np.bool_)
-    heard[found], settled[found] = memory.heard[take], memory.settled[take]
-    aligned = PodMemory(
+    idle_since[found], heard[found], stage[found] = memory.idle_since[take], memory.heard[take], memory.stage[take]
+    named[found], settled[found] = memory.named[take], memory.settled[take]
+    aligned = _new_pod_memory(
         uids=uids,
         idle_since=idle_since,
         named=named,
@@ -216,6 +218,17 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Float
     return aligned, memory.idle_since[gone]
 
 
+def _labels(pods: Pods) -> tuple[int, int]:
+    """How many drain, and how many are drained."""
+    return int(np.count_nonzero(pods.phase == DRAINING)), int(np.count_nonzero(pods.phase == DRAINED))
+
+
+def _displaced(pods: Pods, active: Mask) -> tuple[Mask, int]:
+    """Who is active and asked away by his node, and how many they are."""
+    displaced: Mask = pods.displaced & active
+    return displaced, int(np.count_nonzero(displaced))
+
+
 def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
     """Pods not ready that were created, or were ready last, before this instant."""
     since = np.where(pods.stage < READY, pods.created_at, pods.since)
@@ -224,6 +237,8 @@ def _overdue(pods: Pods, coming: Mask, before: Instant) -> int:
 
 def _heard(pods: Pods, known: Mask, drained: int, was: Floats, since: Instant) -> tuple[Floats, int, int]:
     """When each was last believed, how many cannot be, and how many of these were after ``since``."""
+    if np.count_nonzero(known) == len(known):
+        return pods.seen_at, 0, 0
     unheard = _unheard(pods, known, drained)
     unknown = int(np.count_nonzero(unheard))
     if not unknown:
@@ -240,14 +255,14 @@ def _closing(pods: Pods, serving: Mask, known: Mask, *, waits: bool) -> tuple[Ma
     draining, load = known & (pods.phase == DRAINING), pods.inflight + pods.sessions
     moving = draining & pods.for_node
     if waits:
-        return serving | moving, int(load[draining & ~moving].sum()), 0
-    return serving, int(load[draining].sum()), int(load[moving].sum())
+        return serving | moving, int(load.dot(draining & ~moving)), 0
+    return serving, int(load.dot(draining)), int(load.dot(moving))
 
 
-def _left(was: PodMemory, gone: Floats, pods: Pods, now: Instant) -> Floats:
+def _left(was: PodMemory, gone: Floats, pods: Pods, at: Floats) -> Floats:
     """Seconds idle, of those that drain now, or are gone."""
-    stayed = _idled(was.idle_since, pods.phase == DRAINING, now)
-    return np.concatenate((_idled(gone, np.isfinite(gone), now), stayed)) if len(gone) else stayed
+    stayed = _idled(was.idle_since, pods.phase == DRAINING, at)
+    return np.concatenate((_idled(gone, np.isfinite(gone), at), stayed)) if len(gone) else stayed
 
 
 def _unheard(pods: Pods, known: Mask, drained: int) -> Mask:
@@ -256,16 +271,16 @@ def _unheard(pods: Pods, known: Mask, drained: int) -> Mask:
     return silent & (pods.phase != DRAINED) if drained else silent
 
 
-def _since(since: Floats, calm: Mask, now: Instant) -> Floats:
+def _since(since: Floats, calm: Mask, at: Floats) -> Floats:
     """Since when these are idle, NaN for the others."""
-    began: Floats = np.fmin(since, now)
+    began: Floats = np.fmin(since, at)
     began[~calm] = math.nan
     return began
 
 
-def _idled(since: Floats, of: Mask, now: Instant) -> Floats:
+def _idled(since: Floats, of: Mask, at: Floats) -> Floats:
     """Seconds idle, of those of them that were idle at the last look."""
-    lengths: Floats = now - since[of & np.isfinite(since)]
+    lengths: Floats = at - since[of & np.isfinite(since)]
     return lengths
 
 

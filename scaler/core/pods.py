@@ -144,7 +144,8 @@ class Pods:
 
         A stamp from the future, left by a clock that was set back, is as unbelievable as an old one.
         """
-        fresh: Mask = np.abs(self.seen_at - now) <= stale_after  # NaN compares false: never heard is not fresh
+        at, most = np.array(now), np.array(stale_after)  # see above: these are compared with too
+        fresh: Mask = np.abs(self.seen_at - at) <= most  # NaN compares false: never heard is not fresh
         return fresh
 
     def beside(self, uids: Sequence[PodUid]) -> Pods:
