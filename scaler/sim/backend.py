@@ -61,8 +61,8 @@ class Backend:
 
     def _share(self, _: None) -> None:
         """See what is wanted now, and come again."""
-        places = np.frombuffer(self._work.places, dtype=np.int64)
-        wanted = float(self._work.tasks.tokens[places[places >= 0]].sum())
+        inside = self._work.inside
+        wanted = float(self._work.tasks.tokens[inside[inside >= 0]].sum())
         pace = max(1.0, wanted / self._quota)
         if pace != self._work.progress.pace:
             self._work.slow(pace)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypedDict
 
@@ -20,6 +19,7 @@ SCRAPE: Seconds = 5.0
 RATE_WINDOW: Seconds = 60.0
 WAIT_WINDOW: Seconds = 1800.0
 SERVED: Final = 100  # tasks whose mean length is the service time
+_FIRST = np.array(0)  # the first task, as what is in a slot: an array is compared with in half the time
 _new_pods = maker(Pods)
 _new_known = maker(Known)
 _new_observation = maker(Observation)
@@ -87,13 +87,14 @@ class Sight:
         if self._stood is None or self._stood[0] != fleet.version:
             self._stood = fleet.version, self._stand()
         (rows, ready_at, stood), serving = self._stood[1], self._world.setting.serving
-        asked = ready_at <= last.at  # NaN compares false: a pod that starts was not asked,
-        inside = last.inside(len(fleet.uids), serving.slots)
-        inflight = np.add.reduce(inside >= 0, axis=1)[rows] * asked  # and its slots tell of whoever was there before it
-        sessions = np.zeros(len(rows), dtype=np.int64)
-        if serving.hold:
-            sessions = np.add.reduce(inside == HELD, axis=1)[rows] * asked
-        return _new_pods(**stood, inflight=inflight, sessions=sessions, seen_at=np.where(asked, last.at, math.nan))
+        inside, seen_at = last.inside(len(fleet.uids) * serving.slots), np.empty(len(rows))
+        inflight = _by_pod(inside >= _FIRST, serving.slots)[rows]
+        sessions = _by_pod(inside == HELD, serving.slots)[rows] if serving.hold else np.zeros(len(rows), dtype=np.int64)
+        seen_at.fill(last.at)
+        asked = ready_at <= np.array(last.at)  # NaN compares false: a pod that starts was not asked,
+        if np.count_nonzero(asked) < len(rows):  # and its slots tell of whoever was there before it
+            inflight[~asked], sessions[~asked], seen_at[~asked] = 0, 0, math.nan
+        return _new_pods(**stood, inflight=inflight, sessions=sessions, seen_at=seen_at)
 
     def _stand(self) -> tuple[Ints, Floats, _Stood]:
         """The rows of the pods, since when each is ready, and what stays as it is until the fleet is written to."""
@@ -138,7 +139,7 @@ class Scraped:
 
     work: Work
     at: Instant
-    places: array[int]
+    places: Ints
     queued: int
     first: Instant
     arrived: int
@@ -148,18 +149,20 @@ class Scraped:
     @property
     def in_flight(self) -> Ints:
         """The tasks that ran."""
-        places = np.frombuffer(self.places, dtype=np.int64)
-        return places[places >= 0]
+        return self.places[self.places >= 0]
 
-    def inside(self, rows: int, slots: int) -> Ints:
-        """What was in the slots of so many rows, shape (rows, slots): nothing yet in those that are new since then."""
-        places, missing = self.places, rows * slots - len(self.places)
-        if missing:
-            places = places + array("q", [FRESH]) * missing
-        return np.frombuffer(places, dtype=np.int64).reshape(rows, slots)
+    def inside(self, slots: int) -> Ints:
+        """What was in so many slots: nothing yet in those that are new since then."""
+        missing = slots - len(self.places)
+        return np.concatenate((self.places, np.full(missing, FRESH))) if missing else self.places
 
 
 _new_scraped = maker(Scraped)
+
+
+def _by_pod(which: Mask, slots: int) -> Ints:
+    """How many of these slots each pod has, by row."""
+    return which.astype(np.int64) if slots == 1 else np.add.reduce(which.reshape(-1, slots), axis=1)
 
 
 def _scraped(world: World) -> Scraped:
@@ -169,7 +172,7 @@ def _scraped(world: World) -> Scraped:
     return _new_scraped(
         work=work,
         at=now,
-        places=work.places[:],
+        places=work.inside.copy(),
         queued=len(queue),
         first=first,
         arrived=work.arrived,

@@ -38,7 +38,7 @@ class Work:
     Attributes:
         queue: those that wait, oldest first; a run that was cut goes back to the head.
         began: when the last run of each task began, NaN while it has none, shape (n,); ``begun`` whose did, in order.
-        places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``.
+        places: what is in each slot: a task, or ``FRESH``, ``SPENT`` or ``HELD``; ``inside`` the same as a column.
         killed: runs that were cut and begin anew; ``lost`` the seconds of these.
         ended: the tasks whose runs ended, in that order.
         progress: how fast runs go on.
@@ -50,7 +50,7 @@ class Work:
         self.tasks, self.serving = tasks, serving
         self.queue: deque[Waiting] = deque()
         self.began = array("d", [math.nan]) * len(tasks)
-        self.begun, self.places = array("q"), array("q")
+        self.begun, self.places, self.inside = array("q"), array("q"), np.zeros(0, dtype=np.int64)
         self.killed, self.lost = 0, 0.0
         self.progress = Progress(agenda.now)
         self.ended = array("q")
@@ -97,8 +97,7 @@ class Work:
 
     def taken(self) -> Ints:
         """Tasks in each pod, by row."""
-        places = np.frombuffer(self.places, dtype=np.int64)
-        taken: Ints = np.add.reduce(places.reshape(-1, self.serving.slots) >= 0, axis=1)
+        taken: Ints = np.add.reduce(self.inside.reshape(-1, self.serving.slots) >= 0, axis=1)
         return taken
 
     def waits(self) -> Floats:
@@ -132,7 +131,8 @@ class Work:
         slots = self._slots(row)
         missing = slots.stop - len(self.places)
         if missing > 0:
-            self.places.extend([FRESH] * missing)
+            self.places = self.places + array("q", [FRESH]) * missing  # others: those that a column shows cannot grow
+            self.inside = np.frombuffer(self.places, dtype=np.int64)
             self._plain.extend(bytes(missing))
             self._gates.extend(bytes(row + 1 - len(self._gates)))
         self.places[slots.start : slots.stop] = array("q", [FRESH]) * len(slots)
