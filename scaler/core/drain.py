@@ -133,7 +133,9 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     Where pods take several tasks and more are spare than are idle, those with the fewest tasks are named too: work that
     comes to any pod with room keeps each of them from ever falling idle.
     """
-    ripe = fleet.idle_since <= fleet.sight.now - terms.timer  # NaN, of those that are not idle, compares false
+    ripe = fleet.idle_since <= np.array(
+        fleet.sight.now - terms.timer
+    )  # NaN, of those that are not idle, compares false
     if fleet.asked:
         ripe &= ~fleet.displaced  # those leave with their nodes, and are not supply
     count = int(np.count_nonzero(ripe))
@@ -284,7 +286,7 @@ def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:
     would start a pod that nobody wants. So they go as soon as the live replicas are lower, and at once where the target
     wants their room. Highest ordinal first: a StatefulSet does not start that one again.
     """
-    rows = np.flatnonzero(settled)
+    rows = settled.nonzero()[0]
     count = len(rows) - max(0, spare)
     if count <= 0:
         return ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from scaler.core.passing import maker, passing
 from scaler.core.pods import ACTIVE, DRAINED, DRAINING, READY, Floats, Ints, Mask, Pods
 from scaler.core.types import Instant, PodUid, Seconds
 
+Column = TypeVar("Column", Floats, Ints, Mask)
 NEW = 9  # the stage of a pod not seen before: it may have been ready for long
+NOWHERE = -1  # the row of a pod not seen before
 _NOTHING = np.array(0)
 _NONE = np.zeros(0)
 
@@ -195,27 +197,29 @@ def align(memory: PodMemory, uids: tuple[PodUid, ...]) -> tuple[PodMemory, Float
     """The memory in the order of these pods, new ones among them; and idle since when those were that are gone."""
     if memory.uids is uids or memory.uids == uids:
         return memory, _NONE
-    where = dict(zip(memory.uids, range(len(memory.uids)), strict=True))
-    rows = np.fromiter(map(where.get, uids, repeat(-1)), dtype=np.int64, count=len(uids))
-    found = rows >= 0
-    take = rows[found]
-    idle_since, heard = np.full((2, len(uids)), math.nan)
-    named, settled = np.zeros(len(uids), dtype=np.int64), np.zeros(len(uids), dtype=np.bool_)
-    stage = np.full(len(uids), NEW, dtype=np.int64)
-    idle_since[found], heard[found], stage[found] = memory.idle_since[take], memory.heard[take], memory.stage[take]
-    named[found], settled[found] = memory.named[take], memory.settled[take]
+    where = {uid: i for i, uid in enumerate(memory.uids)}
+    rows = np.array([where.get(uid, NOWHERE) for uid in uids], dtype=np.int64)
+    new, stayed = rows == NOWHERE, np.zeros(len(memory.uids) + 1, dtype=np.bool_)
+    stayed[rows] = True
     aligned = _new_pod_memory(
         uids=uids,
-        idle_since=idle_since,
-        named=named,
-        stage=stage,
-        heard=heard,
-        settled=settled,
+        idle_since=_taken(memory.idle_since, rows, new, math.nan),
+        named=_taken(memory.named, rows, new, 0),
+        stage=_taken(memory.stage, rows, new, NEW),
+        heard=_taken(memory.heard, rows, new, math.nan),
+        settled=_taken(memory.settled, rows, new, 0),
         coming=memory.coming,
     )
-    gone = np.ones(len(memory.uids), dtype=np.bool_)
-    gone[take] = False
-    return aligned, memory.idle_since[gone]
+    return aligned, memory.idle_since[~stayed[:-1]]
+
+
+def _taken(column: Column, rows: Ints, new: Mask, value: float) -> Column:
+    """What the column has in these rows, and this value for those that are new."""
+    if not len(column):
+        column = np.zeros(1, column.dtype)
+    taken: Column = column[rows]
+    taken[new] = value
+    return taken
 
 
 def _labels(pods: Pods) -> tuple[int, int]:

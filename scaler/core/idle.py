@@ -9,8 +9,9 @@ alone are the short ones, and a timer learnt from them would believe that waitin
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -19,10 +20,7 @@ from scaler.core.pods import Floats
 from scaler.core.policy import Pace
 from scaler.core.types import Instant, Seconds
 
-EDGES: Floats = np.concatenate(([0.0], np.geomspace(1.0, 86_400.0, 52)))  # a quarter wider each, to a day
-WIDTHS: Floats = np.diff(EDGES)
-NOUGHT, ALL = np.zeros(1), np.ones(1)
-LEAST = np.array(math.ulp(0.0))  # in the place of no gaps at risk, of which none ended: the share of these is nought
+EDGES: tuple[Seconds, ...] = (0.0, *np.geomspace(1.0, 86_400.0, 52).tolist())  # a quarter wider each, to a day
 REFRESH: Seconds = 30.0  # a timer learnt over a day need not be computed every tick
 
 
@@ -63,7 +61,7 @@ def learn(gaps: Gaps, ended: Floats, left: Floats, *, now: Instant, pace: Pace) 
     """Add finished and cut gaps (seconds, shape (n,)), letting older ones fade by half a day's weight a day."""
     if not len(ended) and not len(left):
         return gaps
-    fade = 0.5 ** (max(0.0, now - gaps.at) / pace.gap_half_life)
+    fade = np.array(0.5 ** (max(0.0, now - gaps.at) / pace.gap_half_life))
     return _new_gaps(
         ended=_add(gaps.ended * fade, ended),
         left=_add(gaps.left * fade, left),
@@ -89,26 +87,43 @@ def best_timer(gaps: Gaps, *, restart: Seconds, pace: Pace) -> Seconds:
     """
     if gaps.weight < pace.gaps_enough:
         return pace.timer_prior * restart
-    survival = _survival(gaps)
-    idling = np.concatenate((NOUGHT, ((survival[:-1] + survival[1:]) / 2 * WIDTHS).cumsum()))
     low, high = restart / pace.timer_clamp, restart * pace.timer_clamp
-    timers = np.concatenate(([low, high], EDGES[(low < EDGES) & (high > EDGES)]))
-    alive = survival[EDGES.searchsorted(timers, side="right") - 1]
-    cost = np.interp(timers, EDGES, idling) + alive * restart
-    return float(timers[cost.argmin()])
+    survival, idling = _until(gaps, high)
+    first, last = bisect_right(EDGES, low), bisect_left(EDGES, high)
+    timers = [low, high, *EDGES[first:last]]
+    idle = [_at(low, idling), _at(high, idling), *idling[first:last]]
+    alive = [survival[bisect_right(EDGES, timer) - 1] for timer in timers]
+    costs = [seconds + share * restart for seconds, share in zip(idle, alive, strict=True)]
+    return timers[costs.index(min(costs))]
 
 
-def _survival(gaps: Gaps) -> Floats:
-    """Share of gaps longer than each edge, shape (len(EDGES),): the product-limit estimate over the bins below it."""
-    total = gaps.ended + gaps.left
-    at_risk = total[::-1].cumsum()[::-1]
-    hazard = gaps.ended / np.maximum(at_risk, LEAST)
-    return np.concatenate((ALL, (1.0 - hazard[:-1]).cumprod()))
+def _until(gaps: Gaps, longest: Seconds) -> tuple[list[float], list[Seconds]]:
+    """Of each edge up to the first beyond ``longest``: the share of gaps that are longer, and the mean idling until it.
+
+    The share is the product-limit estimate over the bins below it. Of so few bins a loop makes less work than numpy.
+    """
+    survival, idling = [1.0], [0.0]
+    at_risk = list(accumulate(reversed((gaps.ended + gaps.left).tolist())))
+    for ended, risk, (start, end) in zip(gaps.ended.tolist(), reversed(at_risk), pairwise(EDGES), strict=False):
+        share = survival[-1] * (1.0 - ended / risk) if ended else survival[-1]
+        idling.append(idling[-1] + (survival[-1] + share) / 2 * (end - start))
+        survival.append(share)
+        if end > longest:
+            break
+    return survival, idling
+
+
+def _at(timer: Seconds, idling: list[Seconds]) -> Seconds:
+    """The mean idling under this timer, on the line between the edges beside it."""
+    place = bisect_right(EDGES, timer) - 1
+    if place == len(EDGES) - 1:
+        return idling[place]
+    slope = (idling[place + 1] - idling[place]) / (EDGES[place + 1] - EDGES[place])
+    return slope * (timer - EDGES[place]) + idling[place]
 
 
 def _add(counts: Floats, lengths: Floats) -> Floats:
     """Count each length into the bin that begins at or below it. ``counts`` is the caller's own and is written to."""
-    if len(lengths):
-        for place in (EDGES.searchsorted(lengths, side="right") - 1).tolist():  # few: what ended since the last look
-            counts[place] += 1.0
+    for length in lengths.tolist():  # few: what ended since the last look
+        counts[bisect_right(EDGES, length) - 1] += 1.0
     return counts

@@ -34,4 +34,4 @@ def rank(count: int, q: float) -> int:
 def pinball(q: float, actual: float, forecast: float) -> float:
     """Pinball loss of a quantile forecast: what falls short costs q, what exceeds costs 1 - q."""
     miss = actual - forecast
-    return q * miss if miss >= 0.0 else (q - 1.0) * miss
+    return max(q * miss, (q - 1.0) * miss)

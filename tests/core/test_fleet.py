@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scaler.core.fleet import Fleet, PodMemory, Sight, look
+from scaler.core.fleet import NEW, Fleet, PodMemory, Sight, align, look
 from scaler.core.pods import Activity, Pod, Pods, Stage
 from scaler.core.types import Instant, Seconds
 from tests.core.pool import LONG_AGO, NOW, busy, drained, draining, heard, idle, starting, unheard
@@ -212,3 +214,27 @@ def test_memory_follows_pods_through_every_shuffle() -> None:
     assert fleet.idle_since.tolist() == [NOW, NOW + 10.0, NOW]
     assert fleet.named.tolist() == [2, 0, 1]
     assert fleet.settled.tolist() == [False, False, False]
+
+
+UIDS = st.lists(st.sampled_from("abcdefgh"), unique=True)
+
+
+@given(UIDS, UIDS, st.integers(0, 1000))
+def test_memory_is_that_of_each_pod(before: list[str], after: list[str], seed: int) -> None:
+    """Asked one by one: of those that stay it is what it was, of new ones nothing, and those that went are told of."""
+    chance, count = np.random.default_rng(seed), len(before)
+    idle_since, heard = chance.uniform(0.0, NOW, (2, count))
+    named, stage, settled = chance.integers(0, 3, count), chance.integers(0, 4, count), chance.random(count) < 0.5
+    memory = PodMemory(
+        uids=tuple(before), idle_since=idle_since, named=named, stage=stage, heard=heard, settled=settled, coming=1
+    )
+    aligned, gone = align(memory, tuple(after))
+    columns = [(name, getattr(memory, name), getattr(aligned, name)) for name in ("idle_since", "heard", "named")]
+    columns += [(name, getattr(memory, name), getattr(aligned, name)) for name in ("stage", "settled")]
+    none = {"idle_since": np.nan, "heard": np.nan, "named": 0, "stage": NEW, "settled": False}
+    for name, was, now in columns:
+        each = dict(zip(before, was.tolist(), strict=True))
+        assert now.dtype == was.dtype
+        assert np.array_equal(now, [each.get(uid, none[name]) for uid in after], equal_nan=now.dtype.kind == "f")
+    assert gone.tolist() == [since for uid, since in zip(before, idle_since.tolist(), strict=True) if uid not in after]
+    assert (aligned.uids, aligned.coming) == (tuple(after), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -109,6 +110,32 @@ def test_the_timer_costs_what_the_best_one_costs(draw: Draw, restart: float) -> 
     known, unseen = draw(random, 4_000), draw(random, 4_000)
     learnt = timer(taught(known), restart)
     assert price(unseen, learnt, restart) <= 1.05 * best_price(unseen, restart)
+
+
+def best_by_columns(gaps: Gaps, restart: float) -> float:
+    """The same timer by numpy: the product-limit estimate, and the area below it between its edges."""
+    edges, total = np.array(idle.EDGES), gaps.ended + gaps.left
+    at_risk = total[::-1].cumsum()[::-1]
+    survival = np.concatenate(([1.0], (1.0 - gaps.ended / np.maximum(at_risk, math.ulp(0.0)))[:-1].cumprod()))
+    idling = np.concatenate(([0.0], ((survival[:-1] + survival[1:]) / 2 * np.diff(edges)).cumsum()))
+    low, high = restart / PACE.timer_clamp, restart * PACE.timer_clamp
+    timers = np.concatenate(([low, high], edges[(low < edges) & (high > edges)]))
+    alive = survival[edges.searchsorted(timers, side="right") - 1]
+    return float(timers[(np.interp(timers, edges, idling) + alive * restart).argmin()])
+
+
+LENGTHS = st.one_of(st.floats(0.0, 600.0), st.floats(0.0, 3 * DAY), st.sampled_from(idle.EDGES))
+
+
+@given(
+    st.one_of(st.lists(LENGTHS, min_size=50, max_size=80), LENGTHS.map(lambda length: 50 * [length])),
+    st.lists(LENGTHS, max_size=80),
+    st.one_of(st.floats(1.0, DAY), st.sampled_from([edge / PACE.timer_clamp for edge in idle.EDGES[1:]])),
+)
+def test_the_timer_is_what_whole_columns_come_to(ended: list[float], left: list[float], restart: float) -> None:
+    """To the last bit, for restarts of any length: from a gap that is as long as an edge to those of days."""
+    gaps = taught(ended, left)
+    assert timer(gaps, restart) == best_by_columns(gaps, restart)
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=10 * DAY), min_size=50, max_size=80), st.floats(1.0, 3_600.0))
