@@ -13,12 +13,10 @@ from typing import TypeAlias
 
 from scaler.core.memory import Moves, Rise
 from scaler.core.numbers import whole
-from scaler.core.passing import maker, passing
+from scaler.core.passing import passing
 from scaler.core.policy import Policy
 from scaler.core.reasons import Reason
 from scaler.core.types import Demand, Forecast, Instant, Seconds, Step, Supply, Unknown
-
-_new_step = maker(Step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +72,21 @@ def settle(s: Scene, n: int) -> Step | None:
     if s.standing == n:
         return None
     reason = Reason.DRAINED if s.standing < n else Reason.STANDING
-    return _new_step(reason, n, s.standing, f"{s.supply.drained} drained")
+    return Step(reason, n, s.standing, f"{s.supply.drained} drained")
 
 
 def leave(s: Scene, n: int) -> Step | None:
     """Give up idle pods of a best-effort pool, and orders that never became pods."""
     if not s.leaving:
         return None
-    return _new_step(
-        s.leaving_why, n, n - s.leaving, f"{s.leaving} of {s.supply.wanted}, {s.demand.need_down} are needed"
-    )
+    return Step(s.leaving_why, n, n - s.leaving, f"{s.leaving} of {s.supply.wanted}, {s.demand.need_down} are needed")
 
 
 def veto(s: Scene, n: int) -> Step | None:
     """Nothing falls while a signal is missing, the direction is paused, the process new, or the flap budget spent."""
     if s.veto is None or n >= s.base:
         return None
-    return _new_step(s.veto.reason, n, s.base, s.veto.why)
+    return Step(s.veto.reason, n, s.base, s.veto.why)
 
 
 def want(s: Scene, n: int) -> Step | None:
@@ -99,7 +95,7 @@ def want(s: Scene, n: int) -> Step | None:
     if after == n:
         return None
     note = f"{s.demand.bound} asks for {s.demand.up:.2f} pods, supply is {s.supply.wanted}"
-    return _new_step(Reason.DEMAND, n, after, note)
+    return Step(Reason.DEMAND, n, after, note)
 
 
 def foresee(s: Scene, n: int) -> Step | None:
@@ -108,7 +104,7 @@ def foresee(s: Scene, n: int) -> Step | None:
     if isinstance(f.pods, Unknown) or (after := _ask(s, n, whole(f.pods))) == n:
         return None
     note = f"{f.pods:.2f} pods within {f.horizon:.0f} s at q = {f.quantile:.2f} ({f.candidate})"
-    return _new_step(Reason.FORECAST, n, after, note)
+    return Step(Reason.FORECAST, n, after, note)
 
 
 def tolerate(s: Scene, n: int) -> Step | None:
@@ -120,9 +116,7 @@ def tolerate(s: Scene, n: int) -> Step | None:
     patience = s.policy.pace.patience * s.policy.target_wait_p95
     if not kept < n <= kept + slack or s.demand.waiting > patience or s.supply.displaced:
         return None
-    return _new_step(
-        Reason.TOLERANCE, n, kept, f"{n - kept} more is within {slack}, longest wait {s.demand.waiting:.0f} s"
-    )
+    return Step(Reason.TOLERANCE, n, kept, f"{n - kept} more is within {slack}, longest wait {s.demand.waiting:.0f} s")
 
 
 def activate(s: Scene, n: int) -> Step | None:
@@ -130,13 +124,13 @@ def activate(s: Scene, n: int) -> Step | None:
     tasks = s.demand.now * s.policy.slots_per_pod
     if not n or s.base or s.standing or tasks > s.policy.activation:
         return None
-    return _new_step(Reason.ACTIVATION, n, 0, f"{tasks:g} tasks, more than {s.policy.activation:g} wake the pool")
+    return Step(Reason.ACTIVATION, n, 0, f"{tasks:g} tasks, more than {s.policy.activation:g} wake the pool")
 
 
 def announce(s: Scene, n: int) -> Step | None:
     """Add what hints and the schedule ask for."""
     after = _ask(s, n, whole(s.ahead))
-    return None if after == n else _new_step(Reason.ANNOUNCED, n, after, f"{s.ahead:g} pods announced")
+    return None if after == n else Step(Reason.ANNOUNCED, n, after, f"{s.ahead:g} pods announced")
 
 
 def minimum(s: Scene, n: int) -> Step | None:
@@ -144,13 +138,13 @@ def minimum(s: Scene, n: int) -> Step | None:
     least = s.policy.min_replicas
     if s.supply.displaced:
         least = max(least, _ask(s, n, least))
-    return None if n >= least else _new_step(Reason.MINIMUM, n, least, f"min_replicas {least}")
+    return None if n >= least else Step(Reason.MINIMUM, n, least, f"min_replicas {least}")
 
 
 def pause(s: Scene, n: int) -> Step | None:
     """Add nothing while additions are paused."""
     kept = max(s.base, s.standing)
-    return _new_step(Reason.PAUSED, n, kept, "pause_up") if s.policy.pause_up and n > kept else None
+    return Step(Reason.PAUSED, n, kept, "pause_up") if s.policy.pause_up and n > kept else None
 
 
 def limit_rate(s: Scene, n: int) -> Step | None:
@@ -160,51 +154,47 @@ def limit_rate(s: Scene, n: int) -> Step | None:
         return None
     began = max(0, s.base - sum(r.added for r in s.moves.rises if s.now - r.at < pace.rise_window))
     most = max(_ask(s, kept, whole(s.ahead)), began + max(pace.rise_pods, math.floor(began * pace.rise_ratio)))
-    return None if n <= most else _new_step(Reason.RATE_LIMIT, n, most, f"from {began} within {pace.rise_window:.0f} s")
+    return None if n <= most else Step(Reason.RATE_LIMIT, n, most, f"from {began} within {pace.rise_window:.0f} s")
 
 
 def maximum(s: Scene, n: int) -> Step | None:
     """Never more than the pool's maximum. Draining pods count."""
     most = s.policy.max_replicas
-    return None if n <= most else _new_step(Reason.MAXIMUM, n, most, f"max_replicas {most}")
+    return None if n <= most else Step(Reason.MAXIMUM, n, most, f"max_replicas {most}")
 
 
 def afford(s: Scene, n: int) -> Step | None:
     """Never more than the money per hour pays for. Draining pods count."""
     most = s.policy.affordable
-    return (
-        None
-        if most is None or n <= most
-        else _new_step(Reason.BUDGET, n, most, f"{s.policy.budget_per_hour:g} an hour")
-    )
+    return None if most is None or n <= most else Step(Reason.BUDGET, n, most, f"{s.policy.budget_per_hour:g} an hour")
 
 
 def protect(s: Scene, n: int) -> Step | None:
     """Never below the floor, whatever the bounds say."""
-    return None if n >= s.floor else _new_step(Reason.FLOOR, n, s.floor, f"{s.floor} pods hold work or may")
+    return None if n >= s.floor else Step(Reason.FLOOR, n, s.floor, f"{s.floor} pods hold work or may")
 
 
 def tell_drains(s: Scene, n: int) -> Step | None:
     """Say what happens to pods without moving the target: drains begun and called back, and why spare pods stay."""
     if s.called_back:
-        return _new_step(Reason.UNDRAINED, n, n, f"{s.called_back} called back")
+        return Step(Reason.UNDRAINED, n, n, f"{s.called_back} called back")
     if s.chosen:
         idle = s.chosen - s.emptying
         reason = Reason.DRAINING if idle else Reason.EMPTYING
         note = f"{idle} idle, {s.emptying} with few tasks" if s.emptying else f"{idle} idle"
-        return _new_step(reason, n, n, f"{note}, named {s.policy.pace.namings} times")
-    return None if s.kept is None else _new_step(s.kept.reason, n, n, s.kept.why)
+        return Step(reason, n, n, f"{note}, named {s.policy.pace.namings} times")
+    return None if s.kept is None else Step(s.kept.reason, n, n, s.kept.why)
 
 
 def tell_nodes(s: Scene, n: int) -> Step | None:
     """Say what happens to pods that their nodes ask away, without moving the target."""
     if s.moved:
-        return _new_step(Reason.DISPLACED, n, n, f"{s.moved} of {s.supply.displaced}")
+        return Step(Reason.DISPLACED, n, n, f"{s.moved} of {s.supply.displaced}")
     if not s.supply.displaced:
         return None
     if s.stop is not None:
-        return _new_step(s.stop.reason, n, n, f"{s.supply.displaced} are asked away by their nodes: {s.stop.why}")
-    return _new_step(Reason.REPLACING, n, n, f"{s.supply.displaced} stay for now")
+        return Step(s.stop.reason, n, n, f"{s.supply.displaced} are asked away by their nodes: {s.stop.why}")
+    return Step(Reason.REPLACING, n, n, f"{s.supply.displaced} stay for now")
 
 
 RULES: tuple[Rule, ...] = (
@@ -236,7 +226,7 @@ def walk(scene: Scene) -> tuple[int, tuple[Step, ...]]:
             trail.append(step)
             n = step.after
     if not trail:
-        trail.append(_new_step(Reason.STEADY, n, n, f"{scene.demand.need_up} needed, {scene.supply.wanted} there"))
+        trail.append(Step(Reason.STEADY, n, n, f"{scene.demand.need_up} needed, {scene.supply.wanted} there"))
     return n, tuple(trail)
 
 

@@ -133,9 +133,8 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     Where pods take several tasks and more are spare than are idle, those with the fewest tasks are named too: work that
     comes to any pod with room keeps each of them from ever falling idle.
     """
-    ripe = fleet.idle_since <= np.array(
-        fleet.sight.now - terms.timer
-    )  # NaN, of those that are not idle, compares false
+    latest = np.array(fleet.sight.now - terms.timer)
+    ripe = fleet.idle_since <= latest  # NaN, of those that are not idle, compares false
     if fleet.asked:
         ripe &= ~fleet.displaced  # those leave with their nodes, and are not supply
     count = int(np.count_nonzero(ripe))

@@ -34,7 +34,6 @@ class Removal:
 
 
 _new_removal = maker(Removal)
-_new_veto = maker(Veto)
 _new_terms = maker(Terms)
 
 
@@ -42,12 +41,12 @@ def stop(given: Given, work: Work) -> Veto | None:
     """Why nobody may leave, not even to be replaced: the first that holds."""
     policy, stale = given.policy, given.senses.stale
     if policy.pause_down:
-        return _new_veto(reason=Reason.PAUSED, why="pause_down")
+        return Veto(reason=Reason.PAUSED, why="pause_down")
     if isinstance(work.bound, Unknown):
-        return _new_veto(reason=Reason.NO_SIGNAL, why=work.bound.why)
+        return Veto(reason=Reason.NO_SIGNAL, why=work.bound.why)
     if policy.guarantee is Guarantee.PROTECTED and (bare := _unprotected(given)) is not None:
         return bare
-    return None if stale is None else _new_veto(reason=Reason.STALE, why=stale)
+    return None if stale is None else Veto(reason=Reason.STALE, why=stale)
 
 
 def forbid(given: Given, memory: Memory, stopped: Veto | None) -> Veto | None:
@@ -57,7 +56,7 @@ def forbid(given: Given, memory: Memory, stopped: Veto | None) -> Veto | None:
     policy, lessons = given.policy, memory.lessons
     young = given.now - memory.born
     if young < lessons.gaps.timer:
-        return _new_veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {lessons.gaps.timer:.0f} s")
+        return Veto(reason=Reason.NEWCOMER, why=f"{young:.0f} of {lessons.gaps.timer:.0f} s")
     return flapping(policy, memory.moves, startup=lessons.startups.p90, now=given.now)
 
 
@@ -65,8 +64,8 @@ def _unprotected(given: Given) -> Veto | None:
     """Why the promise to a protected pool could not be kept, if any pod of it left now."""
     fleet, unguarded = given.fleet, given.observation.unguarded
     if isinstance(fleet, Unknown):
-        return _new_veto(reason=Reason.UNSEEN, why=fleet.why)
-    return None if unguarded is None else _new_veto(reason=Reason.UNGUARDED, why=unguarded.why)
+        return Veto(reason=Reason.UNSEEN, why=fleet.why)
+    return None if unguarded is None else Veto(reason=Reason.UNGUARDED, why=unguarded.why)
 
 
 @passing
@@ -131,12 +130,12 @@ def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:
     pods = excess.surplus - min(excess.surplus, excess.supply.ordered)
     if not pods:
         why = f"{orders} orders not seen as pods, timer {excess.timer:.0f} s"
-        return _new_veto(reason=Reason.IDLE_TIMER, why=why) if orders else None
+        return Veto(reason=Reason.IDLE_TIMER, why=why) if orders else None
     spare = f"{pods} spare"
     if choice.blocked:
-        return _new_veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
+        return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
     if excess.supply.idle:
         why = f"{spare}, {excess.supply.idle} idle, timer {excess.timer:.0f} s"
         turn = f"; {choice.uneven} wait for a fuller zone's" if choice.uneven else ""
-        return _new_veto(reason=Reason.IDLE_TIMER, why=f"{why}{turn}")
-    return _new_veto(reason=Reason.BUSY, why=spare)
+        return Veto(reason=Reason.IDLE_TIMER, why=f"{why}{turn}")
+    return Veto(reason=Reason.BUSY, why=spare)

@@ -21,7 +21,6 @@ from scaler.core.types import Decision, Evidence, Hold, Instant, Observation, Ou
 from scaler.core.view import View, measure
 
 _new_outcome = maker(Outcome)
-_new_scale_to = maker(ScaleTo)
 _new_evidence = maker(Evidence)
 _new_memory = maker(Memory)
 
@@ -50,7 +49,7 @@ def _decide(view: View, base: int) -> Outcome:
     given, why, auto = view.given, view.work.bound, view.given.policy.mode is Mode.AUTO
     crowd = replicas.crowd(given, view.memory.crowd, plan.footing)
     report = replicas.answer(given, crowd, plan.footing, target if auto else base)
-    decision: Decision = _new_scale_to(target)
+    decision: Decision = ScaleTo(target)
     if isinstance(report, Unknown):
         decision = Hold(target, Reason.LAGGING, report.why)
     elif isinstance(why, Unknown):

@@ -56,15 +56,15 @@ class Recent:
         lately = (began > since) & (began <= until)  # NaN compares false: a task without a run has no wait to tell
         runs, waits = began[lately], (began - work.tasks.arrived_at[span])[lately]
         last = work.begun[-1] if work.begun else None
-        if step == 1 and (last is None or work.began[last] <= until):
-            self._keep(runs, waits)
         ranked: list[Seconds] = np.sort(waits).tolist()
+        if step == 1 and (last is None or work.began[last] <= until):
+            self._keep(runs, waits, ranked)
         return ranked
 
-    def _keep(self, runs: Floats, waits: Floats) -> None:
+    def _keep(self, runs: Floats, waits: Floats, ranked: list[Seconds]) -> None:
         order = runs.argsort(kind="stable")
         self._runs = deque(zip(runs[order].tolist(), waits[order].tolist(), strict=True))
-        self._ranked = np.sort(waits).tolist()
+        self._ranked = ranked
         self._seen, self._killed = len(self._work.begun), self._work.killed
 
     def _drop(self, since: Instant) -> None:
