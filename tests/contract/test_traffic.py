@@ -77,3 +77,22 @@ async def test_the_end_of_the_connection_is_told(door: Door) -> None:
     async with connected([CODER], door.port) as traffic:
         await door.listener.close(grace=0.1)
         assert "end" in await traffic.ended or "away" in await traffic.ended
+
+
+async def test_whoever_leaves_hangs_up(door: Door) -> None:
+    """The connection is closed when its block ends, and the scaler keeps none of its streams."""
+    door.board.publish(CODER, at_work(7))
+
+    async def streams(count: int) -> None:
+        """Return once so many are open."""
+
+        async def counted() -> bool | None:
+            return door.scaler.open_streams == count or None
+
+        await eventually(counted)
+
+    async with connected([CODER], door.port) as traffic:
+        await watches(traffic, pools=1, times=1)
+        await streams(2)
+    assert traffic.lost.done()
+    await streams(0)
