@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tests.cluster.harness import kwok
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free, listens
+from tests.cluster.harness.process import SPAWNER, Part, Program
 from tests.cluster.harness.rest import Api, RefusedError, condition
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
@@ -120,6 +123,21 @@ def test_a_service_account_can_do_what_its_role_allows_and_nothing_else(cluster:
     with pytest.raises(RefusedError, match=f"system:serviceaccount:{namespace}:reader"):
         reader.items(f"/api/v1/namespaces/{namespace}/pods")
     reader.close()
+
+
+def test_a_part_that_was_interrupted_while_it_began_is_ended_all_the_same(tmp_path: Path) -> None:
+    """Ctrl-C comes while its process is being made: whoever clears up then finds it, and it does not stay."""
+    part, goes_on = Part(Program("sleeper", ["sleep", "60"]), tmp_path), threading.Event()
+    before = SPAWNER.submit(goes_on.wait)
+    ctrl_c = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+    ctrl_c.start()
+    with pytest.raises(KeyboardInterrupt):
+        part.start()
+    goes_on.set()
+    assert before.result()
+    assert part.running
+    part.kill()
+    assert not part.running
 
 
 def test_a_free_port_is_given_to_no_client() -> None:

@@ -7,17 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from tests.cluster.harness.wait import until
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 TAIL = 4_000
-_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")  # the thread the launcher speaks of
+SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")  # the thread the launcher speaks of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,28 @@ class Part:
     Attributes:
         program: what it runs.
         log: what it has said, in every one of its lives.
-        sessions: the ids of the sessions that it led, one for each life.
     """
 
     def __init__(self, program: Program, folder: Path) -> None:
         self.program = program
         self.log = folder / f"{program.name}.log"
-        self.sessions: set[int] = set()
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._lives: list[Future[subprocess.Popen[bytes]]] = []
 
     @property
     def name(self) -> str:
         """What it is called."""
         return self.program.name
+
+    @property
+    def sessions(self) -> set[int]:
+        """The ids of the sessions that it led, one for each life."""
+        return {life.result().pid for life in self._lives}
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes] | None:
+        """Its last life. Whoever is interrupted while it begins finds it here all the same, and can end it."""
+        return self._lives[-1].result() if self._lives else None
 
     @property
     def pid(self) -> int:
@@ -85,9 +92,8 @@ class Part:
     def start(self) -> None:
         """Start it, and return at once."""
         assert not self.running, f"{self.name} runs already"
-        with self.log.open("ab") as log:
-            self._process = _SPAWNER.submit(_spawn, self.program, self._folder, log).result()
-        self.sessions.add(self._process.pid)
+        self._lives.append(SPAWNER.submit(_spawn, self.program, self._folder, self.log))
+        self._lives[-1].result()
 
     def await_ready(self, *, within: float = 120.0) -> None:
         """Return once it serves.
@@ -154,14 +160,15 @@ class Part:
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-def _spawn(program: Program, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(program: Program, folder: Path, said: Path) -> subprocess.Popen[bytes]:
     """Start it in a session of its own, so that an interrupt typed at the terminal reaches only us."""
     surroundings = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "NO_PROXY": "*", "no_proxy": "*"}
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), *program.command],
-        env={**surroundings, **program.env},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
+    with said.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), *program.command],
+            env={**surroundings, **program.env},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
