@@ -259,7 +259,12 @@ def test_a_node_is_not_drained_by_force_and_is_once_its_pods_are_drained(place: 
     assert (deleting.returncode, "'agent-scaler-delete'" in deleting.stderr) == (1, True), deleting
     trying = kubectl(place, *drained, "--dry-run=server", "--timeout=2s")
     assert (trying.returncode, "violate" in trying.stderr) == (1, True), trying
-    foreign: Document = {"minAvailable": 0, "selector": {"matchLabels": {"app": "coder"}}}
+    # Without the last field none but the first eviction passes, if that is the ready pod's: then no pod is healthy.
+    foreign: Document = {
+        "minAvailable": 0,
+        "selector": {"matchLabels": {"app": "coder"}},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
     place.cluster.api.apply([{**SENTINEL, "metadata": {"name": "web"}, "spec": foreign}], namespace=place.name)
     doubled = kubectl(place, *drained, "--timeout=10s")
     assert "more than one PodDisruptionBudget" in doubled.stderr, doubled
