@@ -17,7 +17,7 @@ from scaler.core.fleet import Fleet
 from scaler.core.passing import maker, passing
 from scaler.core.pods import ACTIVE, DRAINING, NO_ACK, NO_ORDINAL, READY, Ints, Mask, Phase, Pod, Pods
 from scaler.core.policy import Guarantee, Policy, Workload
-from scaler.core.types import Order, Seconds, Verb
+from scaler.core.types import Instant, Order, Seconds, Verb
 
 # From a phase, what may be done to a pod and where that leads. What is not here is illegal.
 TRANSITIONS: dict[tuple[Phase, Verb], Phase | None] = {
@@ -118,13 +118,13 @@ class Terms:
         surplus: how many are spare.
         timer: for how long a pod must have been idle.
         oldest: where it is not 0, only so many, those that were created first, may leave.
-        in_turn: where zones are to be even, only those without whom none falls behind the others.
+        uneven: where zones are to be even, since when some have waited who would leave theirs behind the others.
     """
 
     surplus: int
     timer: Seconds
     oldest: int = 0
-    in_turn: bool = True
+    uneven: Instant | None = None
 
 
 def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
@@ -178,7 +178,8 @@ def _in_turn(fleet: Fleet, able: Ints, policy: Policy, terms: Terms) -> tuple[In
     if not (policy.even_zones and _ours_to_say(policy)) or terms.oldest or not len(able):
         return rows, 0
     turn = able[zones.in_turn(fleet, able)][: terms.surplus]
-    return turn if terms.in_turn else rows, len(rows) - len(turn)
+    waits = terms.uneven is None or zones.wait(fleet, terms.uneven, terms.timer)
+    return turn if waits else rows, len(rows) - len(turn)
 
 
 def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:

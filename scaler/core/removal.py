@@ -83,11 +83,7 @@ class Excess:
 
 
 def plan(given: Given, was: Spare, excess: Excess) -> Removal:
-    """Withdraw orders that never became pods first, then the longest idle pods.
-
-    Those without whom a zone would fall behind the others wait for their turn, for one more idle timer at the most: it
-    may be hours until a pod of the fullest zone is idle.
-    """
+    """Withdraw orders that never became pods first, then the longest idle pods."""
     veto, supply, fleet, policy = excess.veto, excess.supply, given.fleet, given.policy
     surplus = 0 if veto else max(0, excess.surplus)
     if isinstance(fleet, Unknown):
@@ -96,8 +92,7 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
     spare, withdrawn = _lasting(given, was, unseen, excess.timer)
-    waits = was.uneven is None or given.now - was.uneven < excess.timer
-    terms = _new_terms(surplus=surplus - unseen, timer=excess.timer, oldest=excess.oldest, in_turn=waits)
+    terms = _new_terms(surplus=surplus - unseen, timer=excess.timer, oldest=excess.oldest, uneven=was.uneven)
     choice = choose(fleet, policy, terms)
     uneven = (was.uneven or given.now) if choice.uneven else None
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0

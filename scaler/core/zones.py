@@ -10,6 +10,7 @@ import numpy as np
 
 from scaler.core.fleet import Fleet
 from scaler.core.pods import ACTIVE, NO_ZONE, Ints, Mask
+from scaler.core.types import Instant, Seconds
 
 
 def fullest_first(fleet: Fleet, rows: Ints) -> Ints:
@@ -34,6 +35,17 @@ def in_turn(fleet: Fleet, rows: Ints) -> Mask:
     return turn
 
 
+def wait(fleet: Fleet, since: Instant, timer: Seconds) -> bool:
+    """Whether those who would leave their zone behind go on waiting: for one idle timer, since it may be hours.
+
+    But a pod of the fullest zone that is idle by then has its own timer first. It will be ripe when that is over, or
+    work, so there is an end to this.
+    """
+    over, now = since + timer, fleet.sight.now
+    soon = (fleet.idle_since > now - timer) & (fleet.idle_since < over)
+    return now < over or bool((soon & _fullest(fleet)).any())
+
+
 def _counted(fleet: Fleet) -> Mask:
     counted: Mask = (fleet.pods.phase == ACTIVE) & ~fleet.displaced
     return counted
@@ -53,3 +65,12 @@ def _rank(zone: Ints) -> Ints:
     rank = np.empty_like(by_zone)
     rank[by_zone] = np.arange(len(zone)) - np.searchsorted(zone[by_zone], zone[by_zone])
     return rank
+
+
+def _fullest(fleet: Fleet) -> Mask:
+    """Those in a zone that no other has more in, shape (n,)."""
+    counted, zone = _counted(fleet), fleet.pods.zone
+    there = np.bincount(zone[counted], minlength=int(zone.max()) + 1)
+    there[NO_ZONE] = 0
+    most: Mask = counted & (there[zone] == there.max())
+    return most

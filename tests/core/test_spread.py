@@ -80,14 +80,17 @@ def test_a_stateful_set_gives_up_its_highest_whatever_its_zone() -> None:
 Lives: TypeAlias = Sequence[tuple[int, Seconds | None]]  # pods' zones, and for how long each is idle; None: it works
 
 
-def in_turn(lives: Lives, surplus: int, policy: Policy = EVEN, *, oldest: int = 0, turns: bool = True) -> Choice:
-    """The choice among these."""
+def in_turn(
+    lives: Lives, surplus: int, policy: Policy = EVEN, *, oldest: int = 0, waited: Seconds | None = None
+) -> Choice:
+    """The choice among these, where some have waited for so long."""
     pods = [inside(busy(str(i)) if age is None else idle(str(i)), zone) for i, (zone, age) in enumerate(lives)]
     seen = at_hand(policy, observe(pods)).fleet
     assert isinstance(seen, Fleet)
     since = [float("nan") if age is None else NOW - age for _, age in lives]
     fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
-    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=TIMER, oldest=oldest, in_turn=turns))
+    uneven = None if waited is None else NOW - waited
+    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=TIMER, oldest=oldest, uneven=uneven))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +113,25 @@ def test_who_waits_for_his_turn(lives: Lives, surplus: int, chosen: tuple[int, .
 
 def test_who_has_waited_for_long_leaves_after_those_whose_turn_it_is() -> None:
     """And is counted still, so that the next one need not wait again."""
-    found = in_turn([(1, RIPE), (2, RIPE), (2, None), (2, None)], 2, turns=False)
+    found = in_turn([(1, RIPE), (2, RIPE), (2, None), (2, None)], 2, waited=TIMER)
     assert (found.chosen, found.uneven) == ((1, 0), 1)
+
+
+@pytest.mark.parametrize(
+    ("lives", "waited", "chosen"),
+    [
+        pytest.param([(1, RIPE), (2, FRESH), (2, None)], TIMER, (), id="ItWasIdleWhenTheWaitWasOver"),
+        pytest.param([(1, RIPE), (2, FRESH), (2, None)], TIMER + FRESH / 2, (), id="AndIsStill"),
+        pytest.param([(1, RIPE), (2, FRESH), (2, None)], TIMER + FRESH, (0,), id="ItWasNot"),
+        pytest.param([(1, RIPE), (1, FRESH), (2, None), (2, None), (2, None)], TIMER, (0,), id="ItsZoneIsNotFuller"),
+        pytest.param([(1, RIPE), (NO_ZONE, FRESH), (2, None), (2, None)], TIMER, (0,), id="NorIsOneNotKnown"),
+    ],
+)
+def test_a_pod_of_the_fullest_zone_that_is_idle_by_then_has_its_own_timer_first(
+    lives: Lives, waited: Seconds, chosen: tuple[int, ...]
+) -> None:
+    """Each row: pods, since when one has waited for the second zone, and whether it leaves before its turn."""
+    assert in_turn(lives, 1, waited=waited).chosen == chosen
 
 
 def test_nobody_waits_in_a_pool_that_is_not_spread_nor_in_a_rollout() -> None:
@@ -177,12 +197,12 @@ def test_no_drain_makes_zones_less_even_and_none_that_would_not_waits(lives: Liv
 
 
 @settings(max_examples=20, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.integers(0, 60), min_size=12, max_size=12))
+@given(st.lists(st.integers(0, 2 * TIMERS - 1), min_size=12, max_size=12))
 def test_zones_stay_even_however_far_apart_pods_fell_idle(ends: list[int]) -> None:
-    """Twelve in three zones end their tasks within an idle timer, five seconds a step; three are to be left."""
+    """Twelve in three zones end their tasks within two idle timers, five seconds a step; three are to be left."""
     policy = replace(Policy(), even_zones=True, min_replicas=3)
     story = Story.of(policy, *(inside(busy(str(i)), 1 + i % 3) for i in range(12)))
-    for step in range(250):
+    for step in range(5 * TIMERS):
         for i, end in enumerate(ends):
             if step == end:
                 story.runs(str(i), 0)
