@@ -143,7 +143,7 @@ def test_each_guard_alone_keeps_karpenter_from_a_node_until_its_pods_are_drained
         assert place.tell(ACCOUNT, pod, drained).status == 200
     for node in on.values():
         until(partial(is_gone, told, node), within=SLOW, every=LOOK)
-    assert asked_away() == {201}
+    assert asked_away() - {404} == {201}  # it may ask once more for one that has just gone
 
 
 def large(workload: Document) -> Document:
