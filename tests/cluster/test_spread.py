@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
+import urllib3
 
 from scaler.controller.dig import at
 from scaler.controller.facts import ZONE
@@ -67,9 +68,14 @@ def without_us(told: Story) -> str:
 
 
 def kept(told: Story, pool: Pool, replicas: int, names: str) -> None:
-    """So many are wanted, and come to be there, evenly in these zones and in no other."""
+    """So many are wanted, and come to be there, evenly in these zones and in no other.
+
+    We have seen so too: of pods that nobody asks for by the time that we see them the oldest leave first.
+    """
     told.keep(pool, replicas)
     pool.settles(replicas)
+    decided = f"{told.scalers[0].url}/api/v1/pools/{told.namespace}/{pool.name}/explain"
+    until(lambda: at(urllib3.request("GET", decided).json(), "decision", "replicas") == replicas or None, within=SLOW)
     counted = Counter(labels(pod).get(ZONE, "") for pod in pool.agents())
     assert set(counted) == {f"zone-{name}" for name in names}, counted
     assert max(counted.values()) - min(counted.values()) <= SKEW, counted
