@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import kwok
+from tests.cluster.harness import kwok, ports
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import free, listens
 from tests.cluster.harness.process import SPAWNER, Part, Program
@@ -146,6 +148,25 @@ def test_a_free_port_is_given_to_no_client() -> None:
     ports = {free() for _ in range(50)}
     assert max(ports) < begins
     assert not any(listens(port) for port in ports)
+
+
+def test_a_port_is_given_once_among_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three that there are another process has two, where nobody listens yet; and once it ends they are free."""
+    first = ports.LOWEST - 3  # which nobody else is given
+    monkeypatch.setattr(ports, "LOWEST", first)
+    monkeypatch.setattr(ports, "_ephemeral", lambda: first + 3)
+    other = f"from tests.cluster.harness import ports as p; p.LOWEST, p._ephemeral = {first}, lambda: {first + 3}"
+    command = [sys.executable, "-c", f"{other}; print(p.free(), p.free(), flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as there:
+        assert there.stdin is not None
+        assert there.stdout is not None
+        theirs = {int(port) for port in there.stdout.readline().split()}
+        ours = ports.free()
+        with pytest.raises(OSError, match="no free port"):
+            ports.free()
+        there.stdin.write(b"\n")
+    assert {ours, *theirs} == {first, first + 1, first + 2}
+    assert {ports.free(), ports.free()} == theirs
 
 
 @pytest.mark.parametrize("name", [*PLANE, *KEDA])

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import socket
 import ssl
+import tempfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 import urllib3
 
 LOWEST = 10_240
 TRIES = 1_000
+_given: set[int] = set()
 
 
 def free() -> int:
-    """A port that nobody listens on, and that the kernel gives to no outgoing connection.
+    """A port that nobody listens on or was given, and that the kernel gives to no outgoing connection.
+
+    Whoever was given one has it as long as his process lives: he may not listen there yet, or not at this moment.
 
     A part that is restarted needs its port again. From the kernel's own range a client that keeps trying to reach the
     dead part would sooner or later be given that very port, and keep it.
@@ -25,6 +33,9 @@ def free() -> int:
     """
     for _ in range(TRIES):
         port = LOWEST + secrets.randbelow(_ephemeral() - LOWEST)
+        if port in _given or not _claimed(port):
+            continue
+        _given.add(port)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
@@ -47,6 +58,20 @@ def answers(url: str, *, trusting: Path | None = None) -> bool:
     ):
         return pool.request("GET", url).status == 200
     return False
+
+
+def _claimed(port: int) -> bool:
+    """Claim it for this process, among all of this user's: by a lock on one byte, which ends with the process."""
+    with suppress(OSError):
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        return True
+    return False
+
+
+@cache
+def _claims() -> IO[bytes]:
+    """The file that is locked, open for ever: to close it would give all up."""
+    return (Path(tempfile.gettempdir()) / f"agent-scaler-ports-{os.getuid()}").open("ab")
 
 
 def _ephemeral() -> int:
