@@ -34,6 +34,19 @@ class Asked:
         Path | None,
         typer.Option(metavar="FILE", help="Arrivals as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
     ] = None
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Your own past: what a running scaler wrote down with serve --journal. Its policy says how many slots "
+            "and replicas there are, unless options do.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    pool: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE/NAME", help="Whose, where the journal has several.", rich_help_panel=WORK),
+    ] = None
     durations: Annotated[
         str | None,
         typer.Option(

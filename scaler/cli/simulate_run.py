@@ -19,6 +19,7 @@ from rich.text import Text
 from scaler.cli.output import fail, refuse
 from scaler.cli.simulate_asked import Asked, AskedReport
 from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
+from scaler.cli.simulate_past import past_of
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
 from scaler.sim.compare import Answer, Job, cores, histories, jobs, means_of, rows, summary, work_out
@@ -105,6 +106,10 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
     }
     if policies is not None:
         changes["policies"] = [name.strip() for name in policies.split(",")]
+    if asked.journal is not None:
+        changes = _journalled(asked.journal, asked.pool, changes)
+    elif asked.pool is not None:
+        refuse(f"--pool {asked.pool} is of no use without --journal: give the journal that has it")
     if "trace" in changes or "rate" in changes:
         changes = {"trace": None, "rate": None} | changes
     try:
@@ -112,6 +117,21 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
         return changed(scenario, changes)
     except ConfigError as error:
         refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
+
+
+def _journalled(journal: Path, pool: str | None, changes: dict[str, Plain]) -> dict[str, Plain]:
+    """What a journal says of a pool's tasks and of its policy, but for what the options say."""
+    if given := {"trace", "rate"} & changes.keys():
+        refuse(f"--journal and --{min(given)} both say what comes: give one of them")
+    found, policy = past_of(journal, pool)
+    known: dict[str, Plain] = {
+        "trace": [list(task) for task in found.tasks],
+        "slots": policy.slots_per_pod,
+        "min": policy.min_replicas,
+        "max": policy.max_replicas,
+        "target_wait": f"{policy.target_wait_p95:g}s",
+    }
+    return known | changes
 
 
 def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:

@@ -87,7 +87,9 @@ class Scenario(Section):
         default=(), description="That as figures of the summary: ours.killed == 0, ours.price < hpa.price."
     )
 
-    trace: Path | None = Field(default=None, description="A file of arrivals.")
+    trace: Path | tuple[tuple[float, float], ...] | None = Field(
+        default=None, description="A file of arrivals, or tasks as [seconds until it comes, seconds that it runs]."
+    )
     rate: Path | tuple[tuple[float, float], ...] | None = Field(
         default=None, description="Arrivals as a curve: [seconds, tasks per minute], or a file with such columns."
     )
@@ -183,7 +185,7 @@ def changed(scenario: Scenario, changes: Mapping[str, Plain]) -> Scenario:
 def _beside(folder: Path, scenario: Scenario) -> Scenario:
     """The scenario with its files where they are."""
     files = {
-        "trace": scenario.trace and folder / scenario.trace,
+        "trace": folder / scenario.trace if isinstance(scenario.trace, Path) else scenario.trace,
         "rate": folder / scenario.rate if isinstance(scenario.rate, Path) else scenario.rate,
         "durations": _placed(folder, scenario.durations),
     }

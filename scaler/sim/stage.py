@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from scaler.core.types import Instant, Seconds
 from scaler.sim.compose import Fanout, Recipe, Talk, compose
 from scaler.sim.dispatch import Serving
@@ -92,9 +94,14 @@ def _fanout(fanout: FanoutSection) -> Fanout:
 
 def _arrivals(scenario: Scenario) -> Trace | tuple[tuple[float, float], ...]:
     if (scenario.trace is None) == (scenario.rate is None):
-        raise ValueError("work comes from one place: give either a trace of arrivals (--trace) or a rate (--rate)")
-    if scenario.trace is not None:
+        raise ValueError(
+            "work comes from one place: give a trace of arrivals (--trace), a rate (--rate) or a journal (--journal)"
+        )
+    if isinstance(scenario.trace, Path):
         return _trace(scenario.trace)
+    if scenario.trace is not None:
+        came, seconds = np.array(sorted(scenario.trace), dtype=np.float64).reshape(-1, 2).T
+        return Trace(arrived_at=came, seconds=seconds)
     if isinstance(scenario.rate, Path):
         return _rate(scenario.rate)
     return scenario.rate or ()

@@ -200,5 +200,5 @@ def test_a_key_inside_a_section_can_be_changed() -> None:
 def test_work_comes_from_one_place(work: str) -> None:
     """Neither from nowhere nor from two."""
     scenario = parsed(read_yaml(f"{work[:-1]}}}"))
-    with pytest.raises(ValueError, match="give either a trace of arrivals"):
+    with pytest.raises(ValueError, match="give a trace of arrivals"):
         play(Match(scenario=scenario, policy="ours", seed=1))
