@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import typer
+from rich.console import Console
 
 from scaler.cli.output import refuse
 from scaler.core.pods import Pods
@@ -21,7 +22,8 @@ ALL: Final = ""  # a pod that stands for all, where pods cannot be asked one by 
 def past_of(journal: Path, pool: str | None) -> tuple[Past, Policy]:
     """What a pool had to do, and its policy when that was last written down; tells what is not known of it."""
     try:
-        looks, policy, name = _looked(journal, pool)
+        with Console(stderr=True).status(f"reading {journal}"):
+            looks, policy, name = _looked(journal, pool)
     except (OSError, JournalError) as error:
         refuse(f"--journal {journal} cannot be read: {error}")
     found = past(looks)
@@ -41,22 +43,18 @@ def _told(found: Past) -> str:
 
 
 def _looked(journal: Path, pool: str | None) -> tuple[list[Look], Policy, str]:
-    pools: dict[str, list[Look]] = {}
+    looks: dict[str, list[Look]] = {}
     policies: dict[str, Policy] = {}
     for entry in Reading(journal):
-        if pool in (None, entry.pool):
-            policies[entry.pool] = entry.policy
-            seen = look(entry.observation, entry.at)
-            pools.setdefault(entry.pool, []).extend([seen] if seen else [])
-    if len(pools) != 1:
-        names = ", ".join(sorted(pools or _names(journal))) or "none"
-        refuse(f"--pool {pool or 'is not given'}: {journal} has {names}; give one of them")
-    (name,) = pools
-    return pools[name], policies[name], name
-
-
-def _names(journal: Path) -> set[str]:
-    return {entry.pool for entry in Reading(journal)}
+        policies[entry.pool] = entry.policy
+        if pool in (None, entry.pool) and (seen := look(entry.observation, entry.at)) is not None:
+            looks.setdefault(entry.pool, []).append(seen)
+    if not policies:
+        refuse(f"--journal {journal} has no tick of any pool: give what serve --journal wrote")
+    if (pool is None and len(policies) > 1) or pool not in (None, *policies):
+        refuse(f"--pool {pool or 'is not given'}: {journal} has {', '.join(sorted(policies))}; give one of them")
+    name = pool or next(iter(policies))
+    return looks.get(name, []), policies[name], name
 
 
 def look(seen: Observation, at: Instant) -> Look | None:

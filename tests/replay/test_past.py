@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from scaler.cli.simulate_past import look
+from scaler.config.pool import PoolKey
+from scaler.core.memory import Memory
 from scaler.core.pods import Pods
+from scaler.core.policy import Policy
 from scaler.core.types import Known, Observation, Signal, Unknown
 from scaler.sim.past import Look
 from tests.cli.conftest import Scaler, scaler
-from tests.core.pool import NOW, busy, unheard
+from tests.core.pool import NOW, busy, observe, unheard
 from tests.replay.test_demo import journal
+from tests.support.journals import decided, write
 
 __all__ = ["journal", "scaler"]  # fixtures
 ALONE = ("--no-limits", "--jobs", "1", "--seeds", "1")
@@ -59,10 +63,29 @@ def test_what_cannot_be_meant_is_refused(scaler: Scaler, journal: Path, options:
     assert (ran.exit_code, told in " ".join(ran.stderr.split())) == (2, True), ran.output
 
 
+def test_of_several_pools_one_is_asked_for(scaler: Scaler, tmp_path: Path) -> None:
+    """By its name; and one that had nothing to do is nothing to simulate."""
+    ticks = [
+        (PoolKey("agents", name), decided(Policy(), Memory.fresh(at), observe([busy("a", running)], at=at), at))
+        for turn in range(3)
+        for name, running, at in (("idle", 0, NOW + 5 * turn), ("seen", turn % 2, NOW + 5 * turn))
+    ]
+    write(tmp_path, ticks)
+    asked = ("simulate", "run", "--journal", tmp_path, *ALONE)
+    ran = scaler(*asked)
+    assert (ran.exit_code, "has agents/idle, agents/seen; give one of them" in ran.stderr) == (2, True), ran.output
+    ran = scaler(*asked, "--pool", "agents/idle")
+    assert (ran.exit_code, "has no task of agents/idle" in ran.stderr) == (2, True), ran.output
+    ran = scaler(*asked, "--pool", "agents/seen")
+    assert (ran.exit_code, "agents/seen: 1 tasks in 0.0 hours" in ran.stderr) == (0, True), ran.output
+
+
 def test_what_is_no_journal_or_has_no_task_is_refused(scaler: Scaler, tmp_path: Path) -> None:
     """It names the file, and a pool without a journal its way out."""
     (tmp_path / "no.jsonl").write_text("nothing\n")
+    (tmp_path / "empty").mkdir()
     for options, told in (
+        (("--journal", tmp_path / "empty"), "has no tick of any pool"),
         (("--journal", tmp_path / "no.jsonl"), "cannot be read"),
         (("--journal", tmp_path / "none.jsonl"), "cannot be read"),
         (("--pool", "agents/coder"), "is of no use without --journal"),
