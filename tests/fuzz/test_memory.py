@@ -12,7 +12,6 @@ import itertools
 import random
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
@@ -180,7 +179,7 @@ async def rounds(read: Callable[[int], Awaitable[object]]) -> int:
                 held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    return min(after - before for before, after in pairwise(held))
+    return min(after - before for before, after in itertools.pairwise(held))
 
 
 async def test_pages_that_come_and_go_leave_nothing_behind() -> None:
