@@ -1,6 +1,7 @@
 """Ours with one part taken out, to see what each part is worth: policies by name, like ``ours-no-gate``.
 
-They are for the simulator alone. What is left of a part that is out is the plainest thing that could stand there.
+They are for the simulator alone. What is left of a part that is out is the plainest thing that could stand there. The
+forecast's place is also taken by somebody who knows: ``ours-foretold`` says what hints would be worth.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ class Ablation:
     Attributes:
         policy: ours, made from the policy and the usual startup, which is its median.
         decide: what decides.
+        told: whether that is told what comes within a startup.
         guarded: whether pods are drained before they go.
         dispatch: how a task finds its slot, None as the scenario says.
     """
 
     policy: Change = lambda policy, _: policy
     decide: Decide = tick
+    told: bool = False
     guarded: bool = True
     dispatch: Dispatch | None = None
 
@@ -54,6 +57,7 @@ def _undrained(policy: Policy, _: Seconds) -> Policy:
 
 ABLATIONS: Final[Mapping[str, Ablation]] = {
     "ours-no-forecast": Ablation(policy=_paced(forecast_gate=-1.0)),  # nothing is ordered ahead
+    "ours-foretold": Ablation(policy=_paced(forecast_gate=-1.0, hint_share=1.0), told=True),  # nor is anything guessed
     "ours-no-gate": Ablation(policy=_paced(forecast_gate=NEVER, forecast_trials=1)),  # earned or not, it is used
     "ours-no-quantile": Ablation(policy=_paced(wait_price=1.0, wait_price_high=1.0)),  # the median of the rise
     "ours-timer-break-even": Ablation(policy=_paced(timer_clamp=1.0, timer_prior=1.0)),

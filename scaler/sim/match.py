@@ -13,6 +13,7 @@ from scaler.core.types import Instant, Seconds, Signal
 from scaler.sim import stage
 from scaler.sim.ablations import ABLATIONS, Ablation
 from scaler.sim.durations import startup
+from scaler.sim.foretold import foretold
 from scaler.sim.history import History, Recorder
 from scaler.sim.optimum.case import Case
 from scaler.sim.optimum.limits import Limits, limits
@@ -133,13 +134,14 @@ def _cast(match: Match) -> tuple[World, Runner]:
 
 
 def _ablated(ablation: Ablation, scenario: Scenario, work: Tasks, seed: int) -> tuple[World, Runner]:
-    """Ours without a part."""
+    """Ours without a part, or told what comes."""
     if ablation.dispatch is not None:
         scenario = scenario.model_copy(update={"dispatch": ablation.dispatch})
     world = stage.world(scenario, work, None, seed, guarded=ablation.guarded)
     usual = world.setting.startup.quantile(0.0)
     policy = ablation.policy(_as_asked(scenario).policy(scenario), usual)
-    return world, Ours(world, policy, SIGNALS, decide=ablation.decide)
+    decide = foretold(work, scenario.slots) if ablation.told else ablation.decide
+    return world, Ours(world, policy, SIGNALS, decide=decide)
 
 
 def _as_asked(scenario: Scenario) -> OurKnobs:
@@ -174,9 +176,7 @@ def _limits(asked: str, seed: int) -> Limits:
 
 def _peak(work: Tasks) -> int:
     """Tasks that would run at once if none waited."""
-    moments = np.concatenate((work.arrived_at, work.arrived_at + work.seconds))
-    changes = np.concatenate((np.ones(len(work)), -np.ones(len(work))))
-    return int(np.cumsum(changes[np.argsort(moments, kind="stable")]).max(initial=0))
+    return int(work.standing()[1].max(initial=0))
 
 
 def _end(work: Tasks) -> Seconds:

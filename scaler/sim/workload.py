@@ -103,6 +103,15 @@ class Tasks:
         )
         return itertools.chain(itertools.chain.from_iterable(pieces), itertools.repeat((count, math.inf, math.inf)))
 
+    def standing(self) -> tuple[Floats, Ints]:
+        """The moments at which tasks come or end if none waits, ascending, and how many run from each on.
+
+        Both have shape (2n,). What ends at a moment ends before anything comes.
+        """
+        moments = np.concatenate((self.arrived_at + self.seconds, self.arrived_at))
+        order, count = np.argsort(moments, kind="stable"), len(self)
+        return moments[order], np.cumsum(np.where(order < count, -1, 1))
+
     @classmethod
     def of(
         cls, arrived_at: ArrayLike, seconds: ArrayLike, *, tokens: ArrayLike = 0.0, session: ArrayLike = NO_SESSION
