@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from scaler.cli.journals import counted, lacks, of_one_pool, of_pool
 from scaler.cli.output import FAILED, as_json, refuse
 from scaler.cli.whatif import Comparison
 from scaler.config.check import checked
@@ -23,7 +24,7 @@ from scaler.core.policy import Policy
 from scaler.core.record import Json, to_json
 from scaler.core.tick import tick
 from scaler.core.types import Instant, Outcome
-from scaler.live.reading import Entry, Flaws, JournalError, Reading
+from scaler.live.reading import Entry, JournalError, Reading
 from scaler.live.verdict import digest, verdict
 
 
@@ -107,9 +108,9 @@ def run(file: Path, *, policy: Path | None, pool: str | None, json: bool) -> Non
     reading = Reading(file)
     try:
         if policy is None:
-            _replay(reading, _of_pool(reading, pool, file), json=json)
+            _replay(reading, of_pool(reading, file, pool), json=json)
         else:
-            _compare(reading, _one_pool(reading, file, pool), policy, json=json)
+            _compare(reading, of_one_pool(reading, file, pool), policy, json=json)
     except JournalError as error:
         refuse(f"{error}; what stands before that line can be replayed, as a file of its own")
     except OSError as error:
@@ -127,18 +128,11 @@ def _replay(reading: Reading, entries: Iterator[Entry], *, json: bool) -> None:
         as_json({"same": True, "ticks": replay.ticks, "pools": sorted(replay.pools), "flaws": flaws})
         return
     span = "" if replay.first is None or replay.last is None else f", {clock(replay.first)} to {clock(replay.last)} UTC"
-    typer.echo(f"{replay.ticks} ticks of {len(replay.pools)} pools{span}: every outcome is the same")
-    for flaw in _told(reading.flaws):
+    typer.echo(
+        f"{counted(replay.ticks, 'tick')} of {counted(len(replay.pools), 'pool')}{span}: every outcome is the same"
+    )
+    for flaw in lacks(reading.flaws):
         typer.echo(flaw)
-
-
-def _told(flaws: Flaws) -> Iterator[str]:
-    if flaws.cut:
-        yield f"{flaws.cut} lines were cut short at the end of a file and are left out"
-    if flaws.lost:
-        yield f"{flaws.lost} ticks were not written down, because the disk could not keep up"
-    if flaws.gaps:
-        yield f"{flaws.gaps} times the journal could not be written for a while"
 
 
 def _differs(difference: Difference, *, json: bool) -> NoReturn:
@@ -149,27 +143,6 @@ def _differs(difference: Difference, *, json: bool) -> NoReturn:
     else:
         typer.echo(difference.told())
     raise typer.Exit(FAILED)
-
-
-def _of_pool(reading: Reading, pool: str | None, file: Path) -> Iterator[Entry]:
-    """The entries of one pool, or of all."""
-    found = False
-    for entry in reading:
-        if pool is None or entry.pool == pool:
-            found = True
-            yield entry
-    if pool is not None and not found:
-        refuse(f"--pool {pool!r} is in no line of {file}; name one that is, or leave it out")
-
-
-def _one_pool(reading: Reading, file: Path, pool: str | None) -> Iterator[Entry]:
-    """The entries of the pool that is compared, which must be named where there are several."""
-    first: str | None = pool
-    for entry in _of_pool(reading, pool, file):
-        first = first or entry.pool
-        if entry.pool != first:
-            refuse(f"{file} holds several pools, {first} and {entry.pool} among them; name one with --pool")
-        yield entry
 
 
 def _compare(reading: Reading, entries: Iterator[Entry], file: Path, *, json: bool) -> None:
@@ -183,7 +156,7 @@ def _compare(reading: Reading, entries: Iterator[Entry], file: Path, *, json: bo
     if json:
         as_json(comparison.as_json())
         return
-    for line in (*comparison.lines(), *_told(reading.flaws)):
+    for line in (*comparison.lines(), *lacks(reading.flaws)):
         typer.echo(line)
 
 

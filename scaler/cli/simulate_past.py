@@ -9,11 +9,12 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from scaler.cli.journals import counted, lacks, of_one_pool
 from scaler.cli.output import refuse
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Known, Observation, Signal
-from scaler.live.reading import JournalError, Reading
+from scaler.live.reading import Entry, JournalError, Reading
 from scaler.sim.past import Look, Past, past
 
 ALL: Final = ""  # a pod that stands for all, where pods cannot be asked one by one
@@ -21,40 +22,42 @@ ALL: Final = ""  # a pod that stands for all, where pods cannot be asked one by 
 
 def past_of(journal: Path, pool: str | None) -> tuple[Past, Policy]:
     """What a pool had to do, and its policy when that was last written down; tells what is not known of it."""
+    reading = Reading(journal)
     try:
         with Console(stderr=True).status(f"reading {journal}"):
-            looks, policy, name = _looked(journal, pool)
-    except (OSError, JournalError) as error:
+            looks, last = _looked(reading, journal, pool)
+    except JournalError as error:
         refuse(f"--journal {journal} cannot be read: {error}")
+    except OSError as error:
+        refuse(f"--journal {journal} cannot be read: {error.strerror}")
     found = past(looks)
     if not found.tasks:
-        refuse(
-            f"--journal {journal} has no task of {name} in {found.lasted / 3600:.1f} hours, so there is nothing to run"
-        )
-    typer.echo(f"{name}: {_told(found)}", err=True)
-    return found, policy
+        refuse(f"--journal {journal} has no task of {last.pool} in {_hours(found)}, so there is nothing to run")
+    for told in (f"{last.pool}: {_told(found)}", *lacks(reading.flaws)):
+        typer.echo(told, err=True)
+    return found, last.policy
+
+
+def _hours(found: Past) -> str:
+    return f"{found.lasted / 3600:.1f} hours"
 
 
 def _told(found: Past) -> str:
-    told = f"{len(found.tasks)} tasks in {found.lasted / 3600:.1f} hours of the journal"
+    told = f"{counted(len(found.tasks), 'task')} in {_hours(found)} of the journal"
     if found.cut:
         told += f"; {found.cut} still ran at its end, and are taken to end there"
     return told + (f"; {found.never} were never seen to run, and are left out" if found.never else "")
 
 
-def _looked(journal: Path, pool: str | None) -> tuple[list[Look], Policy, str]:
-    looks: dict[str, list[Look]] = {}
-    policies: dict[str, Policy] = {}
-    for entry in Reading(journal):
-        policies[entry.pool] = entry.policy
-        if pool in (None, entry.pool) and (seen := look(entry.observation, entry.at)) is not None:
-            looks.setdefault(entry.pool, []).append(seen)
-    if not policies:
+def _looked(reading: Reading, journal: Path, pool: str | None) -> tuple[list[Look], Entry]:
+    """Each tick that says what there was, and the last one."""
+    looks, last = [], None
+    for last in of_one_pool(reading, journal, pool):
+        if (seen := look(last.observation, last.at)) is not None:
+            looks.append(seen)
+    if last is None:
         refuse(f"--journal {journal} has no tick of any pool: give what serve --journal wrote")
-    if (pool is None and len(policies) > 1) or pool not in (None, *policies):
-        refuse(f"--pool {pool or 'is not given'}: {journal} has {', '.join(sorted(policies))}; give one of them")
-    name = pool or next(iter(policies))
-    return looks.get(name, []), policies[name], name
+    return looks, last
 
 
 def look(seen: Observation, at: Instant) -> Look | None:

@@ -126,6 +126,7 @@ def _journalled(journal: Path, pool: str | None, changes: dict[str, Plain]) -> d
     found, policy = past_of(journal, pool)
     known: dict[str, Plain] = {
         "trace": [list(task) for task in found.tasks],
+        "lasts": f"{found.lasted}s",
         "slots": policy.slots_per_pod,
         "min": policy.min_replicas,
         "max": policy.max_replicas,

@@ -103,7 +103,8 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
     Raises:
         ValueError: there is no saying how long a task takes, or nothing is left of the arrivals.
     """
-    if recipe.ends <= 0:
+    at_once = isinstance(recipe.arrivals, Trace) and recipe.ends == 0  # all of a batch, or its one task
+    if recipe.ends <= 0 and not at_once:
         raise ValueError(f"begins = {recipe.begins:g} s leaves nothing of the arrivals: begin earlier")
     rng = np.random.default_rng(seed)
     arrivals = recipe.arrivals

@@ -14,6 +14,7 @@ from scaler.core.memory import Memory
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Known, Observation, Signal, Unknown
+from scaler.live.segments import segments
 from scaler.sim.past import Look
 from tests.cli.conftest import Scaler, scaler
 from tests.core.pool import NOW, busy, observe, unheard
@@ -52,7 +53,7 @@ def test_options_stand_instead_of_what_the_journal_says_of_the_pool(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--pool", "agents/nobody"), "has agents/coder; give one of them"),
+        (("--pool", "agents/nobody"), "which has agents/coder; name one of these"),
         (("--rate", "rate.csv"), "--journal and --rate both say what comes"),
         (("--trace", "trace.csv"), "--journal and --trace both say what comes"),
     ],
@@ -73,11 +74,11 @@ def test_of_several_pools_one_is_asked_for(scaler: Scaler, tmp_path: Path) -> No
     write(tmp_path, ticks)
     asked = ("simulate", "run", "--journal", tmp_path, *ALONE)
     ran = scaler(*asked)
-    assert (ran.exit_code, "has agents/idle, agents/seen; give one of them" in ran.stderr) == (2, True), ran.output
+    assert (ran.exit_code, "agents/idle and agents/seen among them" in ran.stderr) == (2, True), ran.output
     ran = scaler(*asked, "--pool", "agents/idle")
     assert (ran.exit_code, "has no task of agents/idle" in ran.stderr) == (2, True), ran.output
     ran = scaler(*asked, "--pool", "agents/seen")
-    assert (ran.exit_code, "agents/seen: 1 tasks in 0.0 hours" in ran.stderr) == (0, True), ran.output
+    assert (ran.exit_code, "agents/seen: 1 task in 0.0 hours" in ran.stderr) == (0, True), ran.output
 
 
 def test_what_is_no_journal_or_has_no_task_is_refused(scaler: Scaler, tmp_path: Path) -> None:
@@ -92,6 +93,22 @@ def test_what_is_no_journal_or_has_no_task_is_refused(scaler: Scaler, tmp_path: 
     ):
         ran = scaler("simulate", "run", *options)
         assert (ran.exit_code, told in " ".join(ran.stderr.split())) == (2, True), ran.output
+
+
+def test_what_the_journal_lacks_is_told_with_it(scaler: Scaler, tmp_path: Path) -> None:
+    """Its last line was cut, and its only task still ran then."""
+    memory, ticks = Memory.fresh(NOW), []
+    for turn in range(4):
+        at = NOW + 5 * turn
+        ticks.append((PoolKey("agents", "seen"), decided(Policy(), memory, observe([busy("a")], at=at), at)))
+        memory = ticks[-1][1].outcome.memory
+    write(tmp_path, ticks)
+    (path,) = segments(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"n":0,')
+    ran = scaler("simulate", "run", "--journal", tmp_path, *ALONE)
+    assert ran.exit_code == 0, ran.output
+    assert "1 task in 0.0 hours of the journal; 1 still ran at its end" in " ".join(ran.stderr.split())
+    assert "left out: 1 line cut short at the end of a file" in ran.stderr
 
 
 UNSEEN, GONE = Unknown("no access"), Unknown("HTTP 500")

@@ -45,7 +45,7 @@ def test_the_same_outcomes_come_again(scaler: Scaler, journal: Path) -> None:
         assert told.stdout == (
             "60 ticks of 2 pools, 2026-03-02 12:00:05 to 2026-03-02 12:02:30 UTC: every outcome is the same\n"
         )
-    assert scaler("replay", journal, "--pool", "agents/coder").stdout.startswith("30 ticks of 1 pools")
+    assert scaler("replay", journal, "--pool", "agents/coder").stdout.startswith("30 ticks of 1 pool,")
     data = json.loads(scaler("replay", journal, "--json").stdout)
     assert data == {
         "same": True,
@@ -62,8 +62,8 @@ def test_what_a_journal_lacks_is_told(scaler: Scaler, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b'{"n":0,')
     told = scaler("replay", path)
     assert told.exit_code == 0
-    assert "1 lines were cut short at the end of a file and are left out\n" in told.stdout
-    assert "ticks were not written down, because the disk could not keep up\n" in told.stdout
+    assert "left out: 1 line cut short at the end of a file\n" in told.stdout
+    assert "ticks not written down, because the disk could not keep up\n" in told.stdout
 
 
 def doctored(path: Path, line: int, change: dict[str, Json]) -> None:
@@ -174,7 +174,7 @@ def test_what_cannot_be_replayed_at_all_is_bad_input(scaler: Scaler, journal: Pa
     told = scaler("replay", journal, "--pool", "agents/codr")
     assert (told.exit_code, told.stderr) == (
         2,
-        f"--pool 'agents/codr' is in no line of {journal}; name one that is, or leave it out\n",
+        f"--pool 'agents/codr' is in no line of {journal}, which has agents/coder, agents/coder-1; name one of these\n",
     )
     foreign = tmp_path / "foreign"
     foreign.write_text('{"hello": "world"}\n')

@@ -78,6 +78,15 @@ def test_nothing_comes_after_the_end() -> None:
     assert composed(replace(recipe, lasts=None)).arrived_at.max() <= 999.0
 
 
+@pytest.mark.parametrize("tasks", [1, 50])
+def test_a_batch_comes_at_once(tasks: int) -> None:
+    """All of it at the trace's only moment; of a curve as short nothing would come."""
+    batch = Trace(arrived_at=np.zeros(tasks), seconds=np.full(tasks, 5.0), tokens=None)
+    assert composed(Recipe(arrivals=batch)).arrived_at.tolist() == [0.0] * tasks
+    with pytest.raises(ValueError, match="begins = 0 s leaves nothing of the arrivals"):
+        composed(replace(FLAT, arrivals=((0.0, 60.0),)))
+
+
 def test_without_any_length_there_is_no_work() -> None:
     """The error says what to give."""
     with pytest.raises(ValueError, match="give durations, a file or lognormal:MU,SIGMA"):
