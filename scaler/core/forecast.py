@@ -3,8 +3,8 @@
 Every few seconds each candidate bids a quantile of the highest demand within the horizon. When the horizon has passed
 the bid is scored by pinball loss against what came, beside persistence ("demand stays as it is") on the same trials.
 The first candidate is the base to beat: persistence plus the empirical quantile of how far demand rose within the
-horizon over the last hours. Another is used only where it beats the base, and none unless it beats persistence by the
-gate. A forecast adds pods ahead or keeps them; it never takes one away.
+horizon over the last hours. Another is used only where it beats the base by the gate, and none unless it beats
+persistence by it. A forecast adds pods ahead or keeps them; it never takes one away.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import SPARSE, Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
 
-CANDIDATES = ("rise", "yesterday", "rate")
+CANDIDATES = ("rise", "yesterday", "rate", "trend")
 GRID: Seconds = 5.0  # bids are made no oftener than the slowest tick
 GRID_PART = 12  # and about this many of them are open at once
 RESIDUALS_ENOUGH = 20  # below this a margin is nought
 NO_RANK = -1  # a margin that is nobody's quantile
+TREND: Seconds = 15.0  # what demand rose by in so long, it may rise by again: agents that fan out come in bursts
 FADE = 0.998  # a trial's weight after the next one: the last five hundred decide
 BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
@@ -102,6 +103,19 @@ class ForecastMemory:
 _new_forecast_memory = maker(ForecastMemory)
 
 
+def grown(memory: ForecastMemory) -> ForecastMemory:
+    """The same with a record of every candidate: one that an earlier version wrote down had fewer."""
+    missing = len(CANDIDATES) - len(memory.records)
+    if not missing:
+        return memory
+    silent: Points = (None,) * missing
+    return replace(
+        memory,
+        bids=tuple(replace(bid, points=(*bid.points, *silent), tops=(*bid.tops, *silent)) for bid in memory.bids),
+        records=(*memory.records, *ForecastMemory.none().records[:missing]),
+    )
+
+
 @passing
 class Question:
     """What is asked: demand now in pods, how far ahead in seconds, at which quantile, and what else is known."""
@@ -115,7 +129,7 @@ class Question:
 
 def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
     """Each candidate's point forecast of the highest demand within the horizon, in pods: never below what stands."""
-    others = (_yesterday(memory, ask), _rate(policy, ask))
+    others = (_yesterday(memory, ask), _rate(policy, ask), _trend(memory, ask))
     return (ask.demand, *[None if p is None else max(p, ask.demand) for p in others])
 
 
@@ -146,17 +160,17 @@ def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
     """The best candidate's answer for this instant, Unknown until one has earned its use."""
-    best = _best(memory.records, said)
-    skill, point = memory.records[best].skill, said[best]
+    best = _best(memory.records, said, policy.pace.forecast_gate)
+    earned, point = memory.records[best].skill, said[best]
     pods: float | Unknown = UNEARNED
-    if skill is not None and point is not None and skill <= policy.pace.forecast_gate:
+    if earned is not None and point is not None and earned <= policy.pace.forecast_gate:
         pods = point + memory.records[best].margin
     return _new_forecast(
         pods=pods,
         horizon=ask.horizon,
         quantile=ask.q,
         candidate=CANDIDATES[best],
-        skill=UNPROVEN if skill is None else skill,
+        skill=UNPROVEN if earned is None else earned,
     )
 
 
@@ -165,10 +179,14 @@ def silent(ask: Question, why: Unknown) -> Forecast:
     return _new_forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
 
 
-def _best(records: tuple[Record, ...], said: Points) -> int:
-    """The candidate with the least loss among those that bid; the base where nothing is proven."""
+def _best(records: tuple[Record, ...], said: Points, gate: float) -> int:
+    """The candidate that bids and has the least loss, if it beats the base by the gate; else the base."""
+    base = records[0].skill
+    if base is None:
+        return 0
     proven = [(r.skill, i) for i, r in enumerate(records) if r.skill is not None and said[i] is not None]
-    return min(proven)[1] if proven else 0
+    least, best = min(proven)
+    return best if least <= gate * base else 0
 
 
 def _yesterday(memory: ForecastMemory, ask: Question) -> Point:
@@ -193,6 +211,13 @@ def _rate(policy: Policy, ask: Question) -> Point:
     if not (isinstance(arrivals, Known) and isinstance(service, Known)):
         return None
     return arrivals.value * service.value / policy.slots_per_pod
+
+
+def _trend(memory: ForecastMemory, ask: Question) -> Point:
+    """What demand rose by since its lowest bid of the last moments, once more."""
+    newest = ask.now + ask.horizon - TREND  # a bid is due one horizon after it was made
+    lowest = min([bid.start for bid in memory.bids if bid.due >= newest], default=None)
+    return None if lowest is None else ask.demand + (ask.demand - lowest)
 
 
 def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:
@@ -229,8 +254,12 @@ def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: 
     residuals = np.concatenate((record.residuals, fresh))[-pace.forecast_memory :]
     place = rank(len(residuals), q) if len(residuals) >= RESIDUALS_ENOUGH else NO_RANK
     margin = 0.0 if place == NO_RANK else _margin(record, residuals, place, q=q, came=len(fresh))
-    skill = own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
-    return _new_record(residuals, margin, own, persistence, trials, skill, place)
+    return _new_record(residuals, margin, own, persistence, trials, skill(own, persistence, trials, pace), place)
+
+
+def skill(own: float, persistence: float, trials: int, pace: Pace) -> float | None:
+    """Loss beside persistence's on the same trials; None while they are few, or where there was nothing to foresee."""
+    return own / persistence if trials >= pace.forecast_trials and persistence > 0 else None
 
 
 def _margin(record: Record, residuals: Floats, place: int, *, q: float, came: int) -> float:

@@ -57,7 +57,7 @@ def measure(given: Given, memory: Memory) -> View:
     startup = known.startups.p90
     stood = readings[-1].up if readings else 0.0
     hints = announced.hints(given, memory.hints, demand=stood, startup=startup)
-    past, forecast = _foresee(given, memory.forecast, known, work)
+    past, forecast = _foresee(given, forecasts.grown(memory.forecast), known, work)
     return _new_view(
         given=given,
         memory=memory,

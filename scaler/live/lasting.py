@@ -1,15 +1,16 @@
 """What a pool has taught, in less than a kibibyte, for the process that comes after this one.
 
 Kept are the startups, the histogram of idle gaps, the measured capacity, the price of waiting, and of each forecast its
-margin, losses, trials and skill. What is rounded, and nothing else is:
+margin, losses and trials. What is rounded, and nothing else is:
 
 - startups to 0.1 s, each at most 6,553.5 s;
 - counts of gaps and capacities to 11 bits, which is one part in 2,048, and what both are multiples of to five digits;
-- margins, losses and skills to 24 bits, and instants to whole seconds, that of the last capacity for all of them;
+- margins and losses to 24 bits, and instants to whole seconds, that of the last capacity for all of them;
 - a forecast's misses to eleven of their quantiles at 11 bits, from which forty-one evenly spaced ones are drawn again.
 
-The two startup quantiles and the idle timer are worked out anew. What the last tick knew, yesterday's profile and the
-forecasts under way are not kept: a resumed pool is newly born, and lowers nothing before one idle timer has passed.
+Of trials so many are counted that more would prove no more. The two startup quantiles, the idle timer and the skills
+are worked out anew. What the last tick knew, yesterday's profile and the forecasts under way are not kept: a resumed
+pool is newly born, and lowers nothing before one idle timer has passed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaler.core import capacity, idle, startup
-from scaler.core.forecast import CANDIDATES, RESIDUALS_ENOUGH, Record
+from scaler.core.forecast import CANDIDATES, RESIDUALS_ENOUGH, Record, grown, skill
 from scaler.core.idle import EDGES, Gaps
 from scaler.core.memory import Lessons, Memory
 from scaler.core.pods import Floats
@@ -35,14 +36,16 @@ from scaler.core.types import Instant, Known
 
 TENTHS, HALVES, SINGLES = np.dtype("<u2"), np.dtype("<f2"), np.dtype("<f4")
 SMALLEST_HALF, LARGEST_HALF, LARGEST_SINGLE = 2.0**-24, 65_504.0, 3e38
-UNPROVEN = -1.0  # in the place of a skill
+UNPROVEN = -1.0  # in the place of a skill, where there is one
 LARGEST = 1e15  # of any number that stands by itself
 LEAST = {"scale": 1.0, "most": capacity.LEAST}  # of those that are not below nought
 QUANTILES = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 1.0])  # a margin is one of the upper
 DRAWN = 41
+TRIALS = 9_999  # counted at most
+FORMER = 3  # forecasts that the first version had; of those that came later it knows nothing
 
 
-Skill: TypeAlias = tuple[int, str, str]  # trials; margin, losses and skill of a Record; its misses
+Skill: TypeAlias = tuple[int, str, str]  # trials; margin and losses of a Record, once its skill too; its misses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +110,8 @@ def unpack(packed: Json, pace: Pace, now: Instant) -> Memory:
         wait_price=min(pace.wait_price_high, max(pace.wait_price, kept.price)),
         priced_at=at - kept.priced,
     )
-    records = tuple(_record(skill) for skill in kept.skills)
-    return replace(fresh, lessons=lessons, forecast=replace(fresh.forecast, records=records))
+    records = tuple(_record(skill, pace) for skill in kept.skills)
+    return replace(fresh, lessons=lessons, forecast=grown(replace(fresh.forecast, records=records)))
 
 
 def _sound(kept: Kept) -> Kept:
@@ -121,7 +124,7 @@ def _sound(kept: Kept) -> Kept:
         number, least = getattr(kept, name), LEAST.get(name, -LARGEST)
         if not least <= number <= LARGEST:
             raise RecordError(f"{name} is {number}, it must be from {least:g} to {LARGEST:g}")
-    if len(kept.skills) != len(CANDIDATES):
+    if not FORMER <= len(kept.skills) <= len(CANDIDATES):
         raise RecordError(f"skills of {len(kept.skills)} forecasts, there are {len(CANDIDATES)}")
     return kept
 
@@ -136,22 +139,21 @@ def _gaps(kept: Kept, restart: float, *, pace: Pace, at: Instant, now: Instant) 
 def _skill(record: Record) -> Skill:
     enough = len(record.residuals) >= RESIDUALS_ENOUGH
     misses = np.quantile(record.residuals, QUANTILES) if enough else np.zeros(0)
-    skill = UNPROVEN if record.skill is None else record.skill
-    figures = np.array([record.margin, record.own, record.persistence, skill])
+    figures = np.array([record.margin, record.own, record.persistence])
     return (
-        record.trials,
-        text(np.clip(figures, UNPROVEN, LARGEST_SINGLE), SINGLES),
+        min(record.trials, TRIALS),
+        text(np.clip(figures, 0.0, LARGEST_SINGLE), SINGLES),
         text(np.clip(misses, -LARGEST_HALF, LARGEST_HALF), HALVES),
     )
 
 
-def _record(kept: Skill) -> Record:
+def _record(kept: Skill, pace: Pace) -> Record:
     trials, figures, quantiles = kept
     misses = column(quantiles, HALVES, (0, len(QUANTILES)), least=-LARGEST_HALF)
     if len(misses):
         misses = np.interp(np.linspace(0.0, 1.0, DRAWN), QUANTILES, misses)
-    margin, own, persistence, skill = (float(figure) for figure in column(figures, SINGLES, (4,), least=UNPROVEN))
-    return Record(misses, margin, own, persistence, trials, None if skill == UNPROVEN else skill)
+    margin, own, persistence = column(figures, SINGLES, (3, 4), least=UNPROVEN)[:3].tolist()
+    return Record(misses, margin, own, persistence, trials, skill(own, persistence, trials, pace))
 
 
 def short(value: float) -> float:

@@ -203,8 +203,9 @@ def test_a_margin_is_kept_at_nought_too(residuals: list[int], q: float) -> None:
     policy, memory = replace(POLICY, pace=Pace(forecast_memory=21)), ForecastMemory.none()
     ask = Question(demand=0.0, horizon=TICK, q=q, now=NOW, signals={})
     for residual in residuals:
-        bid = Bid(NOW, start=0.0, peak=10.0 + residual, points=(None, 10.0, None), tops=(None, 10.0, None))
-        memory = forecasts.learn(replace(memory, bid_at=None, bids=(bid,)), policy, ask, (0.0, None, None))
+        said = (None, 10.0, None, None)
+        bid = Bid(NOW, start=0.0, peak=10.0 + residual, points=said, tops=said)
+        memory = forecasts.learn(replace(memory, bid_at=None, bids=(bid,)), policy, ask, (0.0, None, None, None))
         past = memory.records[1]
         enough = len(past.residuals) >= forecasts.RESIDUALS_ENOUGH
         assert past.margin == (max(0.0, quantile(past.residuals, q)) if enough else 0.0)
@@ -312,12 +313,82 @@ def test_a_candidate_wins_only_where_it_beats_the_rise() -> None:
     assert wrong.see(bursts(600))[-1].candidate == "rise"
 
 
+@pytest.mark.parametrize(
+    ("skills", "best"),
+    [
+        pytest.param((0.80, 0.50, 0.75, None), "yesterday", id="TheOneThatLosesLeast"),
+        pytest.param((0.80, None, 0.77, 0.90), "rise", id="ByLessThanTheGateItIsChance"),
+        pytest.param((0.80, None, 0.76, 0.90), "rate", id="ByTheGateItIsNot"),
+        pytest.param((None, None, 0.50, None), "rise", id="WithoutABaseThereIsNothingToBeat"),
+    ],
+)
+def test_another_is_used_where_it_beats_the_base_by_the_gate(skills: tuple[float | None, ...], best: str) -> None:
+    """Each row: loss beside persistence's of every candidate, and whose word counts."""
+    records = tuple(Record(np.zeros(0), margin=1.0, skill=skill) for skill in skills)
+    ask = Question(demand=3.0, horizon=HORIZON, q=Q, now=NOW, signals={})
+    known = replace(ForecastMemory.none(), records=records)
+    assert forecasts.forecast(known, POLICY, ask, (3.0, 4.0, 5.0, 6.0)).candidate == best
+
+
 def test_a_winner_that_falls_silent_gives_way() -> None:
     """Once the rate is not measured any more, the rise speaks again."""
     watch = Watch(signals=dict(RATE), horizon=105.0)
     assert watch.see(sawtooth(600))[-1].candidate == "rate"
     watch.signals.clear()
     assert watch.see(sawtooth(1))[-1].candidate == "rise"
+
+
+def trend(watch: Watch, demand: float) -> float | None:
+    """What the trend expects once demand is this."""
+    ask = Question(demand=demand, horizon=watch.horizon, q=Q, now=watch.now, signals={})
+    return forecasts.points(watch.memory, POLICY, ask)[3]
+
+
+@pytest.mark.parametrize(
+    ("seen", "now", "point"),
+    [
+        pytest.param([], 7.0, None, id="OfTheFirstValueNothingIsKnown"),
+        pytest.param([4.0, 4.0, 4.0], 7.0, 10.0, id="WhatItRoseByComesOnceMore"),
+        pytest.param([4.0, 6.0, 5.0], 7.0, 10.0, id="SinceItWasLowest"),
+        pytest.param([1.0, 4.0, 5.0, 6.0], 7.0, 10.0, id="InTheLastFifteenSeconds"),
+        pytest.param([9.0, 9.0, 8.0], 7.0, 7.0, id="WhatFellDoesNotGoOnFalling"),
+    ],
+)
+@pytest.mark.parametrize("horizon", [20.0, 60.0])
+def test_the_trend_expects_what_demand_rose_by_just_now(
+    seen: list[float], now: float, point: float | None, horizon: Seconds
+) -> None:
+    """Each row: demand every five seconds, what it is now, and what is expected, however long a start takes."""
+    watch = Watch(horizon=horizon)
+    watch.see(seen)
+    assert trend(watch, now) == point
+
+
+def test_a_burst_is_followed_where_bursts_go_on() -> None:
+    """Whoever sends five tasks in a look sends five in the next ones too: the rise of hours does not know when."""
+    burst = [2.0] * 60 + [2.0 + 5.0 * i for i in range(1, 6)] + [2.0] * 30
+    watch = Watch(horizon=20.0)
+    watch.see(burst * 12)
+    calm, first, second = watch.see([2.0, 7.0, 12.0])
+    assert {calm.candidate, first.candidate, second.candidate} == {"trend"}
+    assert pods(first) - 7.0 >= pods(calm) - 2.0 + 5.0
+    assert pods(second) - 12.0 >= pods(calm) - 2.0 + 10.0
+
+
+def test_a_memory_of_fewer_candidates_learns_of_the_others() -> None:
+    """One written before there was a trend goes on as it was, and scores the trend from now on."""
+    watch = Watch()
+    watch.see(bursts(100))
+    bids = tuple(replace(bid, points=bid.points[:3], tops=bid.tops[:3]) for bid in watch.memory.bids)
+    old = replace(watch.memory, bids=bids, records=watch.memory.records[:3])
+    known = forecasts.grown(old)
+    assert to_json(known.records[:3]) == to_json(watch.memory.records[:3])
+    assert known.records[3].trials == 0
+    assert forecasts.grown(known) is known
+    again = replace(watch, memory=known)
+    again.see(bursts(50))
+    assert again.memory.records[3].trials > 0
+    assert again.memory.records[0].trials > watch.memory.records[0].trials
 
 
 def test_silence_says_why() -> None:

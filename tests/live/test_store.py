@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from scaler.config.pool import PoolKey
 from scaler.core import idle as gaps
 from scaler.core import startup
-from scaler.core.forecast import Record
+from scaler.core.forecast import CANDIDATES, Record
 from scaler.core.memory import Memory
 from scaler.core.policy import Pace, Policy
 from scaler.core.reasons import Reason
-from scaler.core.record import RecordError
+from scaler.core.record import RecordError, to_json
 from scaler.core.types import Known, Signal
 from scaler.live.clock import VirtualClock
-from scaler.live.lasting import pack, unpack
+from scaler.live.lasting import SINGLES, TRIALS, column, pack, text, unpack
 from scaler.live.lines import seal
 from scaler.live.registry import Registry
 from scaler.live.store import EVERY, REMEMBERED, SHARDS, Directory, Memories
@@ -62,8 +62,8 @@ def taught(seed: int = 1, *, size: float = 1.0) -> Memory:
         priced_at=NOW - 1_799.4,
     )
     records = tuple(
-        Record(chance.normal(0.0, 3e3, 720), 1_234.5678, 1.23456e-7, 9.87654e-9, 1_234_567, 0.123456789)
-        for _ in range(3)
+        Record(chance.normal(0.0, 3e3, 720), 1_234.5678, 1.23456e-7, 9.87654e-6, 1_234_567, 1.23456e-7 / 9.87654e-6)
+        for _ in CANDIDATES
     )
     return replace(fresh, at=NOW, lessons=lessons, forecast=replace(fresh.forecast, records=records))
 
@@ -79,7 +79,8 @@ COUNTS = st.binary(min_size=2 * len(gaps.EDGES), max_size=2 * len(gaps.EDGES)).m
     lambda cells: np.frombuffer(cells, dtype=np.uint8).astype(float)
 )
 MISSES = st.lists(SIZES | SIZES.map(lambda size: -size), max_size=30).map(np.array)
-RECORDS = st.tuples(*[st.builds(Record, MISSES, SIZES, SIZES, SIZES, st.integers(0, 2**40), st.none() | SIZES)] * 3)
+RECORD = st.builds(Record, MISSES, SIZES, SIZES, SIZES, st.integers(0, 2**40), st.none() | SIZES)
+RECORDS = st.tuples(*[RECORD for _ in CANDIDATES])
 
 
 @st.composite
@@ -105,7 +106,7 @@ def taken(memory: Memory) -> int:
 
 @pytest.mark.parametrize("size", [0.0, 1e-300, 1e-3, 1.0, 1e6])
 def test_what_is_kept_of_a_full_memory_is_less_than_a_kibibyte(size: float) -> None:
-    """However much it has learnt: 64 startups, every bin of both histograms, ten capacities and three forecasts."""
+    """However much it has learnt: 64 startups, every bin of both histograms, ten capacities and all forecasts."""
     assert taken(taught(size=size)) <= 1024
 
 
@@ -118,7 +119,10 @@ def test_what_is_kept_of_any_memory_is_less_than_a_kibibyte(memory: Memory) -> N
 
 
 def test_what_is_rounded_is_rounded_as_stated() -> None:
-    """Startups to 0.1 s, gaps and capacities to one part in 2,048, forecasts to 24 bits, instants to a second."""
+    """Startups to 0.1 s, gaps and capacities to one part in 2,048, forecasts to 24 bits, instants to a second.
+
+    And trials that prove no more are not counted.
+    """
     memory = taught()
     lessons, again = memory.lessons, resumed(memory)
     assert again.lessons.startups.samples == pytest.approx(lessons.startups.samples, abs=0.0501)
@@ -133,10 +137,30 @@ def test_what_is_rounded_is_rounded_as_stated() -> None:
         assert (now.margin, now.own, now.persistence) == pytest.approx(
             (was.margin, was.own, was.persistence), rel=2**-24
         )
-        assert now.trials == was.trials
-        assert now.skill == pytest.approx(was.skill, rel=2**-24)
+        assert now.trials == min(was.trials, TRIALS)
+        assert now.skill == pytest.approx(was.skill, rel=2**-23)
         upper = (0.8, 0.9, 0.95)
         assert np.quantile(now.residuals, upper) == pytest.approx(np.quantile(was.residuals, upper), rel=0.02)
+
+
+def test_what_was_kept_before_there_was_another_forecast_is_read() -> None:
+    """Three forecasts, each with its skill, as the first version wrote them; of the fourth nothing is known."""
+    memory = taught()
+    kept = json.loads(pack(memory))
+    for trials, figures, misses in (skills := kept["skills"]).copy():
+        margin, own, persistence = column(figures, SINGLES, (3,))
+        skills.append([trials, text(np.array([margin, own, persistence, own / persistence]), SINGLES), misses])
+    *former, fourth = unpack({**kept, "skills": skills[-len(CANDIDATES) : -1]}, PACE, NOW).forecast.records
+    assert [to_json(record) for record in former] == [to_json(r) for r in resumed(memory).forecast.records[:-1]]
+    assert to_json(fourth) == to_json(Memory.fresh(NOW, PACE).forecast.records[-1])
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_text_of_too_few_or_too_many_forecasts_is_none_of_ours(count: int) -> None:
+    """Fewer than there ever were, or more than there are."""
+    kept = json.loads(pack(taught()))
+    with pytest.raises(RecordError, match=f"skills of {count} forecasts, there are {len(CANDIDATES)}"):
+        unpack({**kept, "skills": [kept["skills"][0]] * count}, PACE, NOW)
 
 
 def test_nothing_is_rounded_twice() -> None:
