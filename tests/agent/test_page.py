@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
+import yaml
 
 from scaler.agent.book import GateClosedError
 from scaler.agent.doors.alone import Door
 from scaler.agent.gate import Gate
 from tests.agent.material import Site
-from tests.agent.running import environment
+from tests.agent.running import Program, ask, environment, started
 from tests.house.source import ROOT
+from tests.support.process import free_port
 
 PAGE = (ROOT / "docs/gate.md").read_text()
 Names: TypeAlias = dict[str, Any]
@@ -193,3 +196,25 @@ async def test_a_loop_finishes_and_then_leaves(site: Site) -> None:
     await leaving
     loop.remove_signal_handler(signal.SIGTERM)
     assert gate.activity().leaving
+
+
+def test_the_sidecar_of_the_page_starts_and_answers(site: Site) -> None:
+    """With the environment and the arguments that stand there; the kubelet's part is to say where the folders are."""
+    found = re.search("<!-- sidecar -->\n```yaml\n(.*?)```\n<!-- end -->", PAGE, re.DOTALL)
+    assert found is not None
+    spec = yaml.safe_load(found[1])["spec"]
+    [gate] = spec["initContainers"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in gate["volumeMounts"]}
+    assert "emptyDir" in mounts["/run/agent-scaler"]
+    assert mounts["/etc/agent-scaler"]["configMap"] == {"name": "agent-scaler-keys"}
+    assert float(gate["args"][gate["args"].index("--grace") + 1]) == spec["terminationGracePeriodSeconds"]
+    port, here = free_port(), environment(site)
+    told = {each["name"]: each.get("value", here["POD_UID"]) for each in gate["env"]}
+    places = {"/run/agent-scaler": site.place.folder, "/etc/agent-scaler/keys.json": site.keys}
+    told |= {name: str(places[value]) for name, value in told.items() if value.startswith("/")}
+    command = [sys.executable, "-m", "scaler", *gate["args"], "--listen", f"127.0.0.1:{port}"]
+    url = f"http://127.0.0.1:{port}"
+    with started(Program(command, told, url, worked=url, ways=url)):
+        assert ask(url, "GET", "/activity") == 200
+    assert told == here

@@ -154,7 +154,9 @@ def objects(folder: Path = GUARDS) -> list[Document]:
 def announced(namespace: str, pool: str = "coder") -> list[Document]:
     """What people apply before a pool's ScaledObject, for this namespace and pool."""
     text = (ROOT / "keda" / "namespace.yaml").read_text()
-    return list(yaml.safe_load_all(text.replace("agents", namespace).replace("coder", pool)))
+    for spelled in ("name: ", "namespace: "):
+        text = text.replace(f"{spelled}agents\n", f"{spelled}{namespace}\n")
+    return list(yaml.safe_load_all(text.replace("coder", pool)))
 
 
 @contextmanager

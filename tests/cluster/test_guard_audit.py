@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.guarding import KEY, Ward, asked, installed, objects, ward
+from tests.cluster.guarding import BIRTH, KEY, PROTECTED, Ward, announced, asked, installed, objects, pod, ward
 from tests.cluster.harness.alone import alone
 from tests.cluster.harness.assets import module
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import MERGE, Document
+from tests.cluster.harness.wait import until
 from tests.cluster.harness.yamls import establish
 from tests.cluster.test_guard_cascades import workload
 from tests.house.source import ROOT
@@ -22,8 +23,8 @@ SCALED = "apis/keda.sh/v1alpha1/scaledobjects"
 
 @pytest.fixture
 def watched(cluster: Cluster) -> Iterator[Cluster]:
-    """The overlay in which every guard on deletions only counts."""
-    with installed(cluster, objects(FIRST_WEEK)):
+    """The guards of the overlay in which those on deletions only count."""
+    with installed(cluster, [each for each in objects(FIRST_WEEK) if "AdmissionPolicy" in str(each["kind"])]):
         yield cluster
 
 
@@ -49,6 +50,20 @@ def test_in_the_first_week_labels_are_guarded_all_the_same(place: Ward) -> None:
     place.pod("agent")
     released: Document = {"labels": {f"{KEY}phase": "drained"}}
     assert place.tell("editor", "agent", released).policy == "agent-scaler-labels"
+
+
+def test_in_the_first_week_nobody_is_born_released_and_an_announced_budget_holds(place: Ward) -> None:
+    """As the page says of that week, in which a pool is announced with guard:audit and without the budget."""
+    born = asked(place.voice("editor"), "POST", place.path(), pod("born", PROTECTED | {f"{KEY}phase": "drained"}))
+    assert (born.status, born.policy) == (403, BIRTH)
+    budget = announced(place.name)[1]
+    place.cluster.api.apply([budget])
+    agent = place.pod("agent")
+    body: Document = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": agent}}
+    eviction = place.path(agent, sub="eviction", query="?dryRun=All")
+    until(lambda: asked(place.voice("editor"), "POST", eviction, body).status == 429 or None)
+    removed = asked(place.voice("editor"), "DELETE", place.cluster.api.path(budget))
+    assert (removed.status, removed.policy) == (403, "agent-scaler-budgets")
 
 
 @pytest.fixture

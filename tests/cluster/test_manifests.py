@@ -9,16 +9,24 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scaler.controller.dig import objects as entries
+from scaler.controller.dig import text
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document, RefusedError
-from tests.cluster.harness.shipped import BASE, HOME, kubectl
+from tests.cluster.harness.shipped import BASE, HOME, PROTECTED, kubectl
 from tests.cluster.harness.shipped import objects as rendered_objects
 from tests.house.source import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 FENCE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-KUSTOMIZATIONS = sorted(path.parent for path in (ROOT / "manifests").rglob("kustomization.yaml"))
+FOLDERS = sorted(path.parent for path in (ROOT / "manifests").rglob("kustomization.yaml"))
+# A component is nothing by itself; it is seen in the overlays that take it.
+KUSTOMIZATIONS = [folder for folder in FOLDERS if "kind: Component" not in (folder / "kustomization.yaml").read_text()]
 KEDA_OBJECTS = sorted((ROOT / "keda").glob("*.yaml"))
+OVERLAYS = ROOT / "manifests" / "overlays"
+DELETIONS = ("delete", "owners", "sandboxes")
+CONTAINERS = ("spec", "template", "spec", "containers")
+NAMESPACES = ("agents", "sandboxes", HOME)
 ORDINARY = """
 apiVersion: v1
 kind: Pod
@@ -33,9 +41,9 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def objects(text: str) -> list[Document]:
+def objects(said: str) -> list[Document]:
     """Those of a text's YAML documents that are Kubernetes objects."""
-    return [d for d in yaml.safe_load_all(text) if isinstance(d, dict) and {"apiVersion", "kind"} <= d.keys()]
+    return [d for d in yaml.safe_load_all(said) if isinstance(d, dict) and {"apiVersion", "kind"} <= d.keys()]
 
 
 def shown() -> Iterator[tuple[str, list[Document]]]:
@@ -63,11 +71,11 @@ def found(place: str) -> list[Document]:
 @pytest.fixture(scope="module")
 def homes(keda: Cluster, sandboxes: Cluster) -> Iterator[Cluster]:
     """The namespaces that the examples name, and every kind that they are of."""
-    for namespace in ("agents", HOME):
+    for namespace in NAMESPACES:
         keda.namespaces.await_gone(namespace)
         keda.api.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
     yield keda
-    for namespace in ("agents", HOME):
+    for namespace in NAMESPACES:
         keda.namespaces.drop(namespace)
 
 
@@ -96,8 +104,8 @@ def slips(document: Document) -> Iterator[Document]:
 
 def test_no_yaml_is_left_out() -> None:
     """Each file under manifests is one of a kustomization's; those under keda are examples, or what is said of them."""
-    named = {folder / "kustomization.yaml" for folder in KUSTOMIZATIONS}
-    for folder in KUSTOMIZATIONS:
+    named = {folder / "kustomization.yaml" for folder in FOLDERS}
+    for folder in FOLDERS:
         named |= set(files_of(folder, yaml.safe_load((folder / "kustomization.yaml").read_text())))
     assert set((ROOT / "manifests").rglob("*.y*ml")) - named == set()
     assert set((ROOT / "keda").rglob("*.y*ml")) == set(KEDA_OBJECTS)
@@ -111,6 +119,38 @@ def files_of(folder: Path, kustomization: Document) -> Iterator[Path]:
             paths = entry if isinstance(entry, dict) else {"path": entry}
             said = [paths.get("path"), *(listed if isinstance(listed := paths.get("files"), list) else ())]
             yield from (folder / str(path) for path in said if path is not None)
+
+
+def known(document: Document) -> tuple[str, str]:
+    """What an object is called."""
+    return text(document, "kind"), text(document, "metadata", "name")
+
+
+def the(kind: str, documents: list[Document]) -> Document:
+    """The object of this kind that is called as we are."""
+    [found] = [document for document in documents if known(document) == (kind, HOME)]
+    return found
+
+
+@pytest.mark.parametrize(("secured", "plain"), [("mtls", BASE), ("protected-mtls", PROTECTED)])
+def test_tls_is_added_to_what_is_there_and_takes_nothing_away(secured: str, plain: Path) -> None:
+    """The drain controller keeps its address and its key, or the guards would keep pods that nobody drains."""
+    with_tls, without = rendered_objects(OVERLAYS / secured), rendered_objects(plain)
+    assert [known(document) for document in with_tls] == [known(document) for document in without]
+    [much], [little] = (entries(the("Deployment", found), *CONTAINERS) for found in (with_tls, without))
+    assert much["args"] == little["args"]
+    kept = entries(much, "volumeMounts")
+    assert [mount for mount in entries(little, "volumeMounts") if mount not in kept] == []
+    ports = entries(the("Service", with_tls), "spec", "ports")
+    assert [(text(port, "name"), "appProtocol" in port) for port in ports] == [("grpc", False), ("http", False)]
+    assert "tls:" in text(the("ConfigMap", with_tls), "data", "pools.yaml")
+
+
+def test_the_first_week_is_the_second_but_for_what_warns() -> None:
+    """All of it: the same objects, of which three bindings and the defaults of pools are others."""
+    both = zip(rendered_objects(OVERLAYS / "audit-first"), rendered_objects(PROTECTED), strict=True)
+    bindings = {("ValidatingAdmissionPolicyBinding", f"agent-scaler-{name}") for name in DELETIONS}
+    assert {known(week) for week, after in both if week != after} == bindings | {("ConfigMap", HOME)}
 
 
 def test_pods_of_the_scaler_run_where_only_restricted_ones_may(homes: Cluster) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler.config.clients import EVERY, Clients, MayAsk, names
-from scaler.config.metadata import TriggerMetadata, parse_metadata
+from scaler.config.metadata import parse_metadata
 from scaler.config.problems import ConfigError
 from scaler.config.settings import parse_settings
 from tests.house.source import ROOT
@@ -149,15 +149,26 @@ def test_a_mistake_in_the_file_is_told_with_key_value_and_way_out(door: dict[str
 
 
 def test_the_page_about_tls_shows_what_works() -> None:
-    """Its configuration is a good one, its trigger is read, and its parameters are those that KEDA takes."""
+    """Its configuration is a good one, and what KEDA needs is what ships, to the last field."""
     blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     settings, objects = parse_settings(blocks[0]), [each for block in blocks[1:] for each in yaml.safe_load_all(block)]
     assert settings.tls.keda is not None
     assert settings.tls.http is not None
+    files = [ROOT / "keda" / f"{name}.yaml" for name in ("triggerauthentication", "scaledobject-mtls")]
+    assert objects == [each for file in files for each in yaml.safe_load_all(file.read_text())]
     secret, authentication, scaled = objects
     given = {ref["parameter"]: ref["key"] for ref in authentication["spec"]["secretTargetRef"]}
     assert given == {"caCert": "ca.crt", "tlsClientCert": "tls.crt", "tlsClientKey": "tls.key"}
     assert set(given.values()) == set(secret["stringData"])
     [trigger] = scaled["spec"]["triggers"]
     assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
-    assert parse_metadata(trigger["metadata"]) == TriggerMetadata()
+    assert parse_metadata(trigger["metadata"]).class_ == "coding"
+
+
+def test_every_scaled_object_names_the_address_that_the_drain_controller_goes_by() -> None:
+    """In the examples and on the pages: a pool with another address is sized, and nobody drains its pods."""
+    protected = (ROOT / "manifests/overlays/protected/kustomization.yaml").read_text()
+    [address] = re.findall(r"--control=(\S+)", protected)
+    texts = [path.read_text() for path in (*ROOT.glob("keda/*.yaml"), ROOT / "README.md", *ROOT.glob("docs/*.md"))]
+    named = [each for text in texts for each in re.findall(r"scalerAddress: ([^\s,}]+)", text)]
+    assert set(named) == {address}

@@ -139,7 +139,8 @@ def test_a_trigger_names_no_url() -> None:
 def test_the_examples_of_the_page_about_signals_are_good() -> None:
     """Whoever copies one has a configuration that can be used."""
     page = (ROOT / "docs/signals.md").read_text()
-    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    examples = [block for block in blocks if "apiVersion:" not in block]  # an API server is asked about its own kinds
     assert len(examples) == 3
     for example in examples:
         checked(example)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from tests.house.reference import PAGE, RULES, Alert, alerts, metrics, table
+from tests.house.source import ROOT
 from tests.support.process import program
 
 SEVERITIES: Final = {"critical", "warning"}
@@ -58,6 +61,60 @@ def test_promtool_finds_nothing_to_say_about_the_rules() -> None:
         [program("promtool", "prometheus"), "check", "rules", RULES], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What a Prometheus has scraped, each minute for half an hour, and whether nobody answers then.
+UP: Final = ("agent_scaler_build_info", "1x30")
+WITHOUT_POOLS: Final = (UP, ("agent_scaler_pools", "0x30"), ("agent_scaler_ticks_total", "0x30"))
+AT_WORK: Final = (UP, ("agent_scaler_pools", "3x30"), ("agent_scaler_ticks_total", "0+36x30"))
+AT_A_STANDSTILL: Final = (UP, ("agent_scaler_pools", "3x30"), ("agent_scaler_ticks_total", "7x30"))
+
+
+@pytest.mark.parametrize(
+    ("scraped", "fires"),
+    [
+        pytest.param(WITHOUT_POOLS, False, id="AnInstallationWithoutPoolsIsHealthy"),
+        pytest.param(AT_WORK, False, id="OneThatTicksIsToo"),
+        pytest.param(AT_A_STANDSTILL, True, id="PoolsThatNobodyEvaluates"),
+        pytest.param((), True, id="NobodyIsThere"),
+    ],
+)
+def test_an_alert_that_nobody_answers_is_true(
+    tmp_path: Path, scraped: tuple[tuple[str, str], ...], *, fires: bool
+) -> None:
+    """Ticks are of pools of pods, and a fresh installation has none."""
+    said = ALERTS["AgentScalerNotAnswering"]
+    description = said.says.removeprefix(said.summary).strip()
+    labels, notes = {"severity": said.severity}, {"summary": said.summary, "description": description}
+    alerts = [{"exp_labels": labels, "exp_annotations": notes}] if fires else []
+    story = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in scraped],
+        "alert_rule_test": [{"eval_time": "20m", "alertname": said.name, "exp_alerts": alerts}],
+    }
+    file = tmp_path / "story.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [story]}))
+    command: list[str | Path] = [program("promtool", "prometheus"), "test", "rules", file]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_operator_of_prometheus_gets_the_same_rules(tmp_path: Path) -> None:
+    """What the page pipes into kubectl is a PrometheusRule with each of them."""
+    found = re.search("<!-- prometheusrule -->\n```sh\n(.*?)```\n<!-- end -->", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    tmp_path.joinpath("kubectl").write_text("#!/bin/sh\ncat\n")
+    tmp_path.joinpath("kubectl").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", found[1]],
+        check=True,
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    made = yaml.safe_load(done.stdout)
+    assert (made["kind"], made["spec"]) == ("PrometheusRule", yaml.safe_load(RULES.read_text()))
 
 
 def test_labels_and_metrics_are_really_read() -> None:
