@@ -26,7 +26,6 @@ GRID: Seconds = 5.0  # bids are made no oftener than the slowest tick
 GRID_PART = 12  # and about this many of them are open at once
 RESIDUALS_ENOUGH = 20  # below this a margin is nought
 NO_RANK = -1  # a margin that is nobody's quantile
-TREND: Seconds = 15.0  # what demand rose by in so long, it may rise by again: agents that fan out come in bursts
 FADE = 0.998  # a trial's weight after the next one: the last five hundred decide
 BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
@@ -129,7 +128,7 @@ class Question:
 
 def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
     """Each candidate's point forecast of the highest demand within the horizon, in pods: never below what stands."""
-    others = (_yesterday(memory, ask), _rate(policy, ask), _trend(memory, ask))
+    others = (_yesterday(memory, ask), _rate(policy, ask), _trend(memory, policy, ask))
     return (ask.demand, *[None if p is None else max(p, ask.demand) for p in others])
 
 
@@ -213,9 +212,9 @@ def _rate(policy: Policy, ask: Question) -> Point:
     return arrivals.value * service.value / policy.slots_per_pod
 
 
-def _trend(memory: ForecastMemory, ask: Question) -> Point:
+def _trend(memory: ForecastMemory, policy: Policy, ask: Question) -> Point:
     """What demand rose by since its lowest bid of the last moments, once more."""
-    newest = ask.now + ask.horizon - TREND  # a bid is due one horizon after it was made
+    newest = ask.now + ask.horizon - policy.pace.trend_window  # a bid is due one horizon after it was made
     lowest = min([bid.start for bid in memory.bids if bid.due >= newest], default=None)
     return None if lowest is None else ask.demand + (ask.demand - lowest)
 

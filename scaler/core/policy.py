@@ -70,9 +70,11 @@ class Pace:
     wait_price_high: float = 20.0  # a missed target raises it so far: q = 0.95, all that a 95th percentile can ask
     wait_price_step: float = 1.25  # one step of the outer loop
     wait_price_every: Seconds = 1800.0
-    forecast_gate: float = 0.95  # a forecast is used only at this part of persistence's loss
+    forecast_gate: float = 0.95  # a forecast is used only at this part of persistence's loss, another one of the base's
     forecast_trials: int = 50  # and after this many matured forecasts
     forecast_memory: int = 720  # residuals kept: an hour and more
+    # What demand rose by in so long it may rise by again: agents that fan out come in bursts. 0 foresees no such thing.
+    trend_window: Seconds = field(default=15.0, metadata=SPARSE)
     rate_completions: int = 1000  # rate x service time is noise before this many completions
     hint_share: float = 0.5  # hints together may ask for at most this part of the maximum
 
