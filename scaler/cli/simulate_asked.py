@@ -112,7 +112,13 @@ class Asked:
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the figures here; - prints them and no table.",
+            rich_help_panel=RUNS,
+        ),
     ] = None
 
 
@@ -147,11 +153,19 @@ class AskedSweep(Asked):
 
     over: Annotated[
         list[str],
-        typer.Option(metavar="KEY=A,B,C", help="A key of the scenario and its values; may be given more than once."),
+        typer.Option(
+            metavar="KEY=A,B,C",
+            help="A key of the scenario and its values; may be given more than once. Where values have commas, ; "
+            "stands between them: 'startup=lognormal:2.9,0.3;18s'.",
+        ),
     ]
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep each figure here as it is found; what is there is not run again."),
+        typer.Option(
+            metavar="DIR",
+            help="Keep each figure here as it is found. What is there of the same work, by this version of "
+            "the program, is not run again.",
+        ),
     ] = None
     dask: Annotated[
         str | None, typer.Option(metavar="tcp://HOST:PORT", help="A Dask scheduler, to run on its workers.")
@@ -201,26 +215,39 @@ class AskedWarm:
         str | None, typer.Option(metavar="12h", help="How much of the claims is used.", rich_help_panel=WORK)
     ] = None
     bursts: Annotated[
-        float, typer.Option(help="Variance over mean of a curve's claims in 60 s; 1 is Poisson.", rich_help_panel=WORK)
-    ] = 1.0
+        float | None,
+        typer.Option(
+            help="Variance over mean of a curve's claims in 60 s; 1 is Poisson.",
+            show_default="1",
+            rich_help_panel=WORK,
+        ),
+    ] = None
     thin: Annotated[
-        float, typer.Option(help="Share of a trace's claims that is kept; a curve is multiplied.", rich_help_panel=WORK)
-    ] = 1.0
+        float | None,
+        typer.Option(
+            help="Share of a trace's claims that is kept; a curve is multiplied.",
+            show_default="1",
+            rich_help_panel=WORK,
+        ),
+    ] = None
     stretch: Annotated[
-        float, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
-    ] = 1.0
+        float | None,
+        typer.Option(help="Times that a trace takes longer than it did.", show_default="1", rich_help_panel=WORK),
+    ] = None
     lead_time: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="MU,SIGMA|25s",
             help="From a sandbox's creation until it is ready: mean and deviation of the logarithm of seconds, or the "
             "median.",
+            show_default="25s",
             rich_help_panel=POOL,
         ),
-    ] = "25s"
+    ] = None
     miss_target: Annotated[
-        float, typer.Option(help="Share of claims that may find no ready sandbox.", rich_help_panel=POOL)
-    ] = 0.01
+        float | None,
+        typer.Option(help="Share of claims that may find no ready sandbox.", show_default="0.01", rich_help_panel=POOL),
+    ] = None
     wait_price: Annotated[
         float | None,
         typer.Option(
@@ -228,8 +255,10 @@ class AskedWarm:
             rich_help_panel=POOL,
         ),
     ] = None
-    min: Annotated[int, typer.Option(help="Smallest size of ours.", rich_help_panel=POOL)] = 0
-    max: Annotated[int, typer.Option(help="Largest size.", rich_help_panel=POOL)] = 1000
+    min: Annotated[int | None, typer.Option(help="Smallest size of ours.", show_default="0", rich_help_panel=POOL)] = (
+        None
+    )
+    max: Annotated[int | None, typer.Option(help="Largest size.", show_default="1000", rich_help_panel=POOL)] = None
     start: Annotated[
         int | None,
         typer.Option(
@@ -247,7 +276,9 @@ class AskedWarm:
             rich_help_panel=RUNS,
         ),
     ] = None
-    seeds: Annotated[int, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = 3
+    seeds: Annotated[
+        int | None, typer.Option(help="Runs of each, with seeds 1 to N.", show_default="3", rich_help_panel=RUNS)
+    ] = None
     equal: Annotated[
         bool,
         typer.Option(help="Look for the knobs at which the others miss as few as ours.", rich_help_panel=RUNS),
@@ -256,5 +287,11 @@ class AskedWarm:
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.", rich_help_panel=RUNS)
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the figures here; - prints them and no table.",
+            rich_help_panel=RUNS,
+        ),
     ] = None

@@ -6,7 +6,7 @@ import json as json_
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scaler.cli.output import refuse
 from scaler.sim.compare import Answer
@@ -16,8 +16,10 @@ from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Knobs
 from scaler.sim.scenario import OURS, POLICIES, Scenario
+from scaler.sim.tuner import knobs_of
 
 AnyKnobs = Knobs | OurKnobs
+K = TypeVar("K", bound=AnyKnobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,20 @@ def _read(file: Path) -> tuple[str, Found]:
         policy, trials = told["policy"], told["trials"]
         shipped: Any = base(policy)
         worthy = front(trials, lambda trial: (trial["wait_p95_s"], trial["pod_hours"]))
-        best = replace(shipped, **told["best"])
-        return policy, Found(best, tuple(replace(shipped, **trial["knobs"]) for trial in worthy))
+        return policy, Found(_set(shipped, told["best"]), tuple(_set(shipped, trial["knobs"]) for trial in worthy))
     except (OSError, ValueError, KeyError, TypeError) as error:
         ways = f"give what scaler simulate tune --json wrote, for one of {', '.join(POLICIES)}"
         refuse(f"--knobs {file} cannot be used: {error!r}; {ways}")
+
+
+def _set(shipped: K, values: Mapping[str, Any]) -> K:
+    """The knobs with these values, each a number of its range, or as it is shipped."""
+    for knob in knobs_of(shipped):
+        value, low, high = values[knob.name], knob.range.low, knob.range.high
+        if value == getattr(shipped, knob.name):
+            continue
+        slack = 1e-9 * high  # a share of the range is rounded
+        kinds = (int,) if knob.whole else (int, float)
+        if type(value) not in kinds or not low - slack <= value <= high + slack:
+            raise ValueError(f"{knob.name} = {value!r} is no {'whole ' * knob.whole}number from {low:g} to {high:g}")
+    return replace(shipped, **values)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +10,15 @@ from typing import Any, Final
 import typer
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from scaler.cli.output import fail, refuse
+from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import Asked, AskedReport
+from scaler.cli.simulate_files import STDOUT, check_file, check_named, reader, write, write_text
 from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
 from scaler.cli.simulate_past import past_of
+from scaler.cli.simulate_progress import progress
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
 from scaler.sim.compare import Answer, Job, cores, histories, jobs, means_of, rows, summary, work_out
@@ -30,6 +29,8 @@ KEYS: Final = (  # options that are keys of a scenario
     *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
     *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "seeds"),
 )
+LENGTHS: Final = ("begins", "lasts", "longest", "target_wait")
+JOURNALLED: Final = ("trace", "lasts", "slots", "min", "max", "target_wait")  # keys that a journal sets
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
     ("killed", "killed", 1),
     ("p50 s", "wait_p50_s", 1),
@@ -66,9 +67,10 @@ def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path
     told = summary(scenario, found)
     if equal:
         told["at_equal_wait"] = equals([row for row in found if row.policy == OURS], given[len(todo) :])
-    tell(Console(), scenario, found, told)
-    if asked.json is not None:
+    try:  # files come first: who reads what is printed may have read enough of it
         write(asked.json, figures(found, told))
+    finally:
+        tell(reader(asked.json), scenario, found, told)
 
 
 def figures(found: Sequence[Row], told: Mapping[str, object]) -> dict[str, object]:
@@ -82,41 +84,64 @@ def write_report(asked: AskedReport) -> None:
     from scaler.sim.report import page  # the plots are a large import that nothing else needs
 
     scenario = scenario_of(asked, asked.policies)
+    if asked.html == STDOUT:
+        refuse("--html - is no file: name one, like report.html")
     for option, file in (("--html", asked.html), ("--json", asked.json)):
         check_file(option, file)
     todo = jobs(scenario, limits=asked.limits, drawn=True)
     given = answers(todo, asked)
     found = rows(todo, given)
     told = summary(scenario, found)
-    tell(Console(), scenario, found, told)
-    write_text(asked.html, page(scenario, found, told, histories(given)))
-    typer.echo(f"the report is in {asked.html}")
-    if asked.json is not None:
+    try:
         write(asked.json, figures(found, told))
+        write_text(asked.html, page(scenario, found, told, histories(given), lambda key: _origin(asked, key)))
+    finally:
+        tell(reader(asked.json), scenario, found, told)
+    typer.echo(f"the report is in {asked.html}", err=asked.json == STDOUT)
 
 
 def scenario_of(asked: Asked, policies: str | None) -> Scenario:
     """The scenario with what the options say instead."""
     if asked.jobs < 1:
         refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
-    changes: dict[str, Plain] = {
-        key: str(value) if isinstance(value, Path) else value
-        for key in KEYS
-        if (value := getattr(asked, key)) is not None
-    }
+    changes = {key: _plain(key, value) for key in KEYS if (value := getattr(asked, key)) is not None}
     if policies is not None:
         changes["policies"] = [name.strip() for name in policies.split(",")]
     if asked.journal is not None:
         changes = _journalled(asked.journal, asked.pool, changes)
     elif asked.pool is not None:
         refuse(f"--pool {asked.pool} is of no use without --journal: give the journal that has it")
-    if "trace" in changes or "rate" in changes:
-        changes = {"trace": None, "rate": None} | changes
     try:
         scenario = Scenario() if asked.scenario is None else read_scenario(asked.scenario)
-        return changed(scenario, changes)
+        return check_named(changed(scenario, instead(changes)))
     except ConfigError as error:
         refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
+
+
+def _plain(key: str, value: Any) -> Plain:  # noqa: ANN401 - options are of many kinds
+    """An option as a scenario has it: a bare number of seconds is a number there."""
+    if key in LENGTHS and value.replace(".", "", 1).isdecimal():
+        return float(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def instead(changes: Mapping[str, Plain], given: Iterable[str] = ()) -> dict[str, Plain]:
+    """The changes, with what a scenario says of the arrivals that these stand instead of; ``given`` options stay."""
+    rest: dict[str, Plain] = {}
+    if "trace" in changes:
+        rest = {"rate": None, "bursts": 1.0}
+    elif "rate" in changes:
+        rest = {"trace": None, "stretch": 1.0}
+    return {key: value for key, value in rest.items() if key not in given} | dict(changes)
+
+
+def _origin(asked: Asked, key: str) -> str:
+    """What has set a key of the scenario."""
+    if getattr(asked, key, None) is not None:
+        return f"--{key.replace('_', '-')}"
+    if asked.journal is not None and key in JOURNALLED:
+        return f"--journal {asked.journal}"
+    return str(asked.scenario or "")
 
 
 def _journalled(journal: Path, pool: str | None, changes: dict[str, Plain]) -> dict[str, Plain]:
@@ -124,15 +149,15 @@ def _journalled(journal: Path, pool: str | None, changes: dict[str, Plain]) -> d
     if given := {"trace", "rate"} & changes.keys():
         refuse(f"--journal and --{min(given)} both say what comes: give one of them")
     found, policy = past_of(journal, pool)
-    known: dict[str, Plain] = {
-        "trace": [list(task) for task in found.tasks],
-        "lasts": f"{found.lasted}s",
-        "slots": policy.slots_per_pod,
-        "min": policy.min_replicas,
-        "max": policy.max_replicas,
-        "target_wait": f"{policy.target_wait_p95:g}s",
-    }
-    return known | changes
+    known: list[Plain] = [
+        [list(task) for task in found.tasks],
+        f"{found.lasted}s",
+        policy.slots_per_pod,
+        policy.min_replicas,
+        policy.max_replicas,
+        f"{policy.target_wait_p95:g}s",
+    ]
+    return dict(zip(JOURNALLED, known, strict=True)) | changes
 
 
 def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:
@@ -142,16 +167,6 @@ def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:
             return work_out(todo, executor, told=told)
     except ValueError as error:
         refuse(str(error))
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on the terminal; elsewhere nothing. Answers what to call for each step."""
-    console = Console(stderr=True)
-    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("runs and limits", total=total)
-        yield lambda: bar.advance(task)
 
 
 def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, Any]) -> None:
@@ -215,30 +230,3 @@ def bounds(figure: Mapping[str, float | None], form: str) -> str:
     """The bounds of an interval in brackets, where it has any."""
     low, high = figure["low"], figure["high"]
     return "" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})"
-
-
-def check_file(option: str, file: Path | None) -> None:
-    """Refuse a file that cannot be written, before anything runs."""
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        refuse(f"{option} {file} is no file that can be written: name one in a folder that exists")
-
-
-def write(file: Path, figures: Mapping[str, object]) -> None:
-    """Write figures as JSON."""
-    write_text(file, f"{json_.dumps(figures, indent=2)}\n")
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write a file, or say why not."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}")
-
-
-def make_folder(option: str, folder: Path) -> None:
-    """Have a folder, or refuse before anything runs."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        refuse(f"{option} {folder} is no folder that can be written to: {error.strerror}; name another")

@@ -12,13 +12,15 @@ from rich.table import Table
 
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedTune
-from scaler.cli.simulate_knobs import base
-from scaler.cli.simulate_run import check_file, progress, scenario_of, write
+from scaler.cli.simulate_files import check_file, reader, write
+from scaler.cli.simulate_knobs import AnyKnobs, base
+from scaler.cli.simulate_progress import progress
+from scaler.cli.simulate_run import scenario_of
 from scaler.sim.match import Match, play
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.sight import Knobs
 from scaler.sim.scenario import POLICIES, Scenario
-from scaler.sim.tuner import Paid, Search, TunerError, knobs_of
+from scaler.sim.tuner import Paid, Search, Tuned, TunerError, knobs_of
 from scaler.sim.tuner import tune as search_knobs
 
 CAVEAT = "These knobs suit what they were found on. What they are worth, other days say."
@@ -51,24 +53,48 @@ def tune(asked: AskedTune) -> None:
     scenario = scenario_of(asked, asked.policy)
     shipped_knobs = base(asked.policy)
     try:
-        with progress(1):
-            tuned = search_knobs(
-                shipped_knobs, Trial(scenario, asked.policy), Search(budget=asked.budget, jobs=asked.jobs)
-            )
+        with progress(asked.budget, "trials") as told:
+            search = Search(budget=asked.budget, jobs=asked.jobs)
+            tuned = search_knobs(shipped_knobs, Trial(scenario, asked.policy), search, told=told)
     except (TunerError, ValueError) as error:
         refuse(str(error))
+    try:
+        write(asked.json, _written(scenario, asked.policy, tuned))
+    finally:
+        _tell(reader(asked.json), tuned)
+
+
+def _written(scenario: Scenario, policy: str, tuned: Tuned[AnyKnobs]) -> dict[str, object]:
+    """A row for each trial and what they say together; and by themselves the knobs, which compare --knobs reads."""
     best, shipped = tuned.best, tuned.trials[0]
-    names = [knob.name for knob in knobs_of(shipped_knobs)]
-    console = Console()
+    trials = [{**asdict(trial.paid), "knobs": asdict(trial.knobs)} for trial in tuned.trials]
+    return {
+        "rows": [{"policy": policy, "trial": number, **trial} for number, trial in enumerate(trials, start=1)],
+        "summary": {
+            "question": scenario.question.strip(),
+            "seeds": scenario.seeds,
+            "wait_price": scenario.wait_price,
+            "policy": policy,
+            "shipped": {**asdict(shipped.paid), "knobs": asdict(shipped.knobs)},
+            "best": {**asdict(best.paid), "knobs": asdict(best.knobs)},
+        },
+        "policy": policy,
+        "best": asdict(best.knobs),
+        "price": best.price,
+        "trials": trials,
+    }
+
+
+def _tell(console: Console, tuned: Tuned[AnyKnobs]) -> None:
+    """Print what was found for a reader."""
+    best, shipped = tuned.best, tuned.trials[0]
+    names = [knob.name for knob in knobs_of(shipped.knobs)]
     console.print(_table(names, asdict(shipped.knobs), asdict(best.knobs)))
     share = best.price / shipped.price - 1.0 if shipped.price else 0.0
     console.print(
         f"{len(tuned.trials)} trials: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})"
     )
     console.print(CAVEAT)
-    if asked.json is not None:
-        trials = [{**asdict(trial.paid), "knobs": asdict(trial.knobs)} for trial in tuned.trials]
-        write(asked.json, {"policy": asked.policy, "best": asdict(best.knobs), "price": best.price, "trials": trials})
 
 
 def _table(names: list[str], shipped: Mapping[str, object], best: Mapping[str, object]) -> Table:

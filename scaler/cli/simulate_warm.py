@@ -14,7 +14,9 @@ from rich.text import Text
 
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedWarm
-from scaler.cli.simulate_run import bounds, check_file, progress, shown, write
+from scaler.cli.simulate_files import check_file, reader, write
+from scaler.cli.simulate_progress import progress
+from scaler.cli.simulate_run import bounds, shown
 from scaler.config.fields import seconds
 from scaler.config.problems import ConfigError
 from scaler.core.policy import PolicyError
@@ -24,7 +26,7 @@ from scaler.sim.compose import Recipe
 from scaler.sim.durations import PREFIX, startup
 from scaler.sim.traces import Trace, read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
-from scaler.sim.warm_scenario import question, read_warm
+from scaler.sim.warm_scenario import WarmScenario, question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 LEAST: Final = 1e-6  # of what multiplies
@@ -51,33 +53,36 @@ def size(asked: AskedWarm) -> None:
     if asked.jobs < 1:
         refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
     try:
-        with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo)) as told:
+        with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo), "runs") as told:
             found = work_out(todo, executor, told=told)
     except ValueError as error:
         refuse(str(error))
-    _tell(Console(), question, summary(question, found))
-    if asked.json is not None:
-        write(asked.json, {"rows": [asdict(each.row) for each in found], "summary": summary(question, found)})
+    figures = summary(question, found)
+    try:
+        write(asked.json, {"rows": [asdict(each.row) for each in found], "summary": figures})
+    finally:
+        _tell(reader(asked.json), question, figures)
 
 
 def _question(asked: AskedWarm) -> Question:
     """What is asked, checked before anything runs."""
     if asked.scenario is not None:
         return _of_file(asked, asked.scenario)
+    wanted = _wanted(asked)
     try:
         names = [name.strip() for name in (asked.policies or ",".join(NAMES)).split(",")]
-        _above("seeds", asked.seeds, 1)
-        _above("start", asked.start or 0, 0)
+        _above("seeds", wanted.seeds, 1)
+        _above("start", wanted.start or 0, 0)
         policy = WarmPolicy(
-            min_size=asked.min, max_size=asked.max, miss_target=asked.miss_target, wait_price=asked.wait_price
+            min_size=wanted.min, max_size=wanted.max, miss_target=wanted.miss_target, wait_price=wanted.wait_price
         )
         return Question(
-            recipe=_recipe(asked),
-            lead=_lead(asked.lead_time),
+            recipe=_recipe(asked, wanted),
+            lead=_lead(wanted.lead_time),
             policy=policy,
-            policies=tuple(check(name, asked.max) for name in names),
-            seeds=asked.seeds,
-            start=asked.start,
+            policies=tuple(check(name, wanted.max) for name in names),
+            seeds=wanted.seeds,
+            start=wanted.start,
             equal=asked.equal,
         )
     except PolicyError as error:
@@ -87,10 +92,17 @@ def _question(asked: AskedWarm) -> Question:
         refuse(str(error))
 
 
+def _wanted(asked: AskedWarm) -> WarmScenario:
+    """What the options say, and where they say nothing what a scenario that says nothing has. None of it is checked."""
+    same = ("bursts", "thin", "stretch", "lead_time", "miss_target", "wait_price", "min", "max", "start", "seeds")
+    said = {name: value for name in same if (value := getattr(asked, name)) is not None}
+    return WarmScenario().model_copy(update=said)
+
+
 def _of_file(asked: AskedWarm, file: Path) -> Question:
     """What a scenario asks. Options that say the same are refused: which of the two holds nobody could tell."""
-    own = {f.name for f in fields(asked)} - {"scenario", "equal", "jobs", "json"}
-    beside = [f.name for f in fields(asked) if f.name in own and getattr(asked, f.name) != f.default]
+    own = [f.name for f in fields(asked) if f.name not in {"scenario", "equal", "jobs", "json"}]
+    beside = [name for name in own if getattr(asked, name) is not None]
     if beside:
         refuse(f"--{beside[0].replace('_', '-')} is read beside no scenario: set it in {file}")
     try:
@@ -101,7 +113,7 @@ def _of_file(asked: AskedWarm, file: Path) -> Question:
         refuse(f"{file}: {error}")
 
 
-def _recipe(asked: AskedWarm) -> Recipe:
+def _recipe(asked: AskedWarm, wanted: WarmScenario) -> Recipe:
     """How claims come.
 
     Raises:
@@ -110,9 +122,9 @@ def _recipe(asked: AskedWarm) -> Recipe:
     if (asked.trace is None) == (asked.rate is None):
         raise ValueError("give either a trace of claims (--trace) or a curve of their rate (--rate)")
     for key, value, least in (
-        ("thin", asked.thin, 0.0),
-        ("stretch", asked.stretch, 0.0),
-        ("bursts", asked.bursts, 1.0),
+        ("thin", wanted.thin, 0.0),
+        ("stretch", wanted.stretch, 0.0),
+        ("bursts", wanted.bursts, 1.0),
     ):
         if not (value > 0 and value >= least):
             raise ValueError(f"--{key} {value:g} is out of range: {f'from {least:g} on' if least else 'above 0'}")
@@ -121,9 +133,9 @@ def _recipe(asked: AskedWarm) -> Recipe:
     return Recipe(
         arrivals=arrivals,
         lasts=None if asked.lasts is None else _length("--lasts", asked.lasts),
-        bursts=asked.bursts,
-        thin=asked.thin,
-        stretch=asked.stretch,
+        bursts=wanted.bursts,
+        thin=wanted.thin,
+        stretch=wanted.stretch,
         lengths=SUBAGENT,
     )
 

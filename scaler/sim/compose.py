@@ -74,6 +74,25 @@ class Recipe:
     fanout: Fanout | None = None
     talk: Talk | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what would change nothing where these arrivals come from.
+
+        Raises:
+            ValueError: it is no share of a trace, or is read beside the other kind of arrivals alone.
+        """
+        traced = isinstance(self.arrivals, Trace)
+        if traced and self.thin > 1:
+            raise ValueError(f"thin = {self.thin:g} is no share of a trace's arrivals: must be above 0 and at most 1")
+        if traced and self.bursts != 1:
+            raise ValueError(
+                f"bursts = {self.bursts:g} is for a curve; a trace has the bursts that it has: leave it out, or set 1"
+            )
+        if not traced and self.stretch != 1:
+            raise ValueError(
+                f"stretch = {self.stretch:g} is for a trace: write the curve's times as they shall be, and leave it "
+                "out, or set 1"
+            )
+
     @property
     def ends(self) -> Seconds:
         """Seconds from the start after which nothing comes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from scaler.core.types import Seconds
 from scaler.sim.compare import means_of
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
+from scaler.sim.report_tables import asked, figures, paired
 from scaler.sim.scenario import Scenario
 
 COLOURS: Final = ("#1b6ca8", "#c1440e", "#6a8f2f", "#8a5fb0", "#b8860b", "#2a9d8f", "#a23b72", "#6c757d")
@@ -34,6 +35,7 @@ th, td { padding: 0.25rem 0.7rem; text-align: right; border-bottom: 1px solid va
 th { vertical-align: bottom; font-weight: 600 }
 td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--paper) }
+td.text { text-align: left; white-space: normal; max-width: 26rem }
 p.note { color: var(--faint); max-width: 45rem }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e6e6; --faint: #a8a8a8; --rule: #3a3a3a; --paper: #16181c }
@@ -44,16 +46,15 @@ p.note { color: var(--faint); max-width: 45rem }
   .main-svg :is(.gridlayer, .zerolinelayer) path { stroke: var(--rule) !important }
 }
 """
-FIGURES: Final = (
-    *(("tasks", "tasks", 0), ("killed", "runs cut", 1), ("wait_p50_s", "p50 wait, s", 1)),
-    *(("wait_p95_s", "p95 wait, s", 1), ("wait_p99_s", "p99 wait, s", 1), ("pod_hours", "pod hours", 1)),
-    *(("price", "price", 0), ("price_over_opt_w", "/ best", 2), ("price_over_opt_blind", "/ best blind", 2)),
-    ("hours_at_target", "hours at target", 2),
-    *(("quick_reversals_per_hour", "turns per hour", 2), ("wasted_starts", "wasted starts", 1)),
-)
 
 
-def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], histories: Mapping[str, History]) -> str:
+def page(
+    scenario: Scenario,
+    rows: Sequence[Row],
+    told: Mapping[str, object],
+    histories: Mapping[str, History],
+    origin: Callable[[str], str] = lambda _: "",
+) -> str:
     """The whole file.
 
     Args:
@@ -61,27 +62,37 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
         rows: one for each policy and seed.
         told: the summary of ``compare.summary``.
         histories: of one run of each policy, by its name.
+        origin: what has set a key of the scenario that is not as it is by default.
     """
     title = html.escape(scenario.question.strip() or "A pool under several autoscalers")
-    colour = dict(zip(histories, COLOURS * len(histories), strict=False))
     sections = (
-        _section("Figures", _table(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
+        _section("What was asked", asked(scenario, origin), scenario.shows.strip()),
+        _section("Figures", figures(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
                  f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
                  "and of the best that orders only for what waits. Hours at target: of those that it keeps within "
                  f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
-        _section("Cost against wait", _plot(_pareto(rows, colour)), "A small point a run, a large one their mean. Left "
-                 "is cheaper, low is faster; who is left of and below another is better at both. Hold the pointer "
-                 "over a point to see its price."),
-        _section("Waits", _plot(_waits(histories, colour, scenario.target_wait)), "One run of each: the share of tasks "
-                 f"that waited at most so long, {LEAST:g} s and less in one."),
-        _section("Demand and supply", _plot(_supply(histories)), "One run of each. Demand is tasks that run or wait, "
-                 "in pods; supply is pods that are ready, and on top those that start and those that drain or end."),
-        _section("Tasks that wait", _plot(_queue(histories, colour)), "One run of each: the queue."),
-        _section("Where pods were lost", _plot(_lost(histories, colour)), "Runs that were cut, added up: work that "
-                 "began anew. One run of each."),
-        _section("Scaling events", _plot(_events(histories, colour)), "The replicas asked for. One run of each."),
+        _section("Ours beside each", paired(told), "By how much ours is above on the same arrivals, and between which "
+                 "bounds, with 95 % confidence.") if told["paired"] else "",
+        *_plots(scenario, rows, histories),
     )  # fmt: skip
     return _document(title, "".join(sections))
+
+
+def _plots(scenario: Scenario, rows: Sequence[Row], histories: Mapping[str, History]) -> tuple[str, ...]:
+    colour = dict(zip(histories, COLOURS * len(histories), strict=False))
+    return (
+        _drawn("Cost against wait", _pareto(rows, colour), "A small point a run, a large one their mean. Left is "
+               "cheaper, low is faster; who is left of and below another is better at both. Hold the pointer over a "
+               "point to see its price."),
+        _drawn("Waits", _waits(histories, colour, scenario.target_wait), "One run of each: the share of tasks that "
+               f"waited at most so long, {LEAST:g} s and less in one."),
+        _drawn("Demand and supply", _supply(histories), "One run of each. Demand is tasks that run or wait, in pods; "
+               "supply is pods that are ready, and on top those that start and those that drain or end."),
+        _drawn("Tasks that wait", _queue(histories, colour), "One run of each: the queue."),
+        _drawn("Where pods were lost", _lost(histories, colour), "Runs that were cut, added up: work that began anew. "
+               "One run of each."),
+        _drawn("Scaling events", _events(histories, colour), "The replicas asked for. One run of each."),
+    )  # fmt: skip
 
 
 def _document(title: str, body: str) -> str:
@@ -93,10 +104,12 @@ def _document(title: str, body: str) -> str:
 
 
 def _section(title: str, content: str, note: str) -> str:
-    return f'<section><h2>{html.escape(title)}</h2><p class="note">{html.escape(note)}</p>{content}</section>'
+    told = f'<p class="note">{html.escape(note)}</p>' if note else ""
+    return f"<section><h2>{html.escape(title)}</h2>{told}{content}</section>"
 
 
-def _plot(figure: go.Figure) -> str:
+def _drawn(title: str, figure: go.Figure, note: str) -> str:
+    """A section with a plot. It has a name, for plotly would draw one, and no two pages would be the same."""
     figure.update_layout(
         template="plotly_white",
         margin={"l": 60, "r": 45, "t": 70, "b": 50},
@@ -104,25 +117,9 @@ def _plot(figure: go.Figure) -> str:
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": RULED, "activecolor": DEMAND, "orientation": "v"},
     )
     config = {"displaylogo": False, "responsive": True}
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=config))
-
-
-def _table(told: Mapping[str, object]) -> str:
-    means = told["policies"]
-    assert isinstance(means, dict)  # noqa: S101 - summary made it
-    known = [row for row in FIGURES if any(figures[row[0]] is not None for figures in means.values())]
-    head = "".join(f"<th>{name}</th>" for name in ("policy", *(name for _, name, _ in known)))
-    lines = (
-        f"<tr><td>{html.escape(policy)}</td>"
-        + "".join(f"<td>{_shown(figures[key], decimals)}</td>" for key, _, decimals in known)
-        + "</tr>"
-        for policy, figures in means.items()
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
-
-
-def _shown(figure: float | None, decimals: int) -> str:
-    return "" if figure is None else f"{figure:,.{decimals}f}"
+    name = title.lower().replace(" ", "-")
+    plot = figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=name)
+    return _section(title, str(plot), note)
 
 
 def _pareto(rows: Sequence[Row], colour: Mapping[str, str]) -> go.Figure:

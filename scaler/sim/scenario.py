@@ -5,7 +5,7 @@ Each key is described where it stands; an option of the command or a sweep may s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -146,7 +146,7 @@ def read_scenario(file: Path) -> Scenario:
         raise ConfigError(
             [_whole(file, f"cannot be read: {error}", "name a scenario file, as simulations/ has")]
         ) from None
-    return _beside(file.parent, parsed(document))
+    return placed(parsed(document), lambda named: file.parent / named)
 
 
 def parsed(document: Document) -> Scenario:
@@ -182,18 +182,21 @@ def changed(scenario: Scenario, changes: Mapping[str, Plain]) -> Scenario:
     return parsed(Document(value, {}))
 
 
-def _beside(folder: Path, scenario: Scenario) -> Scenario:
-    """The scenario with its files where they are."""
-    files = {
-        "trace": folder / scenario.trace if isinstance(scenario.trace, Path) else scenario.trace,
-        "rate": folder / scenario.rate if isinstance(scenario.rate, Path) else scenario.rate,
-        "durations": _placed(folder, scenario.durations),
+def placed(scenario: Scenario, place: Callable[[Path], Path]) -> Scenario:
+    """The scenario with another file for each that it names: here stands which keys name one."""
+    fanout, sessions = scenario.fanout, scenario.sessions
+    changes = {
+        "trace": place(scenario.trace) if isinstance(scenario.trace, Path) else None,
+        "rate": place(scenario.rate) if isinstance(scenario.rate, Path) else None,
+        "durations": _placed(scenario.durations, place),
+        "fanout": fanout and fanout.model_copy(update={"durations": _placed(fanout.durations, place)}),
+        "sessions": sessions and sessions.model_copy(update={"pause": _placed(sessions.pause, place)}),
     }
-    return scenario.model_copy(update={name: value for name, value in files.items() if value is not None})
+    return scenario.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
-def _placed(folder: Path, text: str | None) -> str | None:
-    return text if text is None or text.startswith(PREFIX) else str(folder / text)
+def _placed(text: str | None, place: Callable[[Path], Path]) -> str | None:
+    return text if text is None or text.startswith(PREFIX) else str(place(Path(text)))
 
 
 def _whole(file: Path, allowed: str, way_out: str) -> Problem:

@@ -114,8 +114,10 @@ class Search:
             raise TunerError(f"budget = {self.budget} is not allowed: must be >= 1 trial")
 
 
-def tune(base: K, trial: Callable[[K], Paid], search: Search) -> Tuned[K]:
+def tune(base: K, trial: Callable[[K], Paid], search: Search, *, told: Callable[[], None] = lambda: None) -> Tuned[K]:
     """Search from ``base``, whose fields without a range stay; ``trial`` says what a configuration costs.
+
+    ``told`` is called as each trial is done.
 
     Raises:
         TunerError: the journal is of another search.
@@ -127,7 +129,10 @@ def tune(base: K, trial: Callable[[K], Paid], search: Search) -> Tuned[K]:
             known, done = _known(batch, done, search.journal)
             asked = batch[len(known) :]
             costs = pool.map(trial, asked) if search.jobs > 1 else map(trial, asked)
-            fresh = [Trial(knobs, paid) for knobs, paid in zip(asked, costs, strict=True)]
+            fresh = []
+            for knobs, paid in zip(asked, costs, strict=True):
+                fresh.append(Trial(knobs, paid))
+                told()
             _record(search.journal, fresh)
             trials += known + fresh
     return Tuned(tuple(trials))

@@ -61,6 +61,16 @@ class Question:
     start: int | None = None
     equal: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse more sandboxes at first than there may ever be.
+
+        Raises:
+            ValueError: there are.
+        """
+        most = self.policy.max_size
+        if self.start is not None and self.start > most:
+            raise ValueError(f"start = {self.start} is more than max = {most}: start with at most that, or raise max")
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -148,7 +158,7 @@ def played(match: Match) -> Played:
     start = best if question.start is None else question.start
     kind, _, knob = match.policy.partition("=")
     if kind == "fixed":
-        size = int(knob) if knob else best
+        size = _whole(knob, 0, policy.max_size) if knob else best
         return Played(_row(match, run(FixedSizer(size), size)), {})
     tally = run(_sizer(match.policy, policy, knob or SHIPPED.get(kind, "")), start)
     even = _matched(question, run, tally, start) if kind == OURS and question.equal else {}
@@ -194,11 +204,11 @@ def _sizer(name: str, policy: WarmPolicy, knob: str) -> Sizer:
     try:
         if kind == "buffer":
             percent = knob.endswith("%")
-            value = int(_within(knob.removesuffix("%"), *(SHARES if percent else (0, most))))
+            value = _whole(knob.removesuffix("%"), *(SHARES if percent else (0, most)))
             return BufferSizer(0, value, most) if percent else BufferSizer(value, 0, most)
         makers: Mapping[str, Callable[[], Sizer]] = {
             OURS: lambda: OurSizer(policy),
-            "fixed": lambda: FixedSizer(int(_within(knob, 0, most))),
+            "fixed": lambda: FixedSizer(_whole(knob, 0, most)),
             "rate": lambda: RateSizer(_within(knob, *SECONDS), most),
             "hpa": lambda: ValueSizer(_within(knob, *TARGETS), low=LOW, high=HIGH),
             "histogram": lambda: HistogramSizer(_within(knob, *SECONDS), most),
@@ -221,6 +231,18 @@ def _within(knob: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise ValueError(f"{knob} is out of range, from {low:g} to {high:g}")
     return value
+
+
+def _whole(knob: str, low: float, high: float) -> int:
+    """The knob as a whole number in its range.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = _within(knob, low, high)
+    if value != int(value):
+        raise ValueError(f"{knob} is no whole number")
+    return int(value)
 
 
 def _row(match: Match, tally: Tally) -> Row:

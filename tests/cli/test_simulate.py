@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -101,33 +102,6 @@ def test_a_report_is_one_file(scaler: Scaler, scenario: Path, tmp_path: Path) ->
     assert json.loads(figures.read_text())["rows"]
 
 
-def test_a_sweep_goes_on_where_it_was_stopped(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
-    """What is kept is not run again: a figure that was changed there comes out as it stands."""
-    out, kept = tmp_path / "out.json", tmp_path / "kept"
-    asked = ("simulate", "sweep", scenario, *ALONE, "--policies", "job", "--out", kept, "--json", out)
-    first = scaler(*asked, "--over", "slots=1,2", "--over", "startup=18s,93s")
-    assert first.exit_code == 0, first.output
-    points = json.loads(out.read_text())["points"]
-    settings = [(point["settings"]["slots"], point["settings"]["startup"]) for point in points]
-    assert settings == [(1, "18s"), (1, "93s"), (2, "18s"), (2, "93s")]
-    for file in kept.iterdir():
-        file.write_text(file.read_text().replace('"policy": "job"', '"policy": "kept"'))
-    assert scaler(*asked, "--over", "slots=1,2", "--over", "startup=18s,30s,93s").exit_code == 0
-    who = [point["rows"][0]["policy"] for point in json.loads(out.read_text())["points"]]
-    assert who == ["kept", "job", "kept"] * 2
-
-
-def test_a_sweep_without_limits_is_not_taken_for_one_with_them(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
-    """Their figures are kept side by side."""
-    out, kept = tmp_path / "out.json", tmp_path / "kept"
-    asked = ("simulate", "sweep", scenario, "--jobs", "1", "--policies", "job", "--out", kept, "--json", out)
-    for limits, known in ((["--no-limits"], False), ([], True)):
-        assert scaler(*asked, "--over", "slots=1", *limits).exit_code == 0
-        (point,) = json.loads(out.read_text())["points"]
-        assert (point["rows"][0]["opt_w"] is not None) == known
-    assert len(list(kept.iterdir())) == 2
-
-
 def test_what_cannot_be_written_in_the_end_is_said(scaler: Scaler, scenario: Path) -> None:
     """A full disk is no bug of ours: one line, and no traceback."""
     for command, option in (("run", "--json"), ("report", "--html")):
@@ -143,19 +117,10 @@ def test_tuning_never_ends_dearer_than_what_is_shipped(scaler: Scaler, scenario:
     assert ran.exit_code == 0, ran.output
     found = json.loads((tmp_path / "out.json").read_text())
     assert len(found["trials"]) == 4
+    assert [(row["policy"], row["trial"]) for row in found["rows"]] == [("hpa", n) for n in (1, 2, 3, 4)]
+    assert found["summary"]["shipped"] == found["trials"][0]
+    assert found["summary"]["best"]["knobs"] == found["best"]
     assert found["price"] == min(trial["price"] for trial in found["trials"])
-
-
-def test_a_sweep_shows_what_it_is_asked_for(scaler: Scaler, scenario: Path) -> None:
-    """One figure as a map of the policies, several with a row for each; whole however narrow the terminal is."""
-    asked = ("simulate", "sweep", scenario, *ALONE, "--over", "slots=1,2")
-    figures = "killed,pod_hours,wait_p95_s,wait_p99_s,quick_reversals_per_hour,wasted_starts,price"
-    one, several = scaler(*asked, "--show", "wait_p95_s"), scaler(*asked, "--show", figures)
-    assert "wait_p95_s" in one.stdout
-    lines = [line.split() for line in several.stdout.splitlines() if line.strip()]
-    assert lines[0] == ["slots", "policy", "killed", "pod", "h", "p95", "s", "p99", "s", "turns", "waste", "price"]
-    assert [line[:2] for line in lines[1:]] == [["1", "ours"], ["1", "hpa"], ["2", "ours"], ["2", "hpa"]]
-    assert all(len(line) == 9 for line in lines[1:])
 
 
 def test_tuned_peers_are_compared_on_other_days(scaler: Scaler, tmp_path: Path) -> None:
@@ -176,6 +141,29 @@ def test_tuned_peers_are_compared_on_other_days(scaler: Scaler, tmp_path: Path) 
     assert set(figures["summary"]["at_equal_wait"]) == {"buffer"}
     assert figures["rows"][:2] == shipped[:2]
     assert figures["rows"][2:] != shipped[2:]
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        ("x", "utilization = 'x' is no number from 0.3 to 1"),
+        (None, "utilization = None is no number from 0.3 to 1"),
+        (-1, "utilization = -1 is no number from 0.3 to 1"),
+    ],
+)
+def test_knobs_that_no_search_finds_are_refused(
+    scaler: Scaler, scenario: Path, tmp_path: Path, best: object, said: str
+) -> None:
+    """By name, before anything runs."""
+    found = tmp_path / "hpa.json"
+    asked = ("simulate", "tune", scenario, "--policy", "hpa", "--budget", "1", "--jobs", "1", "--json", found)
+    assert scaler(*asked).exit_code == 0
+    told = json.loads(found.read_text())
+    assert scaler("simulate", "compare", scenario, *ALONE, "--knobs", found).exit_code == 0
+    found.write_text(json.dumps(told | {"best": dict.fromkeys(told["best"], best)}))
+    ran = scaler("simulate", "compare", scenario, *ALONE, "--knobs", found)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert said in ran.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -210,13 +198,74 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
         (["compare", "--knobs", "absent.json"], "give what scaler simulate tune --json wrote, for one of ours, hpa"),
         (["run", "--rate", "R", "--begins", "2h"], "begins = 7200 s leaves nothing of the arrivals: begin earlier"),
         (["tune", "--policy", "theirs"], "--policy theirs is none; there are ours"),
+        (["run", "--trace", "T", "--thin", "5"], "thin = 5 is no share of a trace's arrivals: must be above 0 and"),
+        (["run", "--trace", "T", "--bursts", "20"], "bursts = 20 is for a curve; a trace has the bursts that it has"),
+        (["run", "--rate", "R", "--stretch", "8"], "stretch = 8 is for a trace: write the curve's times as they"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, tmp_path: Path, arguments: list[str], said: str) -> None:
     """Exit code 2, and nothing on stdout."""
     (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n3600,3\n")
-    given = [str(tmp_path / "rate.csv") if argument == "R" else argument for argument in arguments]
+    (tmp_path / "trace.csv").write_text("arrival_s,duration_s\n0,3\n60,3\n")
+    files = {"R": str(tmp_path / "rate.csv"), "T": str(tmp_path / "trace.csv")}
+    given = [files.get(argument, argument) for argument in arguments]
     ran = scaler("simulate", *given, *(["--jobs", "1"] if "--jobs" not in arguments else []), "--no-limits")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr
+
+
+def test_a_trace_stands_instead_of_a_rate_and_its_bursts(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """What a file says of its curve is nothing that a trace could be read by."""
+    scenario.write_text(SCENARIO + "bursts: 4\n")
+    (tmp_path / "trace.csv").write_text("arrival_s,duration_s\n0,3\n60,3\n")
+    ran = scaler("simulate", "run", scenario, "--trace", tmp_path / "trace.csv", *ALONE)
+    assert ran.exit_code == 0, ran.output
+
+
+def test_a_bare_number_is_one_of_seconds(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """In options as in a scenario, where errors say so."""
+    told = []
+    for length in ("600", "10m"):
+        ran = scaler("simulate", "run", scenario, *ALONE, "--lasts", length, "--json", tmp_path / "out.json")
+        assert ran.exit_code == 0, ran.output
+        told.append(json.loads((tmp_path / "out.json").read_text()))
+    assert told[0] == told[1]
+
+
+def test_files_that_a_scenario_names_are_looked_for_beside_it(
+    scaler: Scaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its sections, too, and wherever it is asked from."""
+    folder = tmp_path / "asked"
+    folder.mkdir()
+    (folder / "lengths.csv").write_text("duration_s\n30\n60\n")
+    (folder / "small.yaml").write_text(
+        SCENARIO + "fanout: {share: 0.5, children: 2, durations: lengths.csv}\n"
+        "sessions: {follows: 0.5, pause: lengths.csv}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ran = scaler("simulate", "run", "asked/small.yaml", *ALONE)
+    assert ran.exit_code == 0, ran.output
+
+
+def test_a_report_says_what_was_asked_and_is_the_same_on_any_number_of_cores(
+    scaler: Scaler, scenario: Path, tmp_path: Path
+) -> None:
+    """The work and the pool, whatever is not as usual and what has set it, and ours beside each."""
+    pages = []
+    for cores in ("1", "2"):
+        page = tmp_path / f"{cores}.html"
+        asked = ("--no-limits", "--seeds", "2", "--slots", "3", "--jobs", cores, "--html", page)
+        assert scaler("simulate", "report", scenario, *asked).exit_code == 0
+        pages.append(page.read_text())
+    assert pages[0] == pages[1]
+    lines = dict(re.findall(r"<tr><td>([a-z_]+)</td>(.*?)</tr>", pages[0]))
+    assert "3" in lines["slots"]
+    assert "--slots" in lines["slots"]
+    assert "[0, 2], [1200, 2]" in lines["rate"]
+    assert str(scenario) in lines["rate"]
+    assert "default" in lines["startup"]
+    assert {"durations", "min", "max", "policies", "seeds"} <= lines.keys()
+    assert "longest" not in lines
+    assert re.search(r"<th>ours beside</th>.*<td>hpa</td><td>[+-][0-9.]+ \([+-][0-9.]+ to [+-][0-9.]+\)</td>", pages[0])

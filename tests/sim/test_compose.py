@@ -152,3 +152,19 @@ def test_a_trace_may_begin_later() -> None:
     late = compose(Recipe(arrivals=curve, begins=3600.0, lengths=MINUTE), start=0.0, seed=1)
     assert late.arrived_at.max() <= 3600.0
     assert len(late) == pytest.approx(3600, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "changes", "told"),
+    [
+        (TRACE, {"thin": 5.0}, "thin = 5 is no share"),
+        (TRACE, {"bursts": 20.0}, "bursts = 20 is for a curve"),
+        (FLAT.arrivals, {"stretch": 8.0}, "stretch = 8 is for a trace"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(
+    arrivals: Trace | tuple[tuple[float, float], ...], changes: dict[str, float], told: str
+) -> None:
+    """Nobody who asks for it wants that."""
+    with pytest.raises(ValueError, match=told):
+        replace(Recipe(arrivals=arrivals), **changes)  # type: ignore[arg-type] # each is a number

@@ -98,3 +98,10 @@ def test_what_a_peer_ships_lies_in_the_ranges_that_are_searched(name: str) -> No
     assert knobs
     for knob in knobs:
         assert knob.range.low <= getattr(PEERS[name], knob.name) <= knob.range.high
+
+
+def test_each_trial_is_told_as_it_is_done() -> None:
+    """So that whoever waits sees how far it is."""
+    done: list[None] = []
+    tune(Bowl(), price, Search(budget=9), told=lambda: done.append(None))
+    assert len(done) == 9

@@ -1,0 +1,43 @@
+"""How far a simulation is: a bar on a terminal, and elsewhere a line now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from scaler.live.clock import steady
+
+EVERY: Final = 10.0  # seconds between two lines
+
+
+@contextmanager
+def progress(total: int, of: str = "runs and limits") -> Iterator[Callable[[], None]]:
+    """Tell on stderr how many are done. Answers what to call for each."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(total, of).told
+        return
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=console, transient=True) as bar:
+        task = bar.add_task(of, total=total)
+        yield lambda: bar.advance(task)
+
+
+class _Lines:
+    """Lines for a log; none for what is done before the first would come."""
+
+    def __init__(self, total: int, of: str) -> None:
+        self._done, self._total, self._of = 0, total, of
+        self._due = steady() + EVERY
+
+    def told(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if steady() >= self._due:
+            self._due = steady() + EVERY
+            typer.echo(f"{self._done} of {self._total} {self._of} done", err=True)
