@@ -96,7 +96,7 @@ async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> Non
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
-        board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
+        board, doors = LoggedBoard(seat.office, registry.strategy), _doors(asked.places, keeper, clock)
         charge = Charge(registry, board, seat.office, clock)
         control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
