@@ -14,7 +14,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 import typer
 
 from scaler.cli.output import fail, refuse
-from scaler.config.fields import is_name, is_namespace
+from scaler.config.names import is_name, is_namespace
 from scaler.core.types import Seconds
 
 PATIENCE: Final[Seconds] = 5.0

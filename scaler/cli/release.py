@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from scaler.cli.output import as_json, fail, refuse
-from scaler.config.fields import is_name, is_namespace
+from scaler.config.names import is_name, is_namespace
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Api, ApiError, ConnectError, open_api
 from scaler.controller.release import Act, Failed, acts, carry_out, counted

@@ -6,8 +6,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from scaler.config.fields import Duration, Name, is_namespace, refusal
+from scaler.config.fields import Duration, Name, refusal
 from scaler.config.knobs import Section
+from scaler.config.names import is_namespace
 from scaler.config.tls import Client
 
 EVERY: Final = "*"  # every namespace

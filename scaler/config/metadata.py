@@ -18,8 +18,9 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from scaler.config import blame
-from scaler.config.fields import Name, is_name, is_namespace
+from scaler.config.fields import Name
 from scaler.config.knobs import Knobs
+from scaler.config.names import is_name, is_namespace
 from scaler.config.pool import PoolKey
 from scaler.config.problems import ForeignPoolError, MetadataError, Problem, shown
 
