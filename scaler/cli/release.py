@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from scaler.cli.output import as_json, fail, refuse
-from scaler.config.names import is_name, is_namespace
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Api, ApiError, ConnectError, open_api
 from scaler.controller.release import Act, Failed, acts, carry_out, counted
@@ -42,14 +41,6 @@ def release(asked: Asked) -> None:
         fail(f"{error}; name the way to the API server with --kubeconfig")
     if failed:
         fail("\n".join(f"{each.act.what}: {each.why}" for each in failed))
-
-
-def pool_key(text: str) -> PoolKey:
-    """The pool that is named on the command line."""
-    namespace, slash, name = text.partition("/")
-    if not (slash and is_namespace(namespace) and is_name(name)):
-        refuse(f"{text!r} is no pool: write NAMESPACE/NAME, as in agents/coder")
-    return PoolKey(namespace, name)
 
 
 async def _released(asked: Asked) -> list[Failed]:
