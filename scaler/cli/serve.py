@@ -27,6 +27,7 @@ from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
 from scaler.cli.warming import Means, Warming
+from scaler.cli.warnings import Warner
 from scaler.cli.watcher import Watcher
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError
@@ -91,7 +92,7 @@ def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
 async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> None:
     """What is entered last is left first: KEDA's door closes while the pages still say that we are not ready."""
     ending, clock, registry = Ending(), SystemClock(), Registry(disk.recall)
-    keeper, follower = Keeper(file.settings, registry, clock), Follower(file.path, file.text, Reloads(clock.now()))
+    keeper, follower = Keeper(file.settings, registry, clock), _follower(file, asked, clock)
     async with AsyncExitStack() as stack:
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
@@ -146,6 +147,12 @@ def _begin(registry: Registry, ticker: Ticker, sources: Sources, clock: Clock) -
 
 def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, None, None]:
     return Watcher(sources.health, sparing).watch(clock)
+
+
+def _follower(file: _File, asked: Asked, clock: Clock) -> Follower:
+    warner = Warner(controlled=asked.control.address is not None)
+    warner.look(file.settings)
+    return Follower(file.path, file.text, Reloads(clock.now()), warner)
 
 
 def _desk(keeper: Keeper) -> Desk:
