@@ -114,6 +114,8 @@ def run(file: Path, *, policy: Path | None, pool: str | None, json: bool) -> Non
     except JournalError as error:
         refuse(f"{error}; what stands before that line can be replayed, as a file of its own")
     except OSError as error:
+        if error.filename is None:
+            raise  # it is what is printed that found no place
         refuse(f"{file} cannot be read: {error.strerror}")
     except DiffersError as error:
         _differs(error.difference, json=json)
