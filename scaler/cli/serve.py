@@ -78,6 +78,7 @@ def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
     for option, place in (("--keda", asked.places.keda), ("--http", asked.places.http)):
         _split(option, place)
     check(asked.candidacy)
+    controlling.check(asked.control)
     if str(config) == "-":
         refuse("- is no file that can be read again when it changes: name one")
     text = read(config)
@@ -152,6 +153,8 @@ def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, 
 def _follower(file: _File, asked: Asked, clock: Clock) -> Follower:
     warner = Warner(controlled=asked.control.address is not None)
     warner.look(file.settings)
+    for why in controlling.unused(asked.control, leads=asked.candidacy.lease is not None, settings=file.settings):
+        LOG.warning("an option is of no use", why=why)
     return Follower(file.path, file.text, Reloads(clock.now()), warner)
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from scaler.agent.conformance.checks import CHECKS
 from scaler.agent.conformance.subject import Subject
+from scaler.agent.desk import WORD
 from scaler.controller.orders import Signer
 from tests.agent.faulty import examined, none, shrugs
 from tests.agent.material import Site
@@ -96,6 +97,8 @@ def test_what_cannot_be_examined_is_bad_input(scaler: Scaler, tmp_path: Path, ke
     """A key that is none, a URL that is none."""
     told = scaler("gate", "check", "http://127.0.0.1:1", "--key", tmp_path / "absent.pem")
     assert (told.exit_code, "make one with: scaler gate keys" in told.stderr) == (2, True)
+    told = scaler("gate", "check", "http://10.1.2.3:port", "--key", key)
+    assert (told.exit_code, "'http://10.1.2.3:port' is no place to ask" in told.stderr) == (2, True)
     told = scaler("gate", "check", "10.1.2.3:8476", "--key", key)
     assert (told.exit_code, "write a URL, as in http://10.1.2.3:8476" in told.stderr) == (2, True)
 
@@ -126,6 +129,9 @@ def test_a_hook_without_a_gate_fails(scaler: Scaler, tmp_path: Path) -> None:
     told = scaler("gate", "prestop", "--state", tmp_path)
     assert told.exit_code == 1
     assert "mount the gate's own folder" in told.stderr
+    (tmp_path / WORD).write_text('{"word": "sesame"}')
+    told = scaler("gate", "prestop", "--state", tmp_path, "--url", "http://127.0.0.1:port")
+    assert (told.exit_code, told.stderr) == (1, "nonnumeric port: 'port'\n")
 
 
 @pytest.mark.parametrize(
