@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ def wait(url: str, folder: Path, *, within: float = A_DAY, clock: Clock | None =
     try:
         _ask(url, "/leave", word)
         until(lambda: _idle(url), "the agent is idle", within=within, now=(clock or SystemClock()).now)
-    except (OSError, ValueError, BrokenError) as error:
+    except (OSError, ValueError, HTTPException, BrokenError) as error:
         raise NotIdleError(str(error)) from error
 
 

@@ -150,7 +150,8 @@ def release_command(  # noqa: PLR0913 (as many as there are options)
     """
     with needing("scaler"):
         from scaler.cli.forfeit import forfeit
-        from scaler.cli.release import Asked, pool_key, release
+        from scaler.cli.naming import pool_key
+        from scaler.cli.release import Asked, release
     if [everything, pool is not None, pod is not None].count(True) != 1:
         refuse("name what to free: --pool NAMESPACE/NAME, --pod NAMESPACE/NAME, or --all")
     if pod is not None:

@@ -14,8 +14,10 @@ from scaler.cli.extras import needing
 from scaler.cli.output import FAILED, Json, as_json, fail, refuse
 
 if TYPE_CHECKING:
+    from scaler.config.pool import PoolKey
     from scaler.config.problems import Problem
     from scaler.config.rows import Row
+    from scaler.config.settings import Settings
 
 commands = typer.Typer(help="Check, describe and explain configuration files.", no_args_is_help=True)
 
@@ -35,10 +37,15 @@ class Schema(enum.StrEnum):
 def check(
     file: File, *, json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False
 ) -> None:
-    """Look at a file and every pool in it, and say all that is wrong at once. Exits 1 if anything is."""
+    """Look at a file and every pool in it, and say all that is wrong at once. Exits 1 if anything is.
+
+    What is no fault and may surprise all the same is told as a warning: pools that are protected and only ever rise.
+    """
     with needing("scaler"):
+        from scaler.cli.warnings import unseen
         from scaler.config.check import checked, keys
         from scaler.config.problems import ConfigError
+        from scaler.config.rising import rising
     text = read(file)
     try:
         settings = checked(text)
@@ -46,10 +53,15 @@ def check(
         _print_problems(file, error.problems, json=json)
         raise typer.Exit(FAILED) from None
     pools, classes = [str(key) for key in keys(settings)], list(settings.classes)
+    risen = rising(settings)
     if json:
-        as_json({"file": str(file), "good": True, "problems": [], "pools": pools, "classes": classes})
-    else:
-        typer.echo(f"{file} is good: {len(pools)} pools, {len(classes)} classes")
+        only_rise: Json = {"pools": risen.pools, "classes": risen.classes}
+        told: dict[str, Json] = {"file": str(file), "good": True, "problems": [], "pools": pools, "classes": classes}
+        as_json({**told, "only_rise": only_rise})
+        return
+    typer.echo(f"{file} is good: {len(pools)} pools, {len(classes)} classes")
+    if risen:
+        typer.echo(f"warning: {unseen(risen)}", err=True)
 
 
 @commands.command(epilog="Example: scaler config schema > scaler.schema.json")
@@ -77,22 +89,27 @@ def explain(
 ) -> None:
     """Print what holds for a pool, and which layer decided each setting."""
     with needing("scaler"):
-        from scaler.config.check import checked
+        from scaler.cli import naming, warnings
         from scaler.config.metadata import parse_metadata, pool_key
         from scaler.config.problems import ConfigError
         from scaler.config.resolve import resolve
         from scaler.config.rows import rows
-    metadata = dict(_pair(text) for text in trigger or ())
-    namespace, _, name = pool.partition("/")
+    metadata, named = dict(_pair(text) for text in trigger or ()), naming.pool_key(pool)
+    settings, absent = _settings(file), ""
     try:
         asked = parse_metadata(metadata)
-        found = rows(resolve(checked(read(file)), pool_key(asked, namespace, name), asked))
+        key = pool_key(asked, *named)
+        absent = "" if str(key) in settings.pools else _absent(file, key, settings)
+        spec = resolve(settings, key, asked)
     except ConfigError as error:
-        fail("\n".join(str(problem) for problem in error.problems))
+        fail("\n".join([*(str(problem) for problem in error.problems), *filter(None, [absent])]))
+    found = rows(spec)
     if json:
         as_json({row.key: {"value": row.value, "origin": row.origin} for row in found})
     else:
         _print_rows(found)
+    for told in filter(None, (absent, warnings.of_pool(spec))):
+        typer.echo(told, err=True)
 
 
 @commands.command(epilog="Example: scaler config example > pools.yaml")
@@ -109,6 +126,25 @@ def read(file: Path) -> str:
         refuse(f"{file} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         refuse(f"{file} is not UTF-8 text")
+
+
+def _settings(file: Path) -> Settings:
+    """The settings of a file that can be served."""
+    from scaler.config.check import checked
+    from scaler.config.problems import ConfigError
+
+    try:
+        return checked(read(file))
+    except ConfigError as error:
+        fail("\n".join(str(problem) for problem in error.problems))
+
+
+def _absent(file: Path, key: PoolKey, settings: Settings) -> str:
+    """That the file has no such pool, so that a slip of the pen is seen; one of a trigger need not be there."""
+    from scaler.cli.naming import listed
+
+    has = f"it has {listed(settings.pools)}" if settings.pools else "it has none"
+    return f"{file} has no pool {key}: {has}; what holds for one that its trigger brings depends on --trigger alone"
 
 
 def _pair(text: str) -> tuple[str, str]:

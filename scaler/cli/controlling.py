@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scaler.cli.keeper import Keeper
 from scaler.cli.output import refuse
+from scaler.config.settings import Settings
 from scaler.live.charge import Charge
 from scaler.live.ticker import Orders
 from scaler.sources.reader import Sources
@@ -39,6 +40,23 @@ class Controlling:
     orders: Orders | None
     work: Callable[[], tuple[Coroutine[None, None, None], ...]]
     library: Library | None = None
+
+
+def check(asked: Asked) -> None:
+    """Refuse what is asked of a controller where none is asked for."""
+    if asked.address is None and asked.namespaces:
+        namespaces = ", ".join(asked.namespaces)
+        refuse(f"--namespace {namespaces} says where --control looks for ScaledObjects: add that, or leave it out")
+
+
+def unused(asked: Asked, *, leads: bool, settings: Settings) -> Iterator[str]:
+    """Options that nothing uses as long as the file names no warm pools; each with what would use it."""
+    if asked.address is not None or settings.warm_pools.pools:
+        return
+    if asked.key is not None:
+        yield f"--drain-key {asked.key}: nobody signs orders without --control, or warm_pools in the file"
+    if asked.kubeconfig is not None and not leads:
+        yield f"--kubeconfig {asked.kubeconfig}: nobody asks the API server without --lease, --control, or warm_pools"
 
 
 @asynccontextmanager

@@ -18,9 +18,9 @@ from typing import Final
 import structlog
 
 from scaler.cli.keeper import Keeper
+from scaler.cli.warnings import Warner
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError, Problem
-from scaler.config.settings import Settings
 from scaler.core.types import Seconds
 from scaler.live.clock import Clock
 from scaler.web.running import Reloads
@@ -91,8 +91,9 @@ class Follower:
         reloads: what became of each change.
     """
 
-    def __init__(self, config: Path, text: str, reloads: Reloads) -> None:
+    def __init__(self, config: Path, text: str, reloads: Reloads, warner: Warner | None = None) -> None:
         self.reloads = reloads
+        self._warner = warner
         self._config = config
         self._file = Watched(config)
         self._seen: str | None = text  # None while it cannot be read
@@ -119,24 +120,18 @@ class Follower:
 
     async def _take(self, keeper: Keeper, clock: Clock, text: str) -> None:
         try:
-            settings = await asyncio.to_thread(_read, text)  # a large file takes a second, and calls must not wait
+            settings = await asyncio.to_thread(checked, text)  # a large file takes a second, and calls must not wait
         except ConfigError as error:
             self._refuse(error.problems)
             return
         await keeper.reload(settings)
         self.reloads.taken(clock.now())
         LOG.info("the configuration has changed", file=str(self._config), pools=len(settings.pools))
+        if self._warner is not None:
+            self._warner.look(settings)
 
     def _refuse(self, problems: tuple[Problem, ...]) -> None:
         self.reloads.refused()
         told = "the configuration cannot be used and stays as it was"
         for problem in problems[:TOLD]:
             LOG.error(told, file=str(self._config), why=str(problem), problems=len(problems))
-
-
-def _read(text: str) -> Settings:
-    """The settings of a file that is not blank: a file that was cut to nothing must not take every pool away."""
-    if not text.strip():
-        way_out = "write {} into it if it is to have no pools"
-        raise ConfigError([Problem(path="the file", value=None, allowed="must not be empty", way_out=way_out)])
-    return checked(text)

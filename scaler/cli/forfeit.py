@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from scaler.cli.output import as_json, fail, refuse
-from scaler.config.fields import is_name, is_namespace
+from scaler.config.names import is_name, is_namespace
 from scaler.controller.api import ApiError, ConnectError, open_api
 from scaler.controller.forfeit import acts
 from scaler.controller.release import Act, Failed, carry_out

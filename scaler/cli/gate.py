@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scaler.cli.addresses import is_base_url
 from scaler.cli.extras import needing
 from scaler.cli.output import fail, refuse
 
@@ -53,6 +55,7 @@ def gate(  # noqa: PLR0913 (as many as there are options)
         return
     if upstream is None:
         refuse("--upstream is missing; it is the agent's URL, as in http://127.0.0.1:8000")
+    _check(upstream, longest, grace, token_file)
     with needing("gate"):
         from scaler.agent.sidecar.proxy import FREE, Settings
         from scaler.cli.gate_run import run
@@ -114,6 +117,25 @@ def prestop(
         wait(url, state)
     except NotIdleError as error:
         fail(str(error))
+
+
+def _check(upstream: str, longest: float | None, grace: float, token_file: Path | None) -> None:
+    """Refuse at the start what would only be found out request by request: whatever is compared with nan is never over.
+
+    The token is read for each question, and nobody would be told of it then.
+    """
+    if not is_base_url(upstream):
+        refuse(f"--upstream {upstream!r} is no address: write the agent's URL, as in http://127.0.0.1:8000")
+    if longest is not None and not 0 < longest < math.inf:
+        refuse(f"--longest {longest:g} is no length of time: write seconds above 0, as in 600, or leave it out")
+    if not 0 <= grace < math.inf:
+        refuse(f"--grace {grace:g} is no length of time: write the pod's terminationGracePeriodSeconds, as in 30")
+    try:
+        if token_file is not None:
+            token_file.read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        refuse(f"--token-file {token_file} cannot be read: {why}; mount the Secret there, or leave the option out")
 
 
 def _place(listen: str) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from scaler.agent.clock import SystemClock
 from scaler.agent.conformance.checks import Finding
 from scaler.agent.conformance.checks import examine as found
 from scaler.agent.conformance.subject import BrokenError, Ended, Subject
+from scaler.cli.addresses import is_base_url
 from scaler.cli.output import FAILED, as_json, refuse
 from scaler.controller.orders import KeyFileError, Signer
 
@@ -24,7 +25,7 @@ def examine(url: str, key: Path, kid: str, commands: tuple[str | None, str | Non
         signer = Signer.read(key, kid)
     except KeyFileError as error:
         refuse(str(error))
-    if not url.startswith(("http://", "https://")):
+    if not is_base_url(url):
         refuse(f"{url!r} is no place to ask; write a URL, as in http://10.1.2.3:8476")
     work, restart = commands
     subject = Subject(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from scaler.cli.output import refuse
+from scaler.config.names import LONGEST, is_namespace
 from scaler.controller.orders import Signer, key_set
 
 SECRET: Final = "agent-scaler-orders"  # noqa: S105 (the name of a Secret)
@@ -19,6 +20,10 @@ PUBLIC: Final = "keys.json"
 
 def manifests(namespace: str, agents: Sequence[str], known: Path | None) -> Iterator[str]:
     """A Secret with a new private key, and a ConfigMap with the key set for each namespace of agents."""
+    for option, each in (("--namespace", namespace), *(("--agents", each) for each in agents)):
+        if not is_namespace(each):
+            allowed = f"at most {LONGEST} lower-case letters, digits and hyphens"
+            refuse(f"{option} {each!r} is no namespace: it must be {allowed}; name one, and repeat --agents for others")
     signer = Signer.new()
     public = key_set([*_known(known), signer.jwk()])
     yield _manifest("Secret", SECRET, namespace, "stringData", {PRIVATE: signer.pem()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from scaler.cli.output import refuse
 from scaler.live.reading import Entry, Flaws, Reading
@@ -30,6 +31,11 @@ def of_one_pool(reading: Reading, file: Path, pool: str | None) -> Iterator[Entr
         if entry.pool != pool:
             refuse(f"{file} holds several pools, {pool} and {entry.pool} among them; name one with --pool")
         yield entry
+
+
+def has_no_tick(what: str) -> NoReturn:
+    """Refuse what is no journal, or one that nothing was written into: of nothing, nothing can be said."""
+    refuse(f"{what} has no tick of any pool: give what serve --journal wrote, its directory or a file of it")
 
 
 def lacks(flaws: Flaws) -> Iterator[str]:

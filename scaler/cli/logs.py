@@ -8,15 +8,18 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
 
 import structlog
 
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.sparing import Sparing
-from scaler.config.pool import PoolKey
+from scaler.config.pool import JobStrategy, PoolKey
 from scaler.core.explain import labels, sentence
 from scaler.core.types import Hold, Outcome, Unknown
+from scaler.live import telling
 from scaler.live.board import Board
 from scaler.live.history import History
 from scaler.live.office import ALONE, Office
@@ -78,8 +81,11 @@ class LoggedBoard(Board):
     A replica that stands by decides nothing, so of it there is nothing to tell.
     """
 
-    def __init__(self, office: Office = ALONE) -> None:
+    def __init__(
+        self, office: Office = ALONE, strategy: Callable[[PoolKey], JobStrategy | None] = lambda _: None
+    ) -> None:
         super().__init__()
+        self._strategy = strategy  # how KEDA counts the Jobs of a pool, which decides what it is told
         self._office = office
         self.history = History()
         self._log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(DECISIONS)
@@ -91,26 +97,29 @@ class LoggedBoard(Board):
         if self._office.term is None:
             return
         self.history.note(key, outcome)
-        if _moved(None if before is None else before.outcome, outcome):
-            self._line(key, outcome).info(MOVED)
-        elif before is None or _standing(before.outcome) != _standing(outcome):
-            self._line(key, outcome).info("the target stands for another reason")
+        strategy = self._strategy(key)
+        was, now = None if before is None else _Told.of(before.outcome, strategy), _Told.of(outcome, strategy)
+        if _moved(was, now):
+            self._line(key, now).info(MOVED)
+        elif was is None or was.standing != now.standing:
+            self._line(key, now).info("the target stands for another reason")
         elif logging.getLogger(DECISIONS).isEnabledFor(logging.DEBUG):
-            self._line(key, outcome).debug("the target stands")
+            self._line(key, now).debug("the target stands")
 
     def forget(self, key: PoolKey) -> None:
         """Take a pool off that is no longer evaluated."""
         super().forget(key)
         self.history.forget(key)
 
-    def _line(self, key: PoolKey, outcome: Outcome) -> structlog.stdlib.BoundLogger:
+    def _line(self, key: PoolKey, now: _Told) -> structlog.stdlib.BoundLogger:
         """A logger with the outcome's keys."""
+        outcome = now.outcome
         decision, evidence, told = outcome.decision, outcome.evidence, labels(outcome)
         return self._log.bind(
             pool=str(key),
             before=outcome.trail[0].before,
             after=_plain(decision.replicas),
-            report=_plain(outcome.report),
+            report=_plain(now.report),
             decision=told["decision"],
             reason=told["reason"],
             note=decision.why if isinstance(decision, Hold) else outcome.trail[-1].note,
@@ -123,18 +132,32 @@ class LoggedBoard(Board):
         )
 
 
-def _moved(before: Outcome | None, outcome: Outcome) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An outcome, and what KEDA is told of it."""
+
+    outcome: Outcome
+    report: int | Unknown
+
+    @classmethod
+    def of(cls, outcome: Outcome, strategy: JobStrategy | None) -> Self:
+        """What it is told where it counts Jobs so, or replicas."""
+        return cls(outcome, telling.value(outcome, strategy))
+
+    @property
+    def standing(self) -> tuple[str, str, bool]:
+        """Why the target stands: the kind of decision, its reason, and whether KEDA is told a number."""
+        told = labels(self.outcome)
+        return told["decision"], told["reason"], isinstance(self.report, Unknown)
+
+
+def _moved(before: _Told | None, now: _Told) -> bool:
     """Whether the target or what KEDA is told is another number than before."""
+    target = now.outcome.decision.replicas
     if before is None:
-        return _plain(outcome.decision.replicas) not in {None, outcome.trail[0].before}
-    pairs = ((before.decision.replicas, outcome.decision.replicas), (before.report, outcome.report))
+        return _plain(target) not in {None, now.outcome.trail[0].before}
+    pairs = ((before.outcome.decision.replicas, target), (before.report, now.report))
     return any(a != b for a, b in pairs if not isinstance(a, Unknown) and not isinstance(b, Unknown))
-
-
-def _standing(outcome: Outcome) -> tuple[str, str, bool]:
-    """Why the target stands: the kind of decision, its reason, and whether KEDA is told a number."""
-    told = labels(outcome)
-    return told["decision"], told["reason"], isinstance(outcome.report, Unknown)
 
 
 def _plain(value: int | Unknown) -> int | None:

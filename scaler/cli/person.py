@@ -13,7 +13,8 @@ Kubeconfig: TypeAlias = Annotated[
     typer.Option(
         metavar="FILE",
         envvar="KUBECONFIG",
-        help="The way to the API server; else ~/.kube/config, or the ServiceAccount of the pod that we are in.",
+        help="The way to the API server, or several files with colons between them; else ~/.kube/config, or the "
+        "ServiceAccount of the pod that we are in.",
     ),
 ]
 

@@ -10,14 +10,18 @@ from pathlib import Path
 import typer
 
 from scaler.cli.output import as_json, fail, refuse
-from scaler.config.fields import is_name, is_namespace
 from scaler.config.pool import PoolKey
 from scaler.controller.api import Api, ApiError, ConnectError, open_api
+from scaler.controller.names import POOL
 from scaler.controller.release import Act, Failed, acts, carry_out, counted
 from scaler.live.clock import SystemClock
 
 ROUNDS = 2
 AGAIN = "it is there again: a controller that lives wants this pool; take it out of the configuration first"
+ABSENT = (
+    "no pod, no budget and no word on its namespace is of {}, so it was freed before, or has another name; "
+    f"kubectl get pods --all-namespaces --label-columns {POOL} shows the pools that have pods"
+)
 LEFT = (
     "Our Deployment and its namespace are left, without any right: kubectl delete namespace agent-scaler.\n"
     "Pods keep their tolerations and their grace period until they end; those whose drain had begun take no new work."
@@ -42,14 +46,6 @@ def release(asked: Asked) -> None:
         fail(f"{error}; name the way to the API server with --kubeconfig")
     if failed:
         fail("\n".join(f"{each.act.what}: {each.why}" for each in failed))
-
-
-def pool_key(text: str) -> PoolKey:
-    """The pool that is named on the command line."""
-    namespace, slash, name = text.partition("/")
-    if not (slash and is_namespace(namespace) and is_name(name)):
-        refuse(f"{text!r} is no pool: write NAMESPACE/NAME, as in agents/coder")
-    return PoolKey(namespace, name)
 
 
 async def _released(asked: Asked) -> list[Failed]:
@@ -91,8 +87,12 @@ def _confirm(found: list[Act]) -> None:
 
 def _tell(asked: Asked, found: list[Act], failed: list[Failed]) -> None:
     undone = {each.act.what: each.why for each in failed}
+    if not found and asked.pool is not None:
+        typer.echo(f"there is no such pool: {ABSENT.format(asked.pool)}", err=True)
     if asked.json:
         as_json([{"act": act.what, "failed": undone.get(act.what)} for act in found])
+        return
+    if not found and asked.pool is not None:
         return
     for act in found:
         typer.echo(f"{act.what}{': not done' if act.what in undone else ''}")

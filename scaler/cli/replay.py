@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from scaler.cli.journals import counted, lacks, of_one_pool, of_pool
+from scaler.cli.journals import counted, has_no_tick, lacks, of_one_pool, of_pool
 from scaler.cli.output import FAILED, as_json, refuse
 from scaler.cli.whatif import Comparison
 from scaler.config.check import checked
@@ -114,6 +114,8 @@ def run(file: Path, *, policy: Path | None, pool: str | None, json: bool) -> Non
     except JournalError as error:
         refuse(f"{error}; what stands before that line can be replayed, as a file of its own")
     except OSError as error:
+        if error.filename is None:
+            raise  # it is what is printed that found no place
         refuse(f"{file} cannot be read: {error.strerror}")
     except DiffersError as error:
         _differs(error.difference, json=json)
@@ -123,14 +125,14 @@ def _replay(reading: Reading, entries: Iterator[Entry], *, json: bool) -> None:
     replay = Replay()
     for entry in entries:
         replay.again(entry)
+    if replay.first is None or replay.last is None:
+        has_no_tick(str(reading.path))
     if json:
         flaws = asdict(reading.flaws)
         as_json({"same": True, "ticks": replay.ticks, "pools": sorted(replay.pools), "flaws": flaws})
         return
-    span = "" if replay.first is None or replay.last is None else f", {clock(replay.first)} to {clock(replay.last)} UTC"
-    typer.echo(
-        f"{counted(replay.ticks, 'tick')} of {counted(len(replay.pools), 'pool')}{span}: every outcome is the same"
-    )
+    ticks, span = counted(replay.ticks, "tick"), f"{clock(replay.first)} to {clock(replay.last)} UTC"
+    typer.echo(f"{ticks} of {counted(len(replay.pools), 'pool')}, {span}: every outcome is the same")
     for flaw in lacks(reading.flaws):
         typer.echo(flaw)
 
@@ -152,7 +154,7 @@ def _compare(reading: Reading, entries: Iterator[Entry], file: Path, *, json: bo
         comparison = comparison or Comparison(_policy(file, entry.pool))
         comparison.add(entry, replay.again(entry))
     if comparison is None:
-        refuse("the journal holds no tick to compare")
+        has_no_tick(str(reading.path))
     if json:
         as_json(comparison.as_json())
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from scaler.cli.output import refuse
-from scaler.config.fields import is_name, is_namespace
+from scaler.config.names import is_name, is_namespace
 from scaler.core.types import Seconds
 from scaler.live.clock import Clock, steady
 from scaler.live.office import ALONE, Office

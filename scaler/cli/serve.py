@@ -27,6 +27,7 @@ from scaler.cli.seat import Candidacy, Seat, check, seated
 from scaler.cli.sparing import Sparing
 from scaler.cli.version import own_version
 from scaler.cli.warming import Means, Warming
+from scaler.cli.warnings import Warner
 from scaler.cli.watcher import Watcher
 from scaler.config.check import checked
 from scaler.config.problems import ConfigError
@@ -77,6 +78,7 @@ def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
     for option, place in (("--keda", asked.places.keda), ("--http", asked.places.http)):
         _split(option, place)
     check(asked.candidacy)
+    controlling.check(asked.control)
     if str(config) == "-":
         refuse("- is no file that can be read again when it changes: name one")
     text = read(config)
@@ -91,12 +93,12 @@ def run(config: Path, asked: Asked, form: LogFormat, level: LogLevel) -> None:
 async def _serve(file: _File, asked: Asked, disk: Disk, sparing: Sparing) -> None:
     """What is entered last is left first: KEDA's door closes while the pages still say that we are not ready."""
     ending, clock, registry = Ending(), SystemClock(), Registry(disk.recall)
-    keeper, follower = Keeper(file.settings, registry, clock), Follower(file.path, file.text, Reloads(clock.now()))
+    keeper, follower = Keeper(file.settings, registry, clock), _follower(file, asked, clock)
     async with AsyncExitStack() as stack:
         stack.callback(disk.close, registry, clock)
         sources = await stack.enter_async_context(open_sources(file.settings.sources))
         seat = await stack.enter_async_context(seated(asked.candidacy, clock))
-        board, doors = LoggedBoard(seat.office), _doors(asked.places, keeper, clock)
+        board, doors = LoggedBoard(seat.office, registry.strategy), _doors(asked.places, keeper, clock)
         charge = Charge(registry, board, seat.office, clock)
         control = await stack.enter_async_context(controlling.controlling(asked.control, sources, charge, keeper))
         ticker = Ticker(board, control.orders, witness=disk.journal, office=seat.office)
@@ -146,6 +148,14 @@ def _begin(registry: Registry, ticker: Ticker, sources: Sources, clock: Clock) -
 
 def _watch(sources: Sources, sparing: Sparing, clock: Clock) -> Coroutine[None, None, None]:
     return Watcher(sources.health, sparing).watch(clock)
+
+
+def _follower(file: _File, asked: Asked, clock: Clock) -> Follower:
+    warner = Warner(controlled=asked.control.address is not None)
+    warner.look(file.settings)
+    for why in controlling.unused(asked.control, leads=asked.candidacy.lease is not None, settings=file.settings):
+        LOG.warning("an option is of no use", why=why)
+    return Follower(file.path, file.text, Reloads(clock.now()), warner)
 
 
 def _desk(keeper: Keeper) -> Desk:

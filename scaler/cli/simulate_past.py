@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from scaler.cli.journals import counted, lacks, of_one_pool
+from scaler.cli.journals import counted, has_no_tick, lacks, of_one_pool
 from scaler.cli.output import refuse
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
@@ -56,7 +56,7 @@ def _looked(reading: Reading, journal: Path, pool: str | None) -> tuple[list[Loo
         if (seen := look(last.observation, last.at)) is not None:
             looks.append(seen)
     if last is None:
-        refuse(f"--journal {journal} has no tick of any pool: give what serve --journal wrote")
+        has_no_tick(f"--journal {journal}")
     return looks, last
 
 

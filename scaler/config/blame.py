@@ -9,7 +9,7 @@ from typing import Final, cast, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from scaler.config.problems import Problem, shown, suggest
+from scaler.config.problems import DIGITS, Problem, shown, suggest
 
 Path = tuple[str | int, ...]
 
@@ -23,6 +23,7 @@ _TYPES: Final = {
     "dict_type": ("must be a section of keys and values", "indent its keys below it"),
     "tuple_type": ("must be a list", "write one `- item` a line"),
     "missing": ("is required", "add it"),
+    "string_too_short": ("must not be empty", "write something or leave the key out"),
     "too_short": ("must not be empty", "add an item or leave the key out"),
 }
 _MARK: Final = re.compile(r"\[\w+\]")
@@ -79,9 +80,21 @@ def _told(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
         return str(context["allowed"]), str(context["way_out"])
     if kind in _BOUNDS:
         return _bound(kind, context)
-    if kind in {"int_type", "float_type"} and str(error["input"]).isdecimal():
-        return _TYPES[kind][0], "take the quotes away"
+    if kind in {"int_type", "float_type"} and (way_out := _of_digits(error["input"])):
+        return _TYPES[kind][0], way_out
     return _TYPES.get(kind, (error["msg"], "change it"))
+
+
+def _of_digits(value: object) -> str:
+    """The way out where a value has nothing but digits and is no number all the same; empty where it has others."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "write a smaller one"  # than any number with a point can be
+    if not (isinstance(value, str) and value.isascii() and value.isdecimal()):
+        return ""
+    if len(value) > DIGITS:
+        return "write a smaller one"
+    bare = value.lstrip("0") or "0"
+    return "take the quotes away" if bare == value else f"write {shown(int(bare))}: no quotes, and no zeros before it"
 
 
 def _bound(kind: str, context: Mapping[str, object]) -> tuple[str, str]:

@@ -19,8 +19,12 @@ def checked(text: str) -> Settings:
 
     Raises:
         ConfigError: with everything that is wrong with the file, or, where it can be read, with its pools and classes.
+            An empty file is wrong: one that was cut to nothing must not take every pool away.
     """
     document = read_yaml(text)
+    if document.value is None and not document.problems:
+        way_out = "write {} into it if it is to have no pools"
+        raise ConfigError([Problem(path="the file", value=None, allowed="must not be empty", way_out=way_out)])
     settings = settings_of(document)
     found = (*_pools(settings, document), *_unused_classes(settings, document), *_warm_pools(settings, document))
     if found:

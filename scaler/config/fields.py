@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from scaler.config.names import LONGEST, SUBDOMAIN, is_name, is_namespace
 from scaler.config.problems import suggest
 
 PODS_MOST: Final = 150_000  # no supported cluster holds more pods
@@ -27,13 +28,10 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _WORKLOAD: Final = re.compile(
-    rf"((deployments|statefulsets|replicasets)|{_SUBDOMAIN.pattern}/v[0-9][a-z0-9]*/[a-z]+)/{_SUBDOMAIN.pattern}"
+    rf"((deployments|statefulsets|replicasets)|{SUBDOMAIN.pattern}/v[0-9][a-z0-9]*/[a-z]+)/{SUBDOMAIN.pattern}"
 )
 _WALL_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-_NAME_LONGEST: Final = 63  # a namespace by RFC 1123, a ScaledObject because its name becomes a label
 
 
 def refusal(allowed: str, way_out: str) -> PydanticCustomError:
@@ -73,20 +71,10 @@ def _whole(value: float) -> float:
 Grace = Annotated[Duration, AfterValidator(_whole)]
 
 
-def is_namespace(text: str) -> bool:
-    """Whether Kubernetes would take this as a namespace."""
-    return len(text) <= _NAME_LONGEST and _LABEL.fullmatch(text) is not None
-
-
-def is_name(text: str) -> bool:
-    """Whether Kubernetes and KEDA would take this as the name of a ScaledObject."""
-    return len(text) <= _NAME_LONGEST and _SUBDOMAIN.fullmatch(text) is not None
-
-
 def _name(text: str) -> str:
     if not is_name(text):
         raise refusal(
-            f"must be at most {_NAME_LONGEST} lower-case letters, digits, dots and hyphens",
+            f"must be at most {LONGEST} lower-case letters, digits, dots and hyphens",
             "use a name Kubernetes would take",
         )
     return text

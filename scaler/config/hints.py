@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from scaler.config.fields import Duration, Name, is_namespace, refusal
+from scaler.config.fields import Duration, Name, refusal
 from scaler.config.knobs import Section
+from scaler.config.names import is_namespace
 from scaler.config.tls import Client
 
 EVERY: Final = "*"  # every namespace
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def _namespace(text: str) -> str:
@@ -25,9 +28,17 @@ def _file(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise refusal("must be 64 lower-case hexadecimal digits", "write what `printf %s TOKEN | sha256sum` prints")
+    return text
+
+
 Namespace = Annotated[str, Field(strict=True), AfterValidator(_namespace)]
 File = Annotated[str, Field(strict=True), AfterValidator(_file)]
-Digest = Annotated[str, Field(strict=True, pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[
+    str, Field(strict=True, json_schema_extra={"pattern": f"^{_DIGEST.pattern}$"}), AfterValidator(_digest)
+]
 
 
 class CallerSection(Section):

@@ -18,17 +18,18 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
 from scaler.config import blame
-from scaler.config.fields import Name, is_name, is_namespace
+from scaler.config.fields import Name
 from scaler.config.knobs import Knobs
+from scaler.config.names import is_name, is_namespace
 from scaler.config.pool import PoolKey
-from scaler.config.problems import ForeignPoolError, MetadataError, Problem, shown
+from scaler.config.problems import DIGITS, ForeignPoolError, MetadataError, Problem, shown
 
 KEDA_KEYS: Final = frozenset({"scalerAddress", "enableTLS", "unsafeSsl"})
 KEDA_SECRETS: Final = frozenset({"caCert", "tlsClientCert", "tlsClientKey", "tlsCertFile"})  # it ignores them here
 FROM_ENV: Final = "FromEnv"
 MOST_KEYS: Final = 64  # four times what can be said; looking for the nearest known word takes time for each that is not
 
-_WHOLE: Final = re.compile(r"[-+]?\d{1,18}")
+_WHOLE: Final = re.compile(rf"[-+]?\d{{1,{DIGITS}}}")
 _NUMBER: Final = re.compile(r"[-+]?(\d{1,18}(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?")
 _TEXT_KEYS: Final = frozenset(
     {"pool", "class", "warmPool"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 VALUE_SHOWN = 60  # characters of a value that a message repeats
+DIGITS = 4_000  # of a whole number that is read as one, so that its range can be told; Python itself reads few more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import yaml
 
 from scaler.config.blame import Path, dotted
-from scaler.config.problems import ConfigError, Problem
+from scaler.config.problems import DIGITS, ConfigError, Problem
 
 LARGEST = 1_048_576  # bytes: what a ConfigMap holds
 DEEPEST = 64  # sections within sections that are read fast; no file that means something has more than a dozen
@@ -61,7 +61,9 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Nul
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"), list("tTfF")
 )
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9]\d{0,17})\Z"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(rf"[-+]?(0|[1-9]\d{{0,{DIGITS - 1}}})\Z"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.\d*([eE][-+]?\d{1,3})?|\.\d+([eE][-+]?\d{1,3})?|\d+[eE][-+]?\d{1,3})\Z"),

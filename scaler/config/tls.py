@@ -7,8 +7,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from scaler.config.clients import COMMON, EVERY, OWN
-from scaler.config.fields import is_namespace, refusal
+from scaler.config.fields import refusal
 from scaler.config.knobs import Section
+from scaler.config.names import is_namespace
 
 LONGEST: Final = 512  # characters of a client's name
 STARS: Final = 4  # in one name: each more would make a long name costlier to compare

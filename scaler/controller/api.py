@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -230,15 +231,37 @@ async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
         if kubeconfig is None:
             load_incluster_config(found)
         else:
-            kubeconfig.open("rb").close()  # the loader would only log that it is missing
+            files, context = _joined(kubeconfig)
             await load_kube_config(
-                str(kubeconfig), client_configuration=found, persist_config=False, temp_file_path=folder
+                files,
+                context=context,
+                client_configuration=found,
+                persist_config=False,
+                temp_file_path=folder,
             )
         return ApiClient(found)
     except ConfigException as error:
         raise ConnectError(f"{source}: {str(error).rstrip('.')}") from None
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ConnectError(f"{source} cannot be used: {error}") from None
+
+
+def _joined(kubeconfig: Path) -> tuple[str, str | None]:
+    """The files that are there, of one or of several, and their context as kubectl has it: the first that is named.
+
+    The loader alone would take the last, and so act upon another cluster than kubectl.
+
+    Raises:
+        OSError, ValueError: none of them is there, or none is a kubeconfig, of which the loader would only log.
+    """
+    files = [Path(file).expanduser() for file in str(kubeconfig).split(os.pathsep) if file]
+    there = [file for file in files if file.exists()] or files[:1]
+    said = {file: yaml.safe_load(file.read_bytes()) for file in there}
+    good = {file: each for file, each in said.items() if isinstance(each, dict)}
+    if not good:
+        raise ValueError("it is no kubeconfig")
+    named = (str(each.get("current-context") or "") for each in good.values())
+    return os.pathsep.join(str(file) for file in good), next(filter(None, named), None)
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

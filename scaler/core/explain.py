@@ -38,8 +38,8 @@ def sentence(outcome: Told) -> str:
     return f"{verb}: {RENDERINGS[last.reason].sentence} ({last.note})"
 
 
-def lines(outcome: Outcome) -> list[str]:
-    """The whole decision: the sentence, each step, and the figures they stand on."""
+def lines(outcome: Outcome, told: int | Unknown | None = None) -> list[str]:
+    """The whole decision: the sentence, each step, and the figures they stand on; ``told`` is of Jobs what KEDA is."""
     e = outcome.evidence
     return [
         sentence(outcome),
@@ -51,7 +51,7 @@ def lines(outcome: Outcome) -> list[str]:
         _learnt(e.learnt),
         *(f"age of {name}: {_age(age)}" for name, age in e.ages.items()),
         f"announced: {e.announced:g} pods; quick reversals within the hour: {e.reversals}",
-        f"reported to KEDA: {count(outcome.report)}",
+        f"reported to KEDA: {count(outcome.report if told is None else told)}",
     ]
 
 

@@ -88,7 +88,7 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
     surplus = 0 if veto else max(0, excess.surplus)
     if isinstance(fleet, Unknown):
         spare, leaving = _lasting(given, was, surplus, excess.timer)
-        kept = veto if excess.surplus > 0 else None
+        kept = None if leaving else _kept_unseen(excess)
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
     spare, withdrawn = _lasting(given, was, unseen, excess.timer)
@@ -114,6 +114,13 @@ def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spar
     named, least = was.named + 1, min(was.least, spare)
     lasted = given.now - was.since >= timer and named >= given.policy.pace.namings
     return (NONE, least) if lasted else (Spare(since=was.since, named=named, least=least), 0)
+
+
+def _kept_unseen(excess: Excess) -> Veto | None:
+    """Why what is spare stays this tick, where nobody knows which pods are: of these only the timer can run."""
+    if excess.surplus <= 0:
+        return None
+    return excess.veto or Veto(reason=Reason.IDLE_TIMER, why=f"{excess.surplus} spare, timer {excess.timer:.0f} s")
 
 
 def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:

@@ -32,6 +32,7 @@ from scaler.external.desk import Desk, RefusedError, Visit
 from scaler.external.guard import Guard
 from scaler.external.proto import externalscaler_pb2 as pb
 from scaler.external.warm import NoWarmPools, WarmDesk, WarmPools
+from scaler.live import telling
 from scaler.live.board import Board, Posted
 from scaler.live.calls import Calls
 from scaler.live.clock import Clock
@@ -114,7 +115,7 @@ class ExternalScaler:
             return wire.metrics(request.metricName, self._warm.size(key, now))
         visit = self._desk.receive(request.scaledObjectRef, now)
         posted = self._posted(visit.key)
-        value = wire.value(posted.outcome, visit.strategy)
+        value = telling.value(posted.outcome, visit.strategy)
         if isinstance(value, Unknown) or not self._board.is_fresh(posted, now):
             raise self._withheld(visit.key, posted, now, value)
         visit.serve(posted, now)
@@ -128,7 +129,7 @@ class ExternalScaler:
             return wire.ACTIVE if self._warm.size(key, now) > 0 else wire.INACTIVE
         visit = self._desk.receive(ref, now)
         posted = visit.served(now) or self._posted(visit.key)
-        active = wire.activity(posted, visit.strategy)
+        active = telling.activity(posted, visit.strategy)
         if isinstance(active, Unknown):
             raise self._withheld(visit.key, posted, now, active)
         return wire.ACTIVE if active else wire.INACTIVE
@@ -197,7 +198,7 @@ class ExternalScaler:
     def _is_active(self, visit: Visit) -> bool:
         """Whether the pool is known to be active."""
         posted = self._board.get(visit.key)
-        return posted is not None and wire.activity(posted, visit.strategy) is True
+        return posted is not None and telling.activity(posted, visit.strategy) is True
 
     @contextmanager
     def _stream(self) -> Iterator[asyncio.Event]:

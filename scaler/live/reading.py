@@ -68,7 +68,7 @@ class Reading:
 
     def __init__(self, path: Path) -> None:
         self.flaws = Flaws()
-        self._path = path
+        self.path = path
 
     def __iter__(self) -> Iterator[Entry]:
         """The entries in the order in which they were written.
@@ -78,7 +78,7 @@ class Reading:
             OSError: a file cannot be read.
         """
         known: set[str] = set()
-        for path in segments(self._path) if self._path.is_dir() else [self._path]:
+        for path in segments(self.path) if self.path.is_dir() else [self.path]:
             yield from self._file(path, known)
 
     def _file(self, path: Path, known: set[str]) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from scaler.config.pool import ActivityEndpoints, PodSource, PoolKey, PoolSpec, SignalSource, WatchedPods
+from scaler.config.pool import ActivityEndpoints, JobStrategy, PodSource, PoolKey, PoolSpec, SignalSource, WatchedPods
 from scaler.config.schedule import windows
 from scaler.core.memory import Memory
 from scaler.core.numbers import whole
@@ -209,6 +209,11 @@ class Registry:
     def get(self, key: PoolKey) -> Pool | None:
         """The pool, if there is one."""
         return self._pools.get(key)
+
+    def strategy(self, key: PoolKey) -> JobStrategy | None:
+        """How KEDA counts the Jobs of a ScaledJob; None of any other pool."""
+        pool = self._pools.get(key)
+        return None if pool is None else pool.spec.job_strategy
 
     def put(self, spec: PoolSpec, now: Instant) -> Pool:
         """Add the pool, or change it and let it keep its memory."""

@@ -15,6 +15,7 @@ from scaler.config.pool import PoolKey, PoolSpec
 from scaler.config.problems import suggest
 from scaler.config.rows import rows
 from scaler.core.explain import lines
+from scaler.live import telling
 from scaler.live.certificates import Certificates
 from scaler.web import metrics
 from scaler.web.clients import only_for
@@ -117,10 +118,11 @@ class _Pages:
         now = self._running.clock.now()
         standing = pool.hints.standing(now)
         if _prefers_text(request):
-            words = (*lines(posted.outcome), *(in_words(hint) for hint in standing), *_settings(pool.spec), "")
+            told = telling.value(posted.outcome, pool.spec.job_strategy)
+            words = (*lines(posted.outcome, told), *(in_words(hint) for hint in standing), *_settings(pool.spec), "")
             return web.Response(text="\n".join(words), headers={"Vary": "Accept"})
-        told = explanation(pool.spec, posted, self._running.board, now)
-        return _json({**told, "hints": [as_json(hint) for hint in standing]})
+        whole = explanation(pool.spec, posted, self._running.board, now)
+        return _json({**whole, "hints": [as_json(hint) for hint in standing]})
 
     def _nearest(self, key: PoolKey) -> str:
         known = [str(pool.spec.key) for pool in self._running.registry]

@@ -12,10 +12,11 @@ from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 
-from scaler.config.pool import WatchedPods
+from scaler.config.pool import JobStrategy, WatchedPods
 from scaler.core.explain import labels
 from scaler.core.policy import Guarantee
 from scaler.core.types import Hold, Instant, Known, Outcome, Supply
+from scaler.live import telling
 from scaler.live.board import Posted
 from scaler.live.history import Past
 from scaler.live.registry import Pool
@@ -31,7 +32,9 @@ POOL_FAMILIES: Final = MappingProxyType(
         "max_replicas": Family("Most replicas the pool may have."),
         "mode_info": Family("1, with the pool's mode.", ("mode",)),
         "target_replicas": Family("Replicas we would have the pool be."),
-        "reported_replicas": Family("Replicas that KEDA is told; the live ones unless the mode is auto."),
+        "reported_replicas": Family(
+            "Replicas that KEDA is told, the live ones unless the mode is auto; for a ScaledJob, Jobs."
+        ),
         "active": Family("1 while KEDA may not take the pool to zero."),
         "decision_info": Family(
             "1, with the kind of decision, its reason, and the signal that asked for the most.",
@@ -108,18 +111,18 @@ class Page:
                 sheet.set("stuck_pods", count, trouble, lasting)
         posted, past = self._running.board.get(key), self._running.history.get(key)
         if posted is not None:
-            _post(sheet, posted, now)
+            _post(sheet, posted, pool.spec.job_strategy, now)
             sheet.set("stale", not self._running.board.is_fresh(posted, now))
         if past is not None:
             _past(sheet, past)
 
 
-def _post(sheet: Sheet, posted: Posted, now: Instant) -> None:
+def _post(sheet: Sheet, posted: Posted, strategy: JobStrategy | None, now: Instant) -> None:
     """The gauges of a pool's latest outcome."""
     outcome = posted.outcome
     sheet.set("target_replicas", outcome.decision.replicas)
-    sheet.set("reported_replicas", outcome.report)
-    sheet.set("active", posted.active)
+    sheet.set("reported_replicas", telling.value(outcome, strategy))
+    sheet.set("active", telling.activity(posted, strategy))
     sheet.set("holding", isinstance(outcome.decision, Hold))
     told = labels(outcome)
     sheet.set("decision_info", 1, told["decision"], told["reason"], told["bound"])

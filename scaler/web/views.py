@@ -14,7 +14,8 @@ from scaler.config.pool import PoolSpec
 from scaler.config.rows import rows
 from scaler.core.explain import labels, reason, sentence
 from scaler.core.record import to_json
-from scaler.core.types import Instant, Known, Outcome, Sample, Unknown
+from scaler.core.types import Instant, Known, Sample, Unknown
+from scaler.live import telling
 from scaler.live.board import Board, Posted
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -30,7 +31,7 @@ def row(spec: PoolSpec, posted: Posted | None, board: Board, now: Instant) -> di
         "min": spec.policy.min_replicas,
         "max": spec.policy.max_replicas,
         "explain": f"/api/v1/pools/{spec.key}/explain",
-        "outcome": None if posted is None else {**_when(posted, board, now), **_figures(posted.outcome)},
+        "outcome": None if posted is None else {**_when(posted, board, now), **_figures(spec, posted)},
     }
 
 
@@ -44,8 +45,8 @@ def explanation(spec: PoolSpec, posted: Posted, board: Board, now: Instant) -> d
         "labels": labels(outcome),
         **_when(posted, board, now),
         "decision": {"kind": labels(outcome)["decision"], **_json(outcome.decision)},
-        "report": _told(outcome.report),
-        "active": _told(posted.active),
+        "report": _told(telling.value(outcome, spec.job_strategy)),
+        "active": _told(telling.activity(posted, spec.job_strategy)),
         "trail": [_json(step) for step in outcome.trail],
         "orders": [_json(order) for order in outcome.orders],
         "evidence": _json(outcome.evidence),
@@ -58,13 +59,14 @@ def _when(posted: Posted, board: Board, now: Instant) -> dict[str, Json]:
     return {"at": at, "age": round(posted.age(now), 3), "stale": not board.is_fresh(posted, now)}
 
 
-def _figures(outcome: Outcome) -> dict[str, Json]:
+def _figures(spec: PoolSpec, posted: Posted) -> dict[str, Json]:
     """The figures of one tick, without what they stand on."""
+    outcome = posted.outcome
     demand = outcome.evidence.demand
     return {
         "target": _plain(outcome.decision.replicas),
-        "report": _plain(outcome.report),
-        "active": _plain(outcome.active),
+        "report": _plain(telling.value(outcome, spec.job_strategy)),
+        "active": _plain(telling.activity(posted, spec.job_strategy)),
         "reason": reason(outcome).value,
         "sentence": sentence(outcome),
         "demand": {name: _value(sample) for name, sample in demand.by_signal.items()},

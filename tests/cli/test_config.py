@@ -37,7 +37,8 @@ def test_a_good_file_is_called_good(scaler: Scaler, file: Path) -> None:
     assert (told.exit_code, told.stdout) == (0, f"{file} is good: 1 pools, 1 classes\n")
     told = scaler("config", "check", file, "--json")
     expected = {"file": str(file), "good": True, "problems": [], "pools": ["agents/coder"], "classes": ["coding"]}
-    assert (told.exit_code, json.loads(told.stdout)) == (0, expected)
+    only_rise = {"pools": ["agents/coder"], "classes": []}
+    assert (told.exit_code, json.loads(told.stdout)) == (0, {**expected, "only_rise": only_rise})
 
 
 def test_every_finding_is_told_and_the_exit_code_is_1(scaler: Scaler, file: Path) -> None:
@@ -63,6 +64,53 @@ def test_findings_are_data_where_json_is_asked_for(scaler: Scaler, file: Path) -
         "allowed": "unknown key",
         "way_out": 'did you mean "max"?',
     }
+
+
+RISING = "protected and without a source of pods, so no pod is ever taken away and the target only rises"
+PODS = "pods: {workload: 'deployments/{name}'}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(GOOD, f"warning: pools agents/coder: {RISING}; name pods and", id="APoolWithoutPods"),
+        pytest.param(GOOD.partition("pools:")[0], f"warning: classes coding: {RISING}; ", id="AClassThatWaits"),
+        pytest.param(GOOD.replace("max: 50", f"max: 50, {PODS}"), "", id="PodsThatAreSeen"),
+        pytest.param(GOOD.replace("  coding:", f"  coding:\n    {PODS}"), "", id="PodsThatTheClassNames"),
+        pytest.param(f"defaults: {{guarantee: best-effort}}\n{GOOD}", "", id="PodsThatAnybodyMayTake"),
+        pytest.param(GOOD.replace("max: 50", "scaled_job_strategy: default"), "", id="JobsThatKedaStopsNoneOf"),
+    ],
+)
+def test_a_pool_that_only_ever_rises_is_told_beforehand(scaler: Scaler, file: Path, text: str, told: str) -> None:
+    """It is what was promised and no fault, so the exit code is 0 and what programs read stays as it is."""
+    file.write_text(text)
+    found = scaler("config", "check", file)
+    assert (found.exit_code, found.stdout.startswith(f"{file} is good: ")) == (0, True)
+    assert found.stderr.startswith(told)
+    assert bool(found.stderr) == bool(told)
+
+
+def test_an_explanation_says_that_the_pool_only_rises(scaler: Scaler, file: Path) -> None:
+    """On stderr, beside the settings; best effort has nothing to be warned of."""
+    file.write_text(GOOD)
+    told = scaler("config", "explain", file, "agents/coder", "--json")
+    assert (told.exit_code, json.loads(told.stdout)["guarantee"]["value"]) == (0, "protected")
+    assert told.stderr.startswith(f"warning: agents/coder: {RISING}; name pods and serve with --control, ")
+    assert told.stderr.endswith("or set guarantee: best-effort, under which the HPA takes whom it likes\n")
+    assert scaler("config", "explain", file, "agents/coder", "--trigger", "guarantee=best-effort").stderr == ""
+
+
+@pytest.mark.parametrize("text", ["", " \n", "null", "# nothing\n", "~"])
+def test_an_empty_file_is_refused_as_it_is_when_it_is_served(scaler: Scaler, file: Path, text: str) -> None:
+    """What check calls good can be served, at the start and later."""
+    file.write_text(text)
+    why = f"{file}: the file: must not be empty; write {{}} into it if it is to have no pools\n"
+    told = scaler("config", "check", file)
+    assert (told.exit_code, told.stdout) == (1, why)
+    told = scaler("serve", file)
+    assert (told.exit_code, told.stderr) == (2, why)
+    file.write_text("{}")
+    assert scaler("config", "check", file).exit_code == 0
 
 
 def test_the_example_is_a_good_file(scaler: Scaler) -> None:
@@ -121,7 +169,8 @@ def test_sources_and_windows_are_told_as_they_will_be_used(scaler: Scaler, file:
         (["agents/coder", "--trigger", "pool=billing/x"], 1, "a pool is read only by its own namespace"),
         (["agents/coder", "--trigger", "max"], 2, "--trigger 'max' has no value: write KEY=VALUE, as in max=80"),
         (["agents/unknown"], 1, "replicas: nothing says how many replicas there are"),
-        (["coder"], 1, "name = '': must be at most 63 lower-case letters"),
+        (["agents/unknown"], 1, "pools.yaml has no pool agents/unknown: it has agents/coder; what holds for one that"),
+        (["coder"], 2, "'coder' is no pool: write NAMESPACE/NAME, as in agents/coder"),
     ],
 )
 def test_what_a_trigger_may_not_say_is_refused_here_too(
@@ -132,6 +181,17 @@ def test_what_a_trigger_may_not_say_is_refused_here_too(
     told = scaler("config", "explain", file, *arguments)
     assert told.exit_code == code
     assert why in told.stderr
+
+
+def test_a_pool_that_a_trigger_would_bring_is_explained_and_not_taken_for_one_of_the_file(
+    scaler: Scaler, file: Path
+) -> None:
+    """A slip of the pen may have a class that suits it: who meant a pool of the file sees that it is none."""
+    file.write_text(GOOD)
+    told = scaler("config", "explain", file, "agents/codr", "--trigger", "class=coding")
+    assert told.exit_code == 0
+    assert "target_wait_p95" in told.stdout
+    assert f"{file} has no pool agents/codr: it has agents/coder; " in told.stderr
 
 
 @pytest.mark.parametrize(("of", "key"), [("file", "classes"), ("trigger", "targetWaitP95")])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +16,13 @@ import yaml
 
 from scaler.agent.conformance.checks import CHECKS
 from scaler.agent.conformance.subject import Subject
+from scaler.agent.desk import WORD
 from scaler.controller.orders import Signer
 from tests.agent.faulty import examined, none, shrugs
 from tests.agent.material import Site
 from tests.cli.conftest import Scaler
 from tests.house.source import ROOT
+from tests.support.process import stop
 
 ALONE = """
 import sys
@@ -92,6 +97,8 @@ def test_what_cannot_be_examined_is_bad_input(scaler: Scaler, tmp_path: Path, ke
     """A key that is none, a URL that is none."""
     told = scaler("gate", "check", "http://127.0.0.1:1", "--key", tmp_path / "absent.pem")
     assert (told.exit_code, "make one with: scaler gate keys" in told.stderr) == (2, True)
+    told = scaler("gate", "check", "http://10.1.2.3:port", "--key", key)
+    assert (told.exit_code, "'http://10.1.2.3:port' is no place to ask" in told.stderr) == (2, True)
     told = scaler("gate", "check", "10.1.2.3:8476", "--key", key)
     assert (told.exit_code, "write a URL, as in http://10.1.2.3:8476" in told.stderr) == (2, True)
 
@@ -122,6 +129,9 @@ def test_a_hook_without_a_gate_fails(scaler: Scaler, tmp_path: Path) -> None:
     told = scaler("gate", "prestop", "--state", tmp_path)
     assert told.exit_code == 1
     assert "mount the gate's own folder" in told.stderr
+    (tmp_path / WORD).write_text('{"word": "sesame"}')
+    told = scaler("gate", "prestop", "--state", tmp_path, "--url", "http://127.0.0.1:port")
+    assert (told.exit_code, told.stderr) == (1, "nonnumeric port: 'port'\n")
 
 
 @pytest.mark.parametrize(
@@ -130,14 +140,59 @@ def test_a_hook_without_a_gate_fails(scaler: Scaler, tmp_path: Path) -> None:
         (["--slots", "1"], "--upstream is missing; it is the agent's URL"),
         (["--upstream", "http://a", "--listen", "8476"], "--listen '8476' is no place to listen"),
         (["--upstream", "http://a"], "POD_UID is not set"),
+        (["--upstream", "foo"], "--upstream 'foo' is no address: write the agent's URL, as in http://127.0.0.1:8000"),
+        (["--upstream", "http://a:b"], "--upstream 'http://a:b' is no address"),
+        (["--upstream", "http://a b"], "--upstream 'http://a b' is no address"),
+        (["--upstream", "http://a", "--longest", "-5"], "--longest -5 is no length of time: write seconds above 0"),
+        (["--upstream", "http://a", "--longest", "inf"], "--longest inf is no length of time"),
+        (["--upstream", "http://a", "--grace", "nan"], "--grace nan is no length of time: write the pod's termination"),
+        (["--upstream", "http://a", "--token-file", "/nope"], "--token-file /nope cannot be read: No such file"),
     ],
-    ids=["nobody", "nowhere", "which pod"],
 )
 def test_a_sidecar_says_what_it_lacks(scaler: Scaler, arguments: list[str], said: str) -> None:
     """Exit code 2, with the option or the variable."""
     told = scaler("gate", *arguments)
     assert told.exit_code == 2
     assert said in told.stderr
+
+
+def test_a_state_that_cannot_be_kept_is_told_by_its_name(
+    scaler: Scaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file where the folder should be: nobody needs to look at --listen."""
+    state = tmp_path / "state"
+    state.touch()
+    monkeypatch.setenv("POD_UID", "coder-0")
+    monkeypatch.setenv("AGENT_SCALER_STATE", str(state))
+    told = scaler("gate", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0")
+    assert told.exit_code == 2
+    assert told.stderr.startswith(f"AGENT_SCALER_STATE {state} cannot be used: File exists; it must be a folder in an")
+
+
+async def test_keys_may_come_later_and_their_absence_is_told(tmp_path: Path) -> None:
+    """An order is believed as soon as the file is there, so the sidecar stands; and says what it lacks until then."""
+    command = [sys.executable, "-m", "scaler", "gate", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"]
+    place = {"POD_UID": "coder-0", "AGENT_SCALER_STATE": str(tmp_path), "AGENT_SCALER_KEYS": "/nope"}
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **place}, stderr=PIPE)
+    try:
+        assert process.stderr is not None
+        line = json.loads(await process.stderr.readline())
+        told = {key: line[key] for key in ("event", "level", "file", "why")}
+        event = "the keys cannot be read, so no order is believed"
+        assert told == {"event": event, "level": "warning", "file": "/nope", "why": "No such file or directory"}
+        assert process.returncode is None
+    finally:
+        await stop(process)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--agents", "A B"], ["--agents", "agents", "--agents", "a\nkind: Pod"], ["--namespace", "a" * 64]]
+)
+def test_keys_are_made_for_no_namespace_that_there_cannot_be(scaler: Scaler, arguments: list[str]) -> None:
+    """What is printed is applied: nothing gets into it that would make another manifest of it."""
+    told = scaler("gate", "keys", *arguments)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert f"{arguments[-2]} {arguments[-1]!r} is no namespace: it must be at most 63 lower-case letters" in told.stderr
 
 
 @pytest.mark.parametrize("arguments", [["gate", "--upstream", "http://127.0.0.1:1"], ["gate", "keys"]], ids=" ".join)

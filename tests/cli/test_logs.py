@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scaler.cli.logs import DECISIONS, LoggedBoard, without_secrets
+from scaler.config.pool import JobStrategy
 from scaler.core.explain import sentence
 from scaler.core.memory import Memory
 from scaler.core.policy import Policy
@@ -77,6 +78,14 @@ def told(*outcomes: Outcome) -> list[tuple[str, str]]:
         for outcome in outcomes:
             board.publish(KEY, outcome)
     return [(line["log_level"], line["reason"]) for line in log]
+
+
+def test_of_jobs_the_line_says_what_keda_is_told() -> None:
+    """One Job stands and no task waits: KEDA is told of none to create."""
+    outcome = decided(Known(0, NOON))
+    with capture_logs() as log:
+        LoggedBoard(strategy=lambda _: JobStrategy.ACCURATE).publish(KEY, outcome)
+    assert (outcome.report, [line["report"] for line in log]) == (1, [0])
 
 
 def test_a_replica_that_stands_by_tells_of_no_decision() -> None:

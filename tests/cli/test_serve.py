@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import signal
 from pathlib import Path
 
 import pytest
 
+from scaler.cli.controlling import Asked, unused
+from scaler.config.check import checked
 from scaler.external.client import CallError, Client, Trigger, connected
 from tests.cli.conftest import Scaler
 from tests.cli.serving import serving, start
+from tests.support.process import stop
 
 
 async def test_it_answers_keda_and_people_from_one_outcome_and_ends_in_order(config: Path) -> None:
@@ -72,6 +77,51 @@ def test_a_place_that_is_none_is_bad_input(scaler: Scaler, config: Path, argumen
     """Nothing is started."""
     told = scaler("serve", config, *arguments)
     assert (told.exit_code, told.stderr) == (2, why)
+
+
+def test_where_to_look_is_nothing_without_who_looks(scaler: Scaler, config: Path) -> None:
+    """Namespaces are those of the controller."""
+    told = scaler("serve", config, "--namespace", "x", "--namespace", "y")
+    why = "--namespace x, y says where --control looks for ScaledObjects: add that, or leave it out\n"
+    assert (told.exit_code, told.stderr) == (2, why)
+
+
+WARM = "warm_pools: {pools: {agents/python: {}}}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "leads", "file", "told"),
+    [
+        (
+            Asked(key=Path("/k")),
+            False,
+            "{}",
+            ["--drain-key /k: nobody signs orders without --control, or warm_pools in"],
+        ),
+        (Asked(kubeconfig=Path("/c")), False, "{}", ["--kubeconfig /c: nobody asks the API server without --lease"]),
+        (Asked(kubeconfig=Path("/c")), True, "{}", []),
+        (Asked(key=Path("/k"), kubeconfig=Path("/c")), False, WARM, []),
+        (Asked(address="a:6000", key=Path("/k"), kubeconfig=Path("/c")), False, "{}", []),
+        (Asked(), False, "{}", []),
+    ],
+    ids=["AKeyForNobody", "AWayForNobody", "AWayToTheLease", "WarmPoolsNeedBoth", "AControllerNeedsBoth", "Nothing"],
+)
+def test_an_option_that_nothing_uses_is_told(asked: Asked, leads: bool, file: str, told: list[str]) -> None:
+    """Each row: what is asked for, whether a Lease is, and the file. Warm pools may still come, so it is no refusal."""
+    found = list(unused(asked, leads=leads, settings=checked(file)))
+    assert [line.startswith(beginning) for line, beginning in zip(found, told, strict=True)] == [True] * len(told)
+
+
+async def test_such_an_option_is_told_at_the_start(config: Path) -> None:
+    """In the log, before it serves."""
+    process = await start(config, "--drain-key", "/nope")
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            lines = [json.loads(await process.stderr.readline()) for _ in range(2)]
+        assert [(line["level"], line["event"]) for line in lines][1] == ("warning", "an option is of no use")
+    finally:
+        await stop(process)
 
 
 def test_a_file_that_cannot_be_used_is_bad_input(scaler: Scaler, config: Path) -> None:

@@ -266,6 +266,16 @@ def test_pools_and_unused_classes_that_contradict_themselves_are_found_where_the
         ("sources: {activity: {timeout: 5s}}", "line 1: sources.activity.timeout = '5s': must be <= 4"),
         ("defaults: {pause_up: 1}", "line 1: defaults.pause_up = 1: must be true or false; write true or false"),
         ("defaults: {max: null}", "line 1: defaults.max = None: must be a whole number; write its digits"),
+        (f"defaults: {{max: {'9' * 26}}}", f"line 1: defaults.max = {'9' * 26}: must be <= 150000; set it to a value"),
+        (
+            "defaults: {max: 010}",
+            "line 1: defaults.max = '010': must be a whole number; write 10: no quotes, and no zeros",
+        ),
+        ("defaults: {max: '20'}", "line 1: defaults.max = '20': must be a whole number; take the quotes away"),
+        (
+            "hints: {callers: {a: {token_sha256: zz, namespaces: [a]}}}",
+            "line 1: hints.callers.a.token_sha256 = 'zz': must be 64 lower-case hexadecimal digits; write what `printf",
+        ),
         ("defaults: {max: 1.0}", "line 1: defaults.max = 1.0: must be a whole number; write its digits"),
         (
             "classes: {signals: {signals: {queue: {queri: x}}}}",

@@ -69,7 +69,10 @@ def test_kedas_own_keys_are_no_concern_of_ours() -> None:
     [
         ("max", "0", "max = 0: must be >= 1; set it to a value >= 1"),
         ("max", "150001", "max = 150001: must be <= 150000; set it to a value <= 150000"),
-        ("max", "9" * 400, f"max = '{'9' * 59}...: must be a whole number; take the quotes away"),
+        ("max", "9" * 400, f"max = {'9' * 60}...: must be <= 150000; set it to a value <= 150000"),
+        ("max", "9" * 5_000, f"max = '{'9' * 59}...: must be a whole number; write a smaller one"),
+        ("tokensPerPod", "9" * 400, f"tokensPerPod = {'9' * 60}...: must be a number; write a smaller one"),
+        ("pool", "", "pool = '': must not be empty; write something or leave the key out"),
         ("min", "-1", "min = -1: must be >= 0; set it to a value >= 0"),
         ("min", "", "min = '': must be a whole number; write its digits"),
         ("slotsPerPod", "1.5", "slotsPerPod = 1.5: must be a whole number; write its digits"),

@@ -190,8 +190,11 @@ def test_a_best_effort_pool_whose_pods_cannot_be_seen_goes_by_its_own_count() ->
     story = Story.of(BEST_EFFORT, *(busy(str(n)) for n in range(5)))
     story.unseen = Unknown("no pod source")
     story.signals |= {Signal.INFLIGHT: 2.0}
-    story.expect_calm(TIMER)
+    for _ in range(int(TIMER / 5)):
+        outcome = story.expect(5, Reason.IDLE_TIMER)
+        assert outcome.trail[-1].note == "3 spare, timer 375 s"
     story.expect(2, Reason.IDLE)
+    story.expect(2, Reason.STEADY)
 
 
 def test_unseen_pods_that_are_spare_say_why_they_stay() -> None:

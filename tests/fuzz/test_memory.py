@@ -198,7 +198,7 @@ async def test_pages_that_come_and_go_leave_nothing_behind() -> None:
 
 async def test_pods_that_never_answer_and_go_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     """Ever new URLs, half an hour apart: who has left every pool is forgotten, and why they were unheard too."""
-    caplog.set_level("ERROR")  # what is logged of each is kept by the test itself
+    caplog.set_level("ERROR", "scaler")  # what is logged of each is kept by the test itself
     async with nobody() as url, open_activity() as reader:
         grown = await rounds(lambda i: reader.read(ActivityEndpoints(urls=(f"{url}/{i}",)), NOW + i * 1_800))
     assert grown < ALLOWED

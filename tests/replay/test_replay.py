@@ -233,10 +233,13 @@ def test_a_comparison_needs_one_pool_and_a_policy_for_it(scaler: Scaler, journal
     assert absent.stderr.startswith(f"--policy {tmp_path / 'no.yaml'} cannot be read: ")
 
 
-def test_an_empty_journal_has_nothing_to_compare(scaler: Scaler, tmp_path: Path) -> None:
-    """And replays to nothing."""
-    config = tmp_path / "pools.yaml"
-    config.write_text(POLICY.format(most=3))
-    (tmp_path / "empty").mkdir()
-    assert scaler("replay", tmp_path / "empty").stdout == "0 ticks of 0 pools: every outcome is the same\n"
-    assert scaler("replay", tmp_path / "empty", "--policy", config).exit_code == 2
+@pytest.mark.parametrize("options", [[], ["--json"], ["--policy", "pools.yaml"], ["--pool", "agents/coder"]], ids=str)
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_has_no_tick_is_no_journal(scaler: Scaler, tmp_path: Path, what: str, options: list[str]) -> None:
+    """Of nothing everything is true, so nobody is told that it is the same."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "passwd").write_text("root")
+    (tmp_path / "file").touch()
+    told = scaler("replay", tmp_path / what, *options)
+    why = "has no tick of any pool: give what serve --journal wrote, its directory or a file of it"
+    assert (told.exit_code, told.stdout, told.stderr) == (2, "", f"{tmp_path / what} {why}\n")

@@ -89,12 +89,13 @@ class Scaler:
         self.registry.put(pool, self.clock.now())
         return pool
 
-    def tick(self, pool: PoolSpec, *, queue: Sample, replicas: int = 1) -> Outcome:
-        """Evaluate a pool that has this queue."""
+    def tick(self, pool: PoolSpec, *, queue: Sample, replicas: int = 1, inflight: Sample | None = None) -> Outcome:
+        """Evaluate a pool that has this queue, and that may count what runs."""
         now = self.clock.now()
         live = self.registry.get(pool.key)
         assert live is not None
-        observation = Observation(replicas=Known(replicas, now), pods=NO_PODS, signals={Signal.QUEUE: queue})
+        signals = {Signal.QUEUE: queue} | ({} if inflight is None else {Signal.INFLIGHT: inflight})
+        observation = Observation(replicas=Known(replicas, now), pods=NO_PODS, signals=signals)
         outcome = Ticker(self.board).tick(live, observation, now)
         self.history.note(pool.key, outcome)
         return outcome

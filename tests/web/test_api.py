@@ -9,6 +9,7 @@ import pytest
 
 from scaler.core.explain import lines, sentence
 from scaler.core.types import Unknown
+from scaler.live import telling
 from tests.web.conftest import NOON, Scaler, spec
 
 ASKED = 'sum(queued{namespace="agents", pool="coder"}) at http://prometheus:9090'
@@ -82,6 +83,31 @@ async def test_people_get_the_lines_that_every_surface_prints(scaler: Scaler, ht
     for accept in ("*/*", "application/json, text/plain", ""):
         async with http.get("/api/v1/pools/agents/coder/explain", headers={"Accept": accept}) as answer:
             assert (answer.content_type, answer.headers["Vary"]) == ("application/json", "Accept")
+
+
+@pytest.mark.parametrize(("strategy", "told"), [("default", (0, False)), ("accurate", (0, False)), (None, (4, True))])
+async def test_every_page_tells_of_jobs_what_keda_is_told(
+    scaler: Scaler, http: aiohttp.ClientSession, strategy: str | None, told: tuple[int, bool]
+) -> None:
+    """Four Jobs stand and nothing waits: KEDA is told of no Jobs to create, and no page may tell of four."""
+    coder = scaler.admit(spec("coder", **({} if strategy is None else {"scaled_job_strategy": strategy})))
+    outcome = scaler.tick(coder, queue=scaler.known(0), replicas=4, inflight=scaler.known(0))
+    posted = scaler.board.get(coder.key)
+    assert posted is not None
+    assert outcome.report == 4
+    assert (telling.value(outcome, coder.job_strategy), telling.activity(posted, coder.job_strategy)) == told
+    async with http.get("/api/v1/pools") as answer:
+        (row,) = (await answer.json())["pools"]
+    assert (row["outcome"]["report"], row["outcome"]["active"]) == told
+    async with http.get("/api/v1/pools/agents/coder/explain") as answer:
+        whole = await answer.json()
+    assert (whole["report"], whole["active"]) == told
+    async with http.get("/api/v1/pools/agents/coder/explain", headers={"Accept": "text/plain"}) as answer:
+        assert f"reported to KEDA: {told[0]}" in (await answer.text()).splitlines()
+    async with http.get("/metrics") as answer:
+        page = await answer.text()
+    assert f'agent_scaler_pool_reported_replicas{{pool="coder",pool_namespace="agents"}} {told[0]:.1f}\n' in page
+    assert f'agent_scaler_pool_active{{pool="coder",pool_namespace="agents"}} {told[1]:.1f}\n' in page
 
 
 async def test_an_outcome_grows_old_in_sight(scaler: Scaler, http: aiohttp.ClientSession) -> None:
