@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from scaler.core.types import Seconds
-from scaler.sim.compare import means_of
+from scaler.sim.compare import lies, means_of
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
 from scaler.sim.scenario import Scenario
@@ -45,7 +45,8 @@ p.note { color: var(--faint); max-width: 45rem }
 }
 """
 FIGURES: Final = (
-    *(("tasks", "tasks", 0), ("killed", "runs cut", 1), ("wait_p50_s", "p50 wait, s", 1)),
+    *(("tasks", "tasks", 0), ("unfinished", "never done", 1), ("killed", "runs cut", 1)),
+    ("wait_p50_s", "p50 wait, s", 1),
     *(("wait_p95_s", "p95 wait, s", 1), ("wait_p99_s", "p99 wait, s", 1), ("pod_hours", "pod hours", 1)),
     *(("price", "price", 0), ("price_over_opt_w", "/ best", 2), ("price_over_opt_blind", "/ best blind", 2)),
     ("hours_at_target", "hours at target", 2),
@@ -65,10 +66,10 @@ def page(scenario: Scenario, rows: Sequence[Row], told: Mapping[str, object], hi
     title = html.escape(scenario.question.strip() or "A pool under several autoscalers")
     colour = dict(zip(histories, COLOURS * len(histories), strict=False))
     sections = (
-        _section("Figures", _table(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
-                 f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
-                 "and of the best that orders only for what waits. Hours at target: of those that it keeps within "
-                 f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
+        _section("Figures", _table(told) + _lies(rows), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each "
+                 f"second of waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all "
+                 "that comes, and of the best that orders only for what waits. Hours at target: of those that it keeps "
+                 f"within {scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
         _section("Cost against wait", _plot(_pareto(rows, colour)), "A small point a run, a large one their mean. Left "
                  "is cheaper, low is faster; who is left of and below another is better at both. Hold the pointer "
                  "over a point to see its price."),
@@ -119,6 +120,10 @@ def _table(told: Mapping[str, object]) -> str:
         for policy, figures in means.items()
     )
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
+
+
+def _lies(rows: Sequence[Row]) -> str:
+    return "".join(f'<p class="note">{html.escape(line)}</p>' for line in lies(rows))
 
 
 def _shown(figure: float | None, decimals: int) -> str:

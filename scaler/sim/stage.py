@@ -39,7 +39,10 @@ def lasts(scenario: Scenario) -> Seconds:
 
 
 def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, guarded: bool = True) -> World:
-    """The world for a peer with these knobs, or for ours where there are none: there, pods can be ``guarded``."""
+    """The world for a peer with these knobs, or for ours where there are none: there, pods can be ``guarded``.
+
+    It begins with its fewest replicas, as a pool does whoever scales it; Jobs begin with their tasks.
+    """
     leaving = Leaving.BY_RANK if knobs is None else knobs.leaving
     once = leaving is Leaving.AFTER_TASK
     hold = scenario.sessions.hold if scenario.sessions is not None else 0.0
@@ -57,7 +60,10 @@ def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, gu
         blind=scenario.blind,
         quota=scenario.quota,
     )
-    return World(setting, work, start=START, seed=seed)
+    made = World(setting, work, start=START, seed=seed)
+    if not once:
+        made.scale(scenario.min)
+    return made
 
 
 def pool(scenario: Scenario) -> Pool:

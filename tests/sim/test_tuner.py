@@ -98,3 +98,14 @@ def test_what_a_peer_ships_lies_in_the_ranges_that_are_searched(name: str) -> No
     assert knobs
     for knob in knobs:
         assert knob.range.low <= getattr(PEERS[name], knob.name) <= knob.range.high
+
+
+def test_who_leaves_tasks_undone_is_not_the_best_however_cheap() -> None:
+    """Nor is looked around; where everybody does, the fewest count."""
+
+    def idle(bowl: Bowl) -> Paid:
+        """The narrower the cheaper, and below 30 tasks stay undone."""
+        return Paid(bowl.width, 1.0, 1.0, unfinished=max(0.0, 30.0 - bowl.width))
+
+    best = tune(Bowl(), idle, Search(budget=41)).best
+    assert (best.paid.unfinished, best.knobs.width) == (0.0, 30)
