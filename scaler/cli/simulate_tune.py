@@ -13,7 +13,7 @@ from rich.table import Table
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedTune
 from scaler.cli.simulate_knobs import base
-from scaler.cli.simulate_run import check_file, progress, scenario_of, write
+from scaler.cli.simulate_run import check_file, names_of, progress, scenario_of, write
 from scaler.sim.match import Match, play
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.sight import Knobs
@@ -36,20 +36,19 @@ class Trial:
         scenario, seeds = self.scenario, range(1, self.scenario.seeds + 1)
         matches = (Match(scenario=scenario, policy=self.policy, seed=seed, knobs=knobs) for seed in seeds)
         rows = [play(match).row for match in matches]
-        price, hours, wait = (
-            math.fsum(of) / len(rows)
-            for of in zip(*((row.price, row.pod_hours, row.wait_p95_s) for row in rows), strict=True)
-        )
-        return Paid(price, hours, wait)
+        figures = ((row.price, row.pod_hours, row.wait_p95_s, float(row.unfinished)) for row in rows)
+        return Paid(*(math.fsum(of) / len(rows) for of in zip(*figures, strict=True)))
 
 
 def tune(asked: AskedTune) -> None:
     """Search, and tell."""
     if asked.policy not in POLICIES:
         refuse(f"--policy {asked.policy} is none; there are {', '.join(POLICIES)}")
+    if asked.policies is not None and names_of(asked.policies) != [asked.policy]:
+        refuse(f"--policies {asked.policies} is of no use here: --policy names the one whose knobs are looked for")
     check_file("--json", asked.json)
     scenario = scenario_of(asked, asked.policy)
-    shipped_knobs = base(asked.policy)
+    shipped_knobs = base(asked.policy, scenario)
     try:
         with progress(1):
             tuned = search_knobs(
@@ -65,6 +64,8 @@ def tune(asked: AskedTune) -> None:
     console.print(
         f"{len(tuned.trials)} trials: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})"
     )
+    if best.paid.unfinished:
+        console.print(f"{best.paid.unfinished:,.1f} tasks a run were never done whatever was tried; its figures lie")
     console.print(CAVEAT)
     if asked.json is not None:
         trials = [{**asdict(trial.paid), "knobs": asdict(trial.knobs)} for trial in tuned.trials]

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedWarm
-from scaler.cli.simulate_run import bounds, check_file, progress, shown, write
+from scaler.cli.simulate_run import bounds, check_file, names_of, progress, shown, write
 from scaler.config.fields import seconds
 from scaler.config.problems import ConfigError
 from scaler.core.policy import PolicyError
@@ -65,7 +65,7 @@ def _question(asked: AskedWarm) -> Question:
     if asked.scenario is not None:
         return _of_file(asked, asked.scenario)
     try:
-        names = [name.strip() for name in (asked.policies or ",".join(NAMES)).split(",")]
+        names = names_of(asked.policies or ",".join(NAMES))
         _above("seeds", asked.seeds, 1)
         _above("start", asked.start or 0, 0)
         policy = WarmPolicy(
