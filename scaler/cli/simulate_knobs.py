@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import typer
+
 from scaler.cli.output import refuse
 from scaler.sim.compare import Answer
 from scaler.sim.equal import at_equal_wait, front
-from scaler.sim.match import Match, Played, Row
+from scaler.sim.match import Match, Played, Row, as_asked
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Knobs
@@ -30,9 +32,26 @@ class Found:
     worthy: tuple[AnyKnobs, ...]
 
 
-def base(policy: str) -> AnyKnobs:
-    """What is shipped."""
-    return OurKnobs() if policy == OURS else PEERS[policy]
+def base(policy: str, scenario: Scenario) -> AnyKnobs:
+    """What is shipped, and of ours aims at what the scenario asks for."""
+    return as_asked(scenario) if policy == OURS else PEERS[policy]
+
+
+def check_knobs(scenario: Scenario, found: Mapping[str, Found], *, equal: bool) -> None:
+    """Refuse knobs of who is not asked; with ``equal`` also where ours is not, or nobody beside it has knobs."""
+    asked = f"only {', '.join(scenario.policies)} {'is' if len(scenario.policies) == 1 else 'are'} asked"
+    if unasked := [policy for policy in found if policy not in scenario.policies]:
+        refuse(f"--knobs has those of {', '.join(unasked)}, and {asked}: name {unasked[0]} in --policies too")
+    if equal and OURS not in scenario.policies:
+        refuse(f"--equal tells peers at the wait of ours, and {asked}: name ours in --policies too")
+    if equal and not found.keys() - {OURS}:
+        refuse("--equal asks the peers of --knobs, and those are of ours: give what tune --json wrote for a peer too")
+    if idle := [policy for policy in found if equal and policy != OURS and not found[policy].worthy]:
+        refuse(f"--knobs of {idle[0]} has no trial in which all tasks were done: tune it again, with --max higher")
+    ours = found.get(OURS)
+    if ours is not None and isinstance(ours.best, OurKnobs) and ours.best.target_wait != scenario.target_wait:
+        told = f"ours aims at {ours.best.target_wait:.1f} s, as --knobs says"
+        typer.echo(f"{told}; hours are told for target_wait = {scenario.target_wait:g} s", err=True)
 
 
 def read_knobs(files: Sequence[Path]) -> dict[str, Found]:
@@ -75,8 +94,9 @@ def _read(file: Path) -> tuple[str, Found]:
     try:
         told = json_.loads(file.read_text(encoding="utf-8"))
         policy, trials = told["policy"], told["trials"]
-        shipped: Any = base(policy)
-        worthy = front(trials, lambda trial: (trial["wait_p95_s"], trial["pod_hours"]))
+        shipped: Any = base(policy, Scenario())
+        done = [trial for trial in trials if not trial.get("unfinished")]
+        worthy = front(done, lambda trial: (trial["wait_p95_s"], trial["pod_hours"]))
         return policy, Found(_set(shipped, told["best"]), tuple(_set(shipped, trial["knobs"]) for trial in worthy))
     except (OSError, ValueError, KeyError, TypeError) as error:
         ways = f"give what scaler simulate tune --json wrote, for one of {', '.join(POLICIES)}"

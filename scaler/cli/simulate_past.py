@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from scaler.cli.journals import counted, has_no_tick, lacks, of_one_pool
 from scaler.cli.output import refuse
+from scaler.cli.replay import clock
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Known, Observation, Signal
@@ -33,7 +35,7 @@ def past_of(journal: Path, pool: str | None) -> tuple[Past, Policy]:
     found = past(looks)
     if not found.tasks:
         refuse(f"--journal {journal} has no task of {last.pool} in {_hours(found)}, so there is nothing to run")
-    for told in (f"{last.pool}: {_told(found)}", *lacks(reading.flaws)):
+    for told in (f"{last.pool}: {_told(found)}", *_unsure(found), *lacks(reading.flaws)):
         typer.echo(told, err=True)
     return found, last.policy
 
@@ -47,6 +49,16 @@ def _told(found: Past) -> str:
     if found.cut:
         told += f"; {found.cut} still ran at its end, and are taken to end there"
     return told + (f"; {found.never} were never seen to run, and are left out" if found.never else "")
+
+
+def _unsure(found: Past) -> Iterator[str]:
+    """What is not known of the time that the journal covers."""
+    if found.back is not None:
+        last, first = map(clock, found.back)
+        yield f"the clock ran back from {last} to {first} UTC: only what was written after that is run"
+    if found.gaps:
+        told = f"nothing is known of {found.unseen / 3600:.1f} hours, in {counted(found.gaps, 'gap')}"
+        yield f"{told}; {found.halted} ran when these began, and are taken to end there"
 
 
 def _looked(reading: Reading, journal: Path, pool: str | None) -> tuple[list[Look], Entry]:

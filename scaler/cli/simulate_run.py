@@ -16,14 +16,15 @@ from rich.text import Text
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import Asked, AskedReport
 from scaler.cli.simulate_files import STDOUT, check_file, check_named, reader, write, write_text
-from scaler.cli.simulate_knobs import equals, read_knobs, searched, tell_equals
+from scaler.cli.simulate_knobs import check_knobs, equals, read_knobs, searched, tell_equals
 from scaler.cli.simulate_past import past_of
 from scaler.cli.simulate_progress import progress
+from scaler.cli.simulate_work import under
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain
-from scaler.sim.compare import Answer, Job, cores, histories, jobs, means_of, rows, summary, work_out
+from scaler.sim.compare import Answer, Job, NoLimit, cores, histories, jobs, lies, means_of, rows, summary, work_out
 from scaler.sim.match import Row
-from scaler.sim.scenario import OURS, Scenario, changed, read_scenario
+from scaler.sim.scenario import OURS, Scenario, read_scenario
 
 KEYS: Final = (  # options that are keys of a scenario
     *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
@@ -60,6 +61,7 @@ def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path
     scenario = scenario_of(asked, policies)
     check_file("--json", asked.json)
     tuned = read_knobs(knobs)
+    check_knobs(scenario, tuned, equal=equal)
     best = {policy: found.best for policy, found in tuned.items()}
     todo, more = jobs(scenario, limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
     given = answers([*todo, *more], asked)
@@ -75,8 +77,7 @@ def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path
 
 def figures(found: Sequence[Row], told: Mapping[str, object]) -> dict[str, object]:
     """What is written: a row a run, and what they say together."""
-    plain = [{name: value for name, value in asdict(row).items() if name != "unfinished"} for row in found]
-    return {"rows": plain, "summary": told}
+    return {"rows": [asdict(row) for row in found], "summary": told}
 
 
 def write_report(asked: AskedReport) -> None:
@@ -106,16 +107,23 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
         refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
     changes = {key: _plain(key, value) for key in KEYS if (value := getattr(asked, key)) is not None}
     if policies is not None:
-        changes["policies"] = [name.strip() for name in policies.split(",")]
+        changes["policies"] = [*names_of(policies)]
     if asked.journal is not None:
         changes = _journalled(asked.journal, asked.pool, changes)
     elif asked.pool is not None:
         refuse(f"--pool {asked.pool} is of no use without --journal: give the journal that has it")
     try:
         scenario = Scenario() if asked.scenario is None else read_scenario(asked.scenario)
-        return check_named(changed(scenario, instead(changes)))
+        return check_named(under(asked, scenario, changes))
     except ConfigError as error:
         refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
+    except ValueError as error:
+        refuse(str(error))
+
+
+def names_of(text: str) -> list[str]:
+    """Names that commas part; one that ends with a comma names nobody more."""
+    return [name for part in text.split(",") if (name := part.strip())]
 
 
 def _plain(key: str, value: Any) -> Plain:  # noqa: ANN401 - options are of many kinds
@@ -164,9 +172,12 @@ def answers(todo: Sequence[Job], asked: Asked) -> list[Answer]:
     """Work everything out, with a bar that shows how far it is."""
     try:
         with cores(min(asked.jobs, len(todo))) as executor, progress(len(todo)) as told:
-            return work_out(todo, executor, told=told)
+            found = work_out(todo, executor, told=told)
     except ValueError as error:
         refuse(str(error))
+    for none in (each for each in found if isinstance(each, NoLimit)):
+        typer.echo(f"seed {none.seed} has no limit, so its figures beside one are null: {none.why}", err=True)
+    return found
 
 
 def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mapping[str, Any]) -> None:
@@ -177,11 +188,8 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
     for line in (*_pairs(told), *tell_equals(told.get("at_equal_wait", {}))):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
-    for row in found:
-        if row.unfinished:
-            console.print(
-                Text(f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie")
-            )
+    for line in lies(found):
+        console.print(Text(line), soft_wrap=True)
 
 
 def print_whole(console: Console, table: Table) -> None:
@@ -222,7 +230,8 @@ def _pairs(told: Mapping[str, object]) -> Iterator[str]:
 
 
 def _share(figure: Mapping[str, float | None]) -> str:
-    mean = figure["mean"] or 0.0
+    if (mean := figure["mean"]) is None:
+        return "-"
     return f"{100 * mean:+.0f} %{bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
 
 

@@ -15,7 +15,7 @@ from scaler.cli.simulate_asked import AskedTune
 from scaler.cli.simulate_files import check_file, reader, write
 from scaler.cli.simulate_knobs import AnyKnobs, base
 from scaler.cli.simulate_progress import progress
-from scaler.cli.simulate_run import scenario_of
+from scaler.cli.simulate_run import names_of, scenario_of
 from scaler.sim.match import Match, play
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.sight import Knobs
@@ -38,20 +38,19 @@ class Trial:
         scenario, seeds = self.scenario, range(1, self.scenario.seeds + 1)
         matches = (Match(scenario=scenario, policy=self.policy, seed=seed, knobs=knobs) for seed in seeds)
         rows = [play(match).row for match in matches]
-        price, hours, wait = (
-            math.fsum(of) / len(rows)
-            for of in zip(*((row.price, row.pod_hours, row.wait_p95_s) for row in rows), strict=True)
-        )
-        return Paid(price, hours, wait)
+        figures = ((row.price, row.pod_hours, row.wait_p95_s, float(row.unfinished)) for row in rows)
+        return Paid(*(math.fsum(of) / len(rows) for of in zip(*figures, strict=True)))
 
 
 def tune(asked: AskedTune) -> None:
     """Search, and tell."""
     if asked.policy not in POLICIES:
         refuse(f"--policy {asked.policy} is none; there are {', '.join(POLICIES)}")
+    if asked.policies is not None and names_of(asked.policies) != [asked.policy]:
+        refuse(f"--policies {asked.policies} is of no use here: --policy names the one whose knobs are looked for")
     check_file("--json", asked.json)
     scenario = scenario_of(asked, asked.policy)
-    shipped_knobs = base(asked.policy)
+    shipped_knobs = base(asked.policy, scenario)
     try:
         with progress(asked.budget, "trials") as told:
             search = Search(budget=asked.budget, jobs=asked.jobs)
@@ -94,6 +93,8 @@ def _tell(console: Console, tuned: Tuned[AnyKnobs]) -> None:
     console.print(
         f"{len(tuned.trials)} trials: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})"
     )
+    if best.paid.unfinished:
+        console.print(f"{best.paid.unfinished:,.1f} tasks a run were never done whatever was tried; its figures lie")
     console.print(CAVEAT)
 
 

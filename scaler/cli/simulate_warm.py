@@ -16,7 +16,7 @@ from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedWarm
 from scaler.cli.simulate_files import check_file, reader, write
 from scaler.cli.simulate_progress import progress
-from scaler.cli.simulate_run import bounds, shown
+from scaler.cli.simulate_run import bounds, names_of, shown
 from scaler.config.fields import seconds
 from scaler.config.problems import ConfigError
 from scaler.core.policy import PolicyError
@@ -70,7 +70,7 @@ def _question(asked: AskedWarm) -> Question:
         return _of_file(asked, asked.scenario)
     wanted = _wanted(asked)
     try:
-        names = [name.strip() for name in (asked.policies or ",".join(NAMES)).split(",")]
+        names = names_of(asked.policies or ",".join(NAMES))
         _above("seeds", wanted.seeds, 1)
         _above("start", wanted.start or 0, 0)
         policy = WarmPolicy(

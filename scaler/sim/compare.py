@@ -18,6 +18,7 @@ from scaler.core.types import Seconds
 from scaler.sim.history import History
 from scaler.sim.match import Match, Played, Row, limits_of, play
 from scaler.sim.optimum.limits import Limits
+from scaler.sim.optimum.program import NoLimitError
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.sight import Knobs
 from scaler.sim.scenario import OURS, Scenario
@@ -41,8 +42,16 @@ class _Limit:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class NoLimit:
+    """Why it is not known what the best possible costs on a seed; the runs stand without it."""
+
+    seed: int
+    why: str
+
+
 Job: TypeAlias = Match | _Limit
-Answer: TypeAlias = Played | Limits
+Answer: TypeAlias = Played | Limits | NoLimit
 
 
 def jobs(
@@ -97,7 +106,12 @@ def work_out(todo: Sequence[Job], executor: Executor | None, *, told: Callable[[
 
 def answer(job: Job) -> Answer:
     """Work one out."""
-    return play(job) if isinstance(job, Match) else limits_of(job.scenario, job.seed)
+    if isinstance(job, Match):
+        return play(job)
+    try:
+        return limits_of(job.scenario, job.seed)
+    except NoLimitError as error:
+        return NoLimit(job.seed, str(error))
 
 
 def rows(todo: Sequence[Job], answers: Iterable[Answer]) -> list[Row]:
@@ -131,13 +145,25 @@ def summary(scenario: Scenario, found: Sequence[Row]) -> dict[str, object]:
     }
 
 
+def lies(found: Iterable[Row]) -> Iterator[str]:
+    """A line for each run in which tasks were never done: who does not serve waits for less than it should."""
+    for row in found:
+        if row.unfinished:
+            yield f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie"
+
+
 def means_of(seeds: int) -> str:
     """What figures of so many runs are."""
     return "One run" if seeds == 1 else f"Means of {seeds} runs"
 
 
 def interval(values: Sequence[float]) -> dict[str, Figure]:
-    """The mean, and the bounds of its 95 % confidence interval by Student's t; None where one value bounds nothing."""
+    """The mean, and the bounds of its 95 % confidence interval by Student's t; None where one value bounds nothing.
+
+    Of no value there is nothing to tell.
+    """
+    if not values:
+        return {"mean": None, "low": None, "high": None}
     mean = math.fsum(values) / len(values)
     if len(values) == 1:
         return {"mean": round(mean, 4), "low": None, "high": None}
@@ -181,10 +207,13 @@ def _mean(values: Iterable[Figure]) -> Figure:
 
 
 def _paired(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, dict[str, Figure]]:
-    """By how much ours is above the peer, as a share of the peer's figure; waits as they are, in seconds."""
+    """By how much ours is above the peer, as a share of the peer's figure; waits as they are, in seconds.
+
+    A figure of zero has no share: that seed does not count.
+    """
     return {
-        "price": interval([a.price / b.price - 1.0 for a, b in _pairs(ours, theirs)]),
-        "pod_hours": interval([a.pod_hours / b.pod_hours - 1.0 for a, b in _pairs(ours, theirs)]),
+        "price": interval([a.price / b.price - 1.0 for a, b in _pairs(ours, theirs) if b.price]),
+        "pod_hours": interval([a.pod_hours / b.pod_hours - 1.0 for a, b in _pairs(ours, theirs) if b.pod_hours]),
         "wait_p95_s": interval([a.wait_p95_s - b.wait_p95_s for a, b in _pairs(ours, theirs)]),
     }
 

@@ -6,16 +6,21 @@ Everything follows from one seed. Arrivals do not depend on how the pool is scal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from scaler.core.pods import Floats, Ints
 from scaler.core.types import Instant, Seconds
 from scaler.sim.durations import Distribution
-from scaler.sim.traces import Trace
+from scaler.sim.traces import Curve, Trace
 from scaler.sim.workload import BIN, GAP, NO_SESSION, SUBAGENT, TOKENS, Tasks, mixed
+
+LONGEST: Final[Seconds] = 366 * 86_400.0  # that a run goes through, tick by tick
+MOST: Final = 20_000_000  # tasks that a run holds
+ROUNDING: Final[Seconds] = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,8 @@ class Recipe:
     """What work is composed of.
 
     Attributes:
-        arrivals: a trace, or a curve of (seconds, tasks per minute) that is straight in between.
+        arrivals: a trace, or a curve of (seconds, tasks per minute) that is straight in between and begins with its
+            first point.
         begins: seconds of it that are left out at first.
         lasts: seconds of it that are used then, what follows from the arrivals included; None for all that is left.
         bursts: variance over mean of a curve's arrivals in 60 s; 1 is Poisson.
@@ -62,7 +68,7 @@ class Recipe:
         tokens: tokens per second that a task streams while it runs, where the trace does not say.
     """
 
-    arrivals: Trace | tuple[tuple[Seconds, float], ...]
+    arrivals: Trace | Curve
     begins: Seconds = 0.0
     lasts: Seconds | None = None
     bursts: float = 1.0
@@ -96,11 +102,14 @@ class Recipe:
     @property
     def ends(self) -> Seconds:
         """Seconds from the start after which nothing comes."""
-        if self.lasts is not None:
-            return self.lasts
+        return self.length - self.begins if self.lasts is None else self.lasts
+
+    @property
+    def length(self) -> Seconds:
+        """Seconds that the arrivals take in all."""
         if isinstance(self.arrivals, Trace):
-            return float(self.arrivals.arrived_at[-1]) * self.stretch - self.begins
-        return self.arrivals[-1][0] - self.begins
+            return float(self.arrivals.arrived_at[-1]) * self.stretch
+        return self.arrivals[-1][0] - self.arrivals[0][0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,14 +129,14 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
     """The tasks of one run.
 
     Raises:
-        ValueError: there is no saying how long a task takes, or nothing is left of the arrivals.
+        ValueError: there is no saying how long a task takes, the arrivals do not go so far, or nothing is left of them.
     """
-    at_once = isinstance(recipe.arrivals, Trace) and recipe.ends == 0  # all of a batch, or its one task
-    if recipe.ends <= 0 and not at_once:
-        raise ValueError(f"begins = {recipe.begins:g} s leaves nothing of the arrivals: begin earlier")
+    _check(recipe)
     rng = np.random.default_rng(seed)
     arrivals = recipe.arrivals
     first = _of_trace(recipe, arrivals, rng) if isinstance(arrivals, Trace) else _of_curve(recipe, arrivals, rng)
+    if not np.any(first.at <= recipe.ends):
+        raise ValueError(f"nothing comes with seed {seed}: {_nothing(recipe)}")
     parts = [first]
     if recipe.fanout is not None:
         parts.append(_children(recipe, recipe.fanout, first, rng))
@@ -142,6 +151,43 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
     return Tasks.of(
         start + at[rows], np.minimum(seconds, recipe.longest)[rows], tokens=tokens[rows], session=session[rows]
     )
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse spans that the arrivals do not have, or that no run gets through.
+
+    Raises:
+        ValueError: says how long they are.
+    """
+    begins, length, curve = recipe.begins, recipe.length, not isinstance(recipe.arrivals, Trace)
+    if begins > length or (curve and begins == length):  # a batch comes at one moment, and of a curve then nothing
+        raise ValueError(
+            f"begins = {begins:g} s leaves nothing of the arrivals: begin earlier than {length:g} s, where they end"
+        )
+    if curve and begins + recipe.ends > length + ROUNDING:
+        left = f"{length - begins:g} s from begins = {begins:g} s on" if begins else f"{length:g} s"
+        raise ValueError(
+            f"lasts = {recipe.ends:g} s is more than the curve has, {left}: let it last less, or give a longer one"
+        )
+    if recipe.ends > LONGEST:
+        raise ValueError(
+            f"arrivals go on for {recipe.ends:g} s, and a run for {LONGEST:g} s at most, which is a year: set lasts, "
+            "or look for an instant that is in another unit than seconds"
+        )
+
+
+def _nothing(recipe: Recipe) -> str:
+    """Why nothing comes, and the way out."""
+    span = f"from {recipe.begins:g} s to {recipe.begins + recipe.ends:g} s of {recipe.length:g} s"
+    elsewhere = "begin elsewhere, or let it last longer (begins, lasts)"
+    if isinstance(recipe.arrivals, Trace):
+        at = recipe.arrivals.arrived_at * recipe.stretch - recipe.begins
+        inside = np.count_nonzero((at >= 0.0) & (at <= recipe.ends))
+        thinned = f"thin = {recipe.thin:g} keeps none of the {inside} there are {span}: keep more"
+        return thinned if inside else f"the trace has no task {span}; {elsewhere}"
+    if mean := float(expected(recipe, recipe.arrivals, BIN).sum() * BIN):
+        return f"there are {mean:.2g} tasks on average {span}: raise the rate or thin = {recipe.thin:g}, or {elsewhere}"
+    return f"the rate is 0 {span}; {elsewhere}"
 
 
 def _in_turn(at: Floats, seconds: Floats, session: Ints) -> Floats:
@@ -167,15 +213,18 @@ def _of_trace(recipe: Recipe, trace: Trace, rng: np.random.Generator) -> _Part:
     return _Part(at[kept], seconds, whole, session)
 
 
-def expected(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], step: Seconds) -> Floats:
+def expected(recipe: Recipe, curve: Curve, step: Seconds) -> Floats:
     """How many tasks a second the curve has come, in each step from the start on; shape (steps,)."""
-    middles = recipe.begins + (np.arange(math.ceil(recipe.ends / step)) + 0.5) * step
+    middles = curve[0][0] + recipe.begins + (np.arange(math.ceil(recipe.ends / step)) + 0.5) * step
     per_minute: Floats = np.interp(middles, [at for at, _ in curve], [rate for _, rate in curve])
     return per_minute * (recipe.thin / 60.0)
 
 
-def _of_curve(recipe: Recipe, curve: Sequence[tuple[Seconds, float]], rng: np.random.Generator) -> _Part:
-    at = mixed(rng, expected(recipe, curve, BIN) * BIN, bursts=recipe.bursts)
+def _of_curve(recipe: Recipe, curve: Curve, rng: np.random.Generator) -> _Part:
+    mean = expected(recipe, curve, BIN) * BIN
+    if (tasks := float(mean.sum())) > MOST:
+        raise ValueError(f"the rate comes to {tasks:.3g} tasks, and a run holds {MOST:,}: lower it, or thin it")
+    at = mixed(rng, mean, bursts=recipe.bursts)
     at = at[at <= recipe.ends]
     return _part(recipe, at, _lengths(recipe, len(at), rng), rng)
 
@@ -189,6 +238,10 @@ def _lengths(recipe: Recipe, count: int, rng: np.random.Generator) -> Floats:
 def _children(recipe: Recipe, fanout: Fanout, parents: _Part, rng: np.random.Generator) -> _Part:
     """Each parent's children come together, at a moment of its run."""
     spread = np.flatnonzero(rng.random(len(parents.at)) < fanout.share)
+    if (tasks := len(spread) * fanout.children) > MOST:
+        raise ValueError(
+            f"fanout.children = {fanout.children:g} comes to {tasks:.3g} tasks, and a run holds {MOST:,}: ask for fewer"
+        )
     moments = parents.at[spread] + rng.random(len(spread)) * parents.seconds[spread]
     at = np.repeat(moments, rng.geometric(1.0 / fanout.children, len(spread)))
     return _part(recipe, at, fanout.lengths.draw(rng, len(at)), rng)

@@ -16,7 +16,10 @@ from scaler.sim.traces import read_durations
 from scaler.sim.workload import Lognormal
 
 STARTUP_SIGMA: Final = 0.3  # of a startup of which only the median is told
-LEAST: Final = 0.001  # seconds that anything takes
+MU: Final = (-7.0, 18.0)  # of a distribution: a median from a millisecond to two years
+SIGMA_MOST: Final = 10.0
+ROUNDING: Final = 1e-9
+STARTUP_LONGEST: Final = 86_400.0  # median: nobody waits a day for a pod
 PREFIX: Final = "lognormal:"
 
 
@@ -49,8 +52,11 @@ def lognormal(text: str) -> Lognormal:
         mu, sigma = (float(part) for part in text.removeprefix(PREFIX).split(","))
     except ValueError:
         mu = sigma = math.nan
-    if not (text.startswith(PREFIX) and math.isfinite(mu) and 0 <= sigma < math.inf):
-        raise ValueError(f"{text!r} is no distribution: write lognormal:MU,SIGMA, like lognormal:5.49,1.54")
+    if not (text.startswith(PREFIX) and MU[0] <= mu <= MU[1] and 0 <= sigma <= SIGMA_MOST):
+        raise ValueError(
+            f"{text!r} is no distribution: write lognormal:MU,SIGMA, like lognormal:5.49,1.54, with MU from {MU[0]:g} "
+            f"to {MU[1]:g} and SIGMA from 0 to {SIGMA_MOST:g}; they are of the logarithm of seconds"
+        )
     return Lognormal(mu, sigma, "as asked for")
 
 
@@ -67,10 +73,16 @@ def startup(text: str) -> Lognormal:
     """``lognormal:MU,SIGMA``, or the median: ``18s``, ``1m33s``, ``18``.
 
     Raises:
-        ValueError: neither.
+        ValueError: neither, or longer than anybody waits.
     """
-    if text.startswith(PREFIX):
-        return lognormal(text)
+    found = lognormal(text) if text.startswith(PREFIX) else _about(text)
+    if found.quantile(0.0) > STARTUP_LONGEST * (1.0 + ROUNDING):
+        raise ValueError(f"{text!r} is too long for a startup: its median may be 24h at most")
+    return found
+
+
+def _about(text: str) -> Lognormal:
+    """Of which only the median is told."""
     try:
         median = parsed_seconds(float(text) if text.replace(".", "", 1).isdecimal() else text)
     except PydanticCustomError:

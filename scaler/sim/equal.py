@@ -59,6 +59,6 @@ def at_equal_wait(ours: Sequence[Row], theirs: Sequence[Row]) -> Equal:
     shares = []
     for row in ours:
         there = hours_at(row.wait_p95_s, ((r.wait_p95_s, r.pod_hours) for r in theirs if r.seed == row.seed))
-        if there is not None:
+        if there:
             shares.append(row.pod_hours / there - 1.0)
     return Equal(interval(shares) if shares else None, len(shares), len(ours))

@@ -125,7 +125,7 @@ def _cast(match: Match) -> tuple[World, Runner]:
     scenario, work = match.scenario, stage.tasks(match.scenario, match.seed)
     if match.policy in ABLATIONS:
         return _ablated(ABLATIONS[match.policy], scenario, work, match.seed)
-    knobs = match.knobs or (_as_asked(scenario) if match.policy == OURS else PEERS[match.policy])
+    knobs = match.knobs or (as_asked(scenario) if match.policy == OURS else PEERS[match.policy])
     if isinstance(knobs, OurKnobs):
         world = stage.world(scenario, work, None, match.seed)
         return world, Ours(world, knobs.policy(scenario), SIGNALS)
@@ -139,12 +139,13 @@ def _ablated(ablation: Ablation, scenario: Scenario, work: Tasks, seed: int) -> 
         scenario = scenario.model_copy(update={"dispatch": ablation.dispatch})
     world = stage.world(scenario, work, None, seed, guarded=ablation.guarded)
     usual = world.setting.startup.quantile(0.0)
-    policy = ablation.policy(_as_asked(scenario).policy(scenario), usual)
+    policy = ablation.policy(as_asked(scenario).policy(scenario), usual)
     decide = foretold(work, scenario.slots) if ablation.told else ablation.decide
     return world, Ours(world, policy, SIGNALS, decide=decide)
 
 
-def _as_asked(scenario: Scenario) -> OurKnobs:
+def as_asked(scenario: Scenario) -> OurKnobs:
+    """Ours as it is shipped, with the target that is asked for."""
     return OurKnobs(target_wait=scenario.target_wait)
 
 

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
 from scaler.core.types import Seconds
-from scaler.sim.compare import means_of
+from scaler.sim.compare import lies, means_of
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
 from scaler.sim.report_tables import asked, figures, paired
@@ -67,10 +67,10 @@ def page(
     title = html.escape(scenario.question.strip() or "A pool under several autoscalers")
     sections = (
         _section("What was asked", asked(scenario, origin), scenario.shows.strip()),
-        _section("Figures", figures(told), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each second of "
-                 f"waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all that comes, "
-                 "and of the best that orders only for what waits. Hours at target: of those that it keeps within "
-                 f"{scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
+        _section("Figures", figures(told) + _lies(rows), f"{means_of(scenario.seeds)}. Price: pod-seconds, and each "
+                 f"second of waiting at {scenario.wait_price:g}; beside that of the best possible, which knows all "
+                 "that comes, and of the best that orders only for what waits. Hours at target: of those that it keeps "
+                 f"within {scenario.target_wait:g} s for 95 % of the tasks, the share kept here."),
         _section("Ours beside each", paired(told), "By how much ours is above on the same arrivals, and between which "
                  "bounds, with 95 % confidence.") if told["paired"] else "",
         *_plots(scenario, rows, histories),
@@ -120,6 +120,10 @@ def _drawn(title: str, figure: go.Figure, note: str) -> str:
     name = title.lower().replace(" ", "-")
     plot = figure.to_html(full_html=False, include_plotlyjs=False, config=config, div_id=name)
     return _section(title, str(plot), note)
+
+
+def _lies(rows: Sequence[Row]) -> str:
+    return "".join(f'<p class="note">{html.escape(line)}</p>' for line in lies(rows))
 
 
 def _pareto(rows: Sequence[Row], colour: Mapping[str, str]) -> go.Figure:

@@ -11,7 +11,8 @@ from scaler.config.knobs import Section
 from scaler.sim.scenario import Scenario
 
 FIGURES: Final = (
-    *(("tasks", "tasks", 0), ("killed", "runs cut", 1), ("wait_p50_s", "p50 wait, s", 1)),
+    *(("tasks", "tasks", 0), ("unfinished", "never done", 1), ("killed", "runs cut", 1)),
+    ("wait_p50_s", "p50 wait, s", 1),
     *(("wait_p95_s", "p95 wait, s", 1), ("wait_p99_s", "p99 wait, s", 1), ("pod_hours", "pod hours", 1)),
     *(("price", "price", 0), ("price_over_opt_w", "/ best", 2), ("price_over_opt_blind", "/ best blind", 2)),
     ("hours_at_target", "hours at target", 2),

@@ -5,11 +5,11 @@ Each key is described where it stands; an option of the command or a sweep may s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
 
 from scaler.config import blame
 from scaler.config.fields import PODS_MOST, Duration, refusal
@@ -20,6 +20,7 @@ from scaler.sim.ablations import ABLATIONS
 from scaler.sim.claims import Written
 from scaler.sim.dispatch import Dispatch
 from scaler.sim.durations import PREFIX, startup
+from scaler.sim.inline import CurveOrFile, TraceOrFile
 from scaler.sim.peers.catalogue import PEERS
 
 OURS: Final = "ours"
@@ -45,6 +46,13 @@ def _policies(names: tuple[str, ...]) -> tuple[str, ...]:
         there = ", ".join((*POLICIES, *ABLATIONS))
         raise refusal("must name policies", f"{', '.join(unknown)} is none; there are {there}")
     return tuple(dict.fromkeys(names))
+
+
+def _from_min(most: int, known: ValidationInfo) -> int:
+    """No fewer than the fewest; where those are refused, there is nothing to hold it against."""
+    if most < (least := known.data.get("min", 0)):
+        raise refusal(f"must be >= min = {least}", "raise max, or lower min")
+    return most
 
 
 class FanoutSection(Section):
@@ -87,10 +95,10 @@ class Scenario(Section):
         default=(), description="That as figures of the summary: ours.killed == 0, ours.price < hpa.price."
     )
 
-    trace: Path | tuple[tuple[float, float], ...] | None = Field(
+    trace: TraceOrFile | None = Field(
         default=None, description="A file of arrivals, or tasks as [seconds until it comes, seconds that it runs]."
     )
-    rate: Path | tuple[tuple[float, float], ...] | None = Field(
+    rate: CurveOrFile | None = Field(
         default=None, description="Arrivals as a curve: [seconds, tasks per minute], or a file with such columns."
     )
     begins: Duration | None = Field(default=None, description="How much of it is left out at first.")
@@ -113,7 +121,9 @@ class Scenario(Section):
         default="18s", description="Median from a pod's creation until it is ready, or lognormal:MU,SIGMA."
     )
     min: Whole = Field(default=0, description="Fewest replicas.")
-    max: Annotated[Whole, Field(ge=1)] = Field(default=100, description="Most replicas.")
+    max: Annotated[Whole, Field(ge=1, validate_default=True), AfterValidator(_from_min)] = Field(
+        default=100, description="Most replicas."
+    )
     target_wait: Duration = Field(default=30.0, description="How long a task may wait, at the 95th percentile.")
     wait_price: Number = Field(default=10.0, description="Price of a second of waiting, in pod-seconds.")
     workload: Literal["ReplicaSet", "StatefulSet", "StatefulSet, Parallel"] = Field(
@@ -180,6 +190,11 @@ def changed(scenario: Scenario, changes: Mapping[str, Plain]) -> Scenario:
             place = inner
         place[last] = to
     return parsed(Document(value, {}))
+
+
+def without(scenario: Scenario, keys: Collection[str]) -> Scenario:
+    """The scenario as if it did not say these."""
+    return parsed(Document(scenario.model_dump(mode="json", exclude_unset=True, exclude={*keys}), {}))
 
 
 def placed(scenario: Scenario, place: Callable[[Path], Path]) -> Scenario:

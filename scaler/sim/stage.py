@@ -17,7 +17,7 @@ from scaler.sim.nodes import Supplying
 from scaler.sim.peers.sight import Knobs, Leaving, Pool
 from scaler.sim.pool import GRACE, Setting
 from scaler.sim.scenario import FanoutSection, Scenario
-from scaler.sim.traces import Trace, read_rate, read_trace
+from scaler.sim.traces import LEAST, Curve, Trace, read_rate, read_trace
 from scaler.sim.workload import Tasks
 from scaler.sim.world import World
 
@@ -39,7 +39,10 @@ def lasts(scenario: Scenario) -> Seconds:
 
 
 def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, guarded: bool = True) -> World:
-    """The world for a peer with these knobs, or for ours where there are none: there, pods can be ``guarded``."""
+    """The world for a peer with these knobs, or for ours where there are none: there, pods can be ``guarded``.
+
+    It begins with its fewest replicas, as a pool does whoever scales it; Jobs begin with their tasks.
+    """
     leaving = Leaving.BY_RANK if knobs is None else knobs.leaving
     once = leaving is Leaving.AFTER_TASK
     hold = scenario.sessions.hold if scenario.sessions is not None else 0.0
@@ -57,7 +60,10 @@ def world(scenario: Scenario, work: Tasks, knobs: Knobs | None, seed: int, *, gu
         blind=scenario.blind,
         quota=scenario.quota,
     )
-    return World(setting, work, start=START, seed=seed)
+    made = World(setting, work, start=START, seed=seed)
+    if not once:
+        made.scale(scenario.min)
+    return made
 
 
 def pool(scenario: Scenario) -> Pool:
@@ -92,23 +98,23 @@ def _fanout(fanout: FanoutSection) -> Fanout:
     return Fanout(share=fanout.share, children=fanout.children, lengths=_durations(fanout.durations))
 
 
-def _arrivals(scenario: Scenario) -> Trace | tuple[tuple[float, float], ...]:
+def _arrivals(scenario: Scenario) -> Trace | Curve:
     if (scenario.trace is None) == (scenario.rate is None):
         raise ValueError(
             "work comes from one place: give a trace of arrivals (--trace), a rate (--rate) or a journal (--journal)"
         )
     if isinstance(scenario.trace, Path):
-        return _trace(scenario.trace)
+        return trace_of(scenario.trace)
     if scenario.trace is not None:
         came, seconds = np.array(sorted(scenario.trace), dtype=np.float64).reshape(-1, 2).T
-        return Trace(arrived_at=came, seconds=seconds)
+        return Trace(arrived_at=came, seconds=np.maximum(seconds, LEAST))
     if isinstance(scenario.rate, Path):
         return _rate(scenario.rate)
     return scenario.rate or ()
 
 
 # A scenario is run many times in one process, and its files are the same each time.
-_trace = functools.lru_cache(maxsize=4)(read_trace)
+trace_of = functools.lru_cache(maxsize=4)(read_trace)
 _rate = functools.lru_cache(maxsize=4)(read_rate)
 
 

@@ -17,12 +17,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from scaler.core.pods import Floats, Ints
+from scaler.core.types import Seconds
 from scaler.sim.workload import NO_SESSION
+
+Curve: TypeAlias = "tuple[tuple[Seconds, float], ...]"  # seconds, and tasks per minute then; straight in between
 
 WAY_OUT: Final = (
     "a trace has a column arrival_s, and where they are known duration_s, tokens and session; Azure's "
@@ -91,6 +94,17 @@ class Cell:
         return TraceError(f"{self.file}, line {self.line}, {self.column} = {self.text!r}: expected {expected}")
 
 
+class Row(dict[str, Cell]):
+    """The values of one line, by the names of their columns."""
+
+    def __init__(self, file: Path, line: int, values: Iterable[tuple[str, str]]) -> None:
+        super().__init__((name, Cell(file, line, name, text)) for name, text in values)
+        self._place = f"{file}, line {line}"
+
+    def __missing__(self, name: str) -> Cell:
+        raise TraceError(f"{self._place}: no {name}; give it on every line, or on none where it is not needed")
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """How one publisher's columns are called; None where there is no such column."""
@@ -111,6 +125,8 @@ FORMATS: Final = (
     Format("BurstGPT", "Timestamp", "Elapsed time", "Response tokens", "Session ID"),
     Format("Mooncake", "timestamp", tokens="output_length", unit=0.001),
 )
+POINTS: Final = 2  # of a curve at least
+LEAST: Final[Seconds] = 0.001  # that a task takes
 ALIASES: Final = {"output_tokens": "tokens", "session_inferred": "session"}  # of the plain format
 
 
@@ -133,18 +149,20 @@ def read_trace(file: Path) -> Trace:
     return _assembled(known, columns)
 
 
-def read_rate(file: Path) -> tuple[tuple[float, float], ...]:
+def read_rate(file: Path) -> Curve:
     """A curve of arrivals: (seconds, tasks per minute), ascending.
 
     Raises:
         TraceError: it cannot be read.
     """
-    points: list[tuple[float, float]] = []
+    points: list[tuple[Seconds, float]] = []
     for row in _having(file, ("arrival_s", "rate_per_min")):
         at, rate = row["arrival_s"], row["rate_per_min"]
         if points and at.number() <= points[-1][0]:
             raise at.wrong(f"more than the line before it has, {points[-1][0]:g}")
         points.append((at.number(), rate.number()))
+    if len(points) < POINTS:
+        raise TraceError(f"{file} has one point, and a curve lies between two: give the rate at its end too")
     return tuple(points)
 
 
@@ -161,11 +179,11 @@ def read_durations(file: Path) -> Floats:
     return np.array([length for length in lengths if length > 0])
 
 
-def _is_whole(row: Mapping[str, Cell]) -> bool:
+def _is_whole(row: Row) -> bool:
     return all(row[name].text.strip() not in {"0", "false"} for name in ("ended", "clean") if name in row)
 
 
-def _having(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, Cell]]:
+def _having(file: Path, names: Sequence[str]) -> Iterator[Row]:
     """The rows of a file that must have these columns."""
     header, rows = _peek(_rows(file), file)
     for name in names:
@@ -174,7 +192,7 @@ def _having(file: Path, names: Sequence[str]) -> Iterator[Mapping[str, Cell]]:
     return rows
 
 
-def _peek(rows: Iterator[Mapping[str, Cell]], file: Path) -> tuple[list[str], Iterator[Mapping[str, Cell]]]:
+def _peek(rows: Iterator[Row], file: Path) -> tuple[list[str], Iterator[Row]]:
     """The names of the columns, and all rows."""
     first = next(rows, None)
     if first is None:
@@ -182,7 +200,7 @@ def _peek(rows: Iterator[Mapping[str, Cell]], file: Path) -> tuple[list[str], It
     return list(first), itertools.chain([first], rows)
 
 
-def _rows(file: Path) -> Iterator[Mapping[str, Cell]]:
+def _rows(file: Path) -> Iterator[Row]:
     """Each row of a CSV or JSONL file, compressed or not, by the names of its columns."""
     try:
         packed = file.read_bytes()
@@ -195,23 +213,24 @@ def _rows(file: Path) -> Iterator[Mapping[str, Cell]]:
         raise TraceError(
             f"{file} is no text: {error}; give a CSV or JSONL file, as it is or compressed by gzip"
         ) from None
-    read: Callable[[Path, str], Iterable[dict[str, Cell]]] = _json_rows if text.lstrip()[:1] == "{" else _csv_rows
+    read: Callable[[Path, str], Iterable[Row]] = _json_rows if text.lstrip()[:1] == "{" else _csv_rows
     return iter(read(file, text))
 
 
-def _csv_rows(file: Path, text: str) -> Iterator[dict[str, Cell]]:
+def _csv_rows(file: Path, text: str) -> Iterator[Row]:
     lines = csv.reader(io.StringIO(text), strict=True)
     try:
-        names = [ALIASES.get(name.strip(), name.strip()) for name in next(lines, [])]
-        for row in lines:
+        full = (row for row in lines if any(map(str.strip, row)))
+        names = [ALIASES.get(name.strip(), name.strip()) for name in next(full, [])]
+        for row in full:
             if len(row) != len(names):
                 raise TraceError(f"{file}, line {lines.line_num}: {len(row)} values for {len(names)} columns")
-            yield {name: Cell(file, lines.line_num, name, text) for name, text in zip(names, row, strict=True)}
+            yield Row(file, lines.line_num, zip(names, row, strict=True))
     except csv.Error as error:
         raise TraceError(f"{file}, line {lines.line_num} is no CSV: {error}") from None
 
 
-def _json_rows(file: Path, text: str) -> Iterator[dict[str, Cell]]:
+def _json_rows(file: Path, text: str) -> Iterator[Row]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -221,7 +240,7 @@ def _json_rows(file: Path, text: str) -> Iterator[dict[str, Cell]]:
             raise TraceError(f"{file}, line {number} is no JSON: {error}") from None
         if not isinstance(row, dict):
             raise TraceError(f"{file}, line {number}: expected one object, like {{...}}")
-        yield {name: Cell(file, number, name, str(value)) for name, value in row.items()}
+        yield Row(file, number, ((name, str(value)) for name, value in row.items()))
 
 
 def _assembled(known: Format, columns: Mapping[str, list[Cell]]) -> Trace:
@@ -235,7 +254,7 @@ def _assembled(known: Format, columns: Mapping[str, list[Cell]]) -> Trace:
     seconds = numbers(known.seconds)
     return Trace(
         arrived_at=(at - at.min())[order],
-        seconds=None if seconds is None else np.maximum(seconds, 0.001),
+        seconds=None if seconds is None else np.maximum(seconds, LEAST),
         tokens=numbers(known.tokens),
         session=_sessions(columns.get(known.session or ""), order),
     )

@@ -52,11 +52,15 @@ class Knob:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What a configuration costs: the price, which is what is searched by, and what it is made of."""
+    """What a configuration costs: the price, which is what is searched by, and what it is made of.
+
+    Where tasks were never done (``unfinished``, on average), the price is of less than was asked for: it wins nothing.
+    """
 
     price: float
     pod_hours: float
     wait_p95_s: float
+    unfinished: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,13 @@ class Trial(Generic[K]):
 
     @property
     def price(self) -> float:
-        """What is searched by."""
+        """What it costs."""
         return self.paid.price
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What is searched by, the least first."""
+        return self.paid.unfinished, self.paid.price
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,8 @@ class Tuned(Generic[K]):
 
     @property
     def best(self) -> Trial[K]:
-        """The cheapest; of several, the first."""
-        return min(self.trials, key=lambda trial: trial.price)
+        """The cheapest of those that leave the fewest tasks undone; of several, the first."""
+        return min(self.trials, key=lambda trial: trial.rank)
 
 
 def knobs_of(base: object) -> tuple[Knob, ...]:
@@ -151,7 +160,7 @@ def _batches(base: K, trials: Sequence[Trial[K]], search: Search) -> Iterator[li
         if tried < wide:
             shares = [next(spread) for _ in range(size)]
         else:
-            best = min(trials, key=lambda trial: trial.price).knobs
+            best = min(trials, key=lambda trial: trial.rank).knobs
             near = WIDEST * (CLOSEST / WIDEST) ** ((tried - wide) / max(1, budget - wide))
             shares = [_around(rng, knobs, best, near) for _ in range(size)]
         yield [_set(base, knobs, share) for share in shares]

@@ -17,6 +17,7 @@ from scaler.core.warmpool_types import WarmPolicy
 from scaler.sim.claims import Written
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import startup
+from scaler.sim.inline import CurveOrFile
 from scaler.sim.traces import read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check
 from scaler.sim.workload import SUBAGENT
@@ -43,7 +44,7 @@ class WarmScenario(Section):
         default=(), description="That as figures of the summary: ours.miss_rate <= 0.015."
     )
     trace: Path | None = Field(default=None, description="A file of claims.")
-    rate: Path | tuple[tuple[float, float], ...] | None = Field(
+    rate: CurveOrFile | None = Field(
         default=None, description="Claims as a curve: [seconds, claims per minute], or a file with such columns."
     )
     lasts: Duration | None = Field(default=None, description="How much of it is used; all of it, unless set.")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from scaler.cli.simulate_knobs import base
 from scaler.cli.simulate_run import print_whole
+from scaler.sim.optimum import program
+from scaler.sim.scenario import Scenario
 from tests.cli.conftest import Scaler
 
 SCENARIO = """
@@ -44,6 +48,7 @@ def test_run_is_ours_and_writes_its_figures(scaler: Scaler, scenario: Path, tmp_
     assert [row["policy"] for row in figures["rows"]] == ["ours"]
     assert figures["rows"][0]["killed"] == 0
     assert figures["rows"][0]["opt_w"] is None
+    assert figures["rows"][0]["unfinished"] == 0
 
 
 def test_compare_says_what_ours_is_beside_each_peer(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
@@ -130,7 +135,9 @@ def test_tuned_peers_are_compared_on_other_days(scaler: Scaler, tmp_path: Path) 
     found, out = tmp_path / "buffer.json", tmp_path / "out.json"
     tuned = scaler("simulate", "tune", *work, "--lasts", "20m", "--policy", "buffer", "--budget", "6", "--json", found)
     assert tuned.exit_code == 0, tuned.output
-    assert {"price", "pod_hours", "wait_p95_s", "knobs"} == set(json.loads(found.read_text())["trials"][0])
+    assert {"price", "pod_hours", "wait_p95_s", "unfinished", "knobs"} == set(
+        json.loads(found.read_text())["trials"][0]
+    )
     judged = (*work, "--begins", "30m", "--policies", "ours,buffer", "--no-limits", "--json", out)
     plain = scaler("simulate", "compare", *judged)
     shipped = json.loads(out.read_text())["rows"]
@@ -201,6 +208,25 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
         (["run", "--trace", "T", "--thin", "5"], "thin = 5 is no share of a trace's arrivals: must be above 0 and"),
         (["run", "--trace", "T", "--bursts", "20"], "bursts = 20 is for a curve; a trace has the bursts that it has"),
         (["run", "--rate", "R", "--stretch", "8"], "stretch = 8 is for a trace: write the curve's times as they"),
+        (["tune", "--policies", "hpa"], "--policies hpa is of no use here: --policy names the one whose knobs"),
+        (["tune", "--policy", "kpa", "--policies", "kpa,hpa"], "--policies kpa,hpa is of no use here"),
+        (["run", "--policies", ","], "policies = []: must not be empty"),
+        (["run", "--min", "10", "--max", "5"], "max = 5: must be >= min = 10"),
+        (["run", "--startup", "lognormal:1000,0"], "with MU from -7 to 18 and SIGMA from 0 to 10"),
+        (["run", "--rate", "R", "--durations", "lognormal:3,0", "--lasts", "6h"], "more than the curve has, 3600 s"),
+        (["compare", "--rate", "R", "--durations", "lognormal:3,0", "--thin", "1e-9"], "nothing comes with seed 1: "),
+        (["warm", "--rate", "R", "--thin", "1e-9"], "nothing comes with seed 1: "),
+        (
+            ["compare", "--policies", "hpa,kpa", "--knobs", "K", "--equal"],
+            "--equal tells peers at the wait of ours, and only hpa, kpa are asked: name ours in --policies too",
+        ),
+        (
+            ["compare", "--policies", "ours", "--knobs", "K", "--equal"],
+            "--knobs has those of hpa, and only ours is asked: name hpa in --policies too",
+        ),
+        (["compare", "--policies", "kpa", "--knobs", "K"], "--knobs has those of hpa, and only kpa is asked"),
+        (["compare", "--knobs", "K", "--equal"], "--knobs of hpa has no trial in which all tasks were done"),
+        (["compare", "--knobs", "O", "--equal"], "--equal asks the peers of --knobs, and those are of ours"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -208,9 +234,13 @@ def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, tmp_path: Path, argu
     """Exit code 2, and nothing on stdout."""
     (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n3600,3\n")
     (tmp_path / "trace.csv").write_text("arrival_s,duration_s\n0,3\n60,3\n")
-    files = {"R": str(tmp_path / "rate.csv"), "T": str(tmp_path / "trace.csv")}
-    given = [files.get(argument, argument) for argument in arguments]
-    ran = scaler("simulate", *given, *(["--jobs", "1"] if "--jobs" not in arguments else []), "--no-limits")
+    files = {"R": "rate.csv", "T": "trace.csv", "K": "hpa.json", "O": "ours.json"}
+    for policy in ("hpa", "ours"):
+        found: dict[str, object] = {"policy": policy, "trials": [], "best": asdict(base(policy, Scenario()))}
+        (tmp_path / f"{policy}.json").write_text(json.dumps(found))
+    given = [str(tmp_path / files[argument]) if argument in files else argument for argument in arguments]
+    alone = [] if "--jobs" in arguments else ["--jobs", "1"]
+    ran = scaler("simulate", *given, *alone, *([] if "warm" in arguments else ["--no-limits"]))
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr
 
@@ -269,3 +299,68 @@ def test_a_report_says_what_was_asked_and_is_the_same_on_any_number_of_cores(
     assert {"durations", "min", "max", "policies", "seeds"} <= lines.keys()
     assert "longest" not in lines
     assert re.search(r"<th>ours beside</th>.*<td>hpa</td><td>[+-][0-9.]+ \([+-][0-9.]+ to [+-][0-9.]+\)</td>", pages[0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "own", "waits"),
+    [
+        pytest.param("arrival_s,duration_s", (), "rate, bursts, thin, durations, fanout", 40.0, id="ItsOwnDurations"),
+        pytest.param("arrival_s,duration_s", ("--durations", "lognormal:2,0"), "rate, bursts, thin, fanout", 7.4,
+                     id="UnlessTheyAreGivenToo"),
+        pytest.param("arrival_s,pods", (), "rate, bursts, thin, fanout", 20.1, id="OrItHasNone"),
+    ],
+)  # fmt: skip
+def test_a_trace_brings_its_own_work(
+    scaler: Scaler, tmp_path: Path, columns: str, options: tuple[str, ...], own: str, waits: float
+) -> None:
+    """Two tasks after each other in one pod: how long the second waits is how long the first took.
+
+    What of the scenario's work no longer holds is told, and its question is asked no more.
+    """
+    (tmp_path / "trace.csv").write_text(f"{columns}\n0,40\n0,40\n")
+    (tmp_path / "asked.yaml").write_text(
+        "{question: How many pods?, rate: [[0, 2], [1200, 2]], bursts: 4, thin: 0.5, durations: 'lognormal:3,0', "
+        "fanout: {share: 1, children: 3}, startup: 'lognormal:0,0', min: 1, max: 1, seeds: 1, policies: [fixed]}"
+    )
+    asked = ("simulate", "run", tmp_path / "asked.yaml", "--policies", "fixed", *ALONE, "--json", tmp_path / "out.json")
+    ran = scaler(*asked, "--trace", tmp_path / "trace.csv", *options)
+    assert ran.exit_code == 0, ran.output
+    assert f"{tmp_path}/trace.csv says what comes, and not {own} of {tmp_path}/asked.yaml" in ran.stderr
+    assert "How many pods?" not in ran.stdout
+    assert "in the place of the work of" in ran.stdout
+    (row,) = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert row["tasks"] == 2
+    assert row["wait_p99_s"] == pytest.approx(1.1 + waits, abs=1.0)
+    plain = scaler(*asked)
+    assert (plain.stderr, "How many pods?" in plain.stdout) == ("", True)
+
+
+def test_a_curve_says_only_when_tasks_come(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """How long they take the scenario says still; and names may end with a comma."""
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n1767571200,3\n1767572100,3\n")
+    ran = scaler("simulate", "run", scenario, "--rate", tmp_path / "rate.csv", "--policies", "job,", *ALONE)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stderr == f"{tmp_path}/rate.csv says what comes, and not rate of {scenario}\n"
+
+
+def test_ours_is_tuned_from_what_is_asked_for(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
+    """Its shipped knobs aim at the target that was given; and found ones that aim elsewhere are told."""
+    found = tmp_path / "ours.json"
+    ran = scaler("simulate", "tune", scenario, "--target-wait", "300s", "--budget", "1", "--jobs", "1", "--json", found)
+    assert ran.exit_code == 0, ran.output
+    assert [trial["knobs"]["target_wait"] for trial in json.loads(found.read_text())["trials"]] == [300.0]
+    for target, told in (
+        ("300s", ""),
+        ("60s", "ours aims at 300.0 s, as --knobs says; hours are told for target_wait = 60 s\n"),
+    ):
+        ran = scaler("simulate", "compare", scenario, "--target-wait", target, "--knobs", found, *ALONE)
+        assert (ran.exit_code, ran.stderr) == (0, told)
+
+
+def test_a_limit_that_is_not_found_is_told(scaler: Scaler, scenario: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the rows stand without it."""
+    monkeypatch.setattr(program, "MOST_ROUNDS", 0)
+    ran = scaler("simulate", "run", scenario, "--policies", "job", "--thin", "0.73", "--jobs", "1")
+    assert ran.exit_code == 0, ran.output
+    assert "seed 1 has no limit, so its figures beside one are null: columns were still missing" in ran.stderr
+    assert "job" in ran.stdout

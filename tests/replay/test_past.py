@@ -136,3 +136,25 @@ def test_a_tick_tells_what_waited_and_what_ran_or_nothing(
     samples = {name: Known(value, NOW) if isinstance(value, float) else value for name, value in signals.items()}
     found = look(Observation(replicas=Known(3.0, NOW), pods=pods, signals=samples), NOW)
     assert found == (None if seen is None else Look(at=NOW, waiting=seen[0], running=seen[1]))
+
+
+def test_two_days_in_one_journal_are_not_laid_over_each_other(scaler: Scaler, tmp_path: Path) -> None:
+    """The last one is played and brings its own lengths, and that the clock ran back is told; and so is a gap."""
+    ticks = []
+    for begin, lengths in ((NOW, 8), (NOW - 3600, 3)):
+        memory = Memory.fresh(begin)
+        for turn in (*range(12), 60, 61):
+            at = begin + 5 * turn
+            outcome = decided(Policy(), memory, observe([busy("a", int(turn <= lengths or turn == 60))], at=at), at)
+            ticks.append((PoolKey("agents", "seen"), outcome))
+            memory = outcome.outcome.memory
+    write(tmp_path / "journal", ticks)
+    (tmp_path / "asked.yaml").write_text("{question: How long?, rate: [[0, 9], [60, 9]], durations: 'lognormal:9,0'}")
+    ran = scaler("simulate", "run", tmp_path / "asked.yaml", "--journal", tmp_path / "journal", *ALONE)
+    assert ran.exit_code == 0, ran.output
+    told = " ".join(ran.stderr.split())
+    assert "agents/seen: 2 tasks in 0.1 hours of the journal" in told
+    assert "the clock ran back from " in told
+    assert "nothing is known of 0.1 hours, in 1 gap; 0 ran when these began" in told
+    assert "says what comes, and not rate, durations of" in told
+    assert "How long?" not in ran.stdout

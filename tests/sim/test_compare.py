@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from scaler.config.problems import ConfigError
 from scaler.config.reading import read_yaml
-from scaler.sim.compare import cores, histories, interval, jobs, rows, summary, work_out
+from scaler.sim import stage
+from scaler.sim.compare import NoLimit, cores, histories, interval, jobs, lies, rows, summary, work_out
 from scaler.sim.match import Match, Played, Row, limits_of, play
+from scaler.sim.optimum import program
+from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.report import page
 from scaler.sim.scenario import Scenario, changed, parsed
 
@@ -176,6 +180,17 @@ def test_a_history_is_what_happened() -> None:
         ("expect: [ours is best]", "expect[0] = 'ours is best': must be a claim"),
         ("dispatch: clever", "must be pull, random, latest or lowest"),
         ("seeds: many", "seeds = 'many': must be a whole number"),
+        ("slots: 2\nmin: 10\nmax: 5", "line 3: max = 5: must be >= min = 10; raise max, or lower min"),
+        ("min: 200", "max = 100: must be >= min = 200"),
+        ("rate: []", "line 1: rate = []: must have two points at least"),
+        ("rate: [[0, 1]]", "rate = [[0, 1]]: must have two points at least"),
+        ("rate: [[0, -5], [3600, -1]]", "must have two numbers from 0 on in each item: seconds, tasks per minute"),
+        ("rate: [[0, 1], [5, 1], [5, 2]]", "must ascend in seconds; put item 2, at 5 s, where it belongs"),
+        ("rate: 5", "rate = 5: must be a file or a list; name a file, or write points like [[0, 2], [3600, 5]]"),
+        ("trace: []", "trace = []: must have a task; write [seconds until it comes, seconds that it runs]"),
+        ("trace: [[10, 20], [-100, 50]]", "trace = [[10, 20], [-100, 50]]: must have two numbers from 0 on"),
+        ("trace: [[0, 60], [10]]", "correct item 1, [10]"),
+        ("trace: [[0, true]]", "correct item 0, [0, True]"),
     ],
 )
 def test_a_scenario_that_cannot_be_is_refused(text: str, said: str) -> None:
@@ -202,3 +217,53 @@ def test_work_comes_from_one_place(work: str) -> None:
     scenario = parsed(read_yaml(f"{work[:-1]}}}"))
     with pytest.raises(ValueError, match="give a trace of arrivals"):
         play(Match(scenario=scenario, policy="ours", seed=1))
+
+
+def test_a_task_that_is_written_to_take_no_time_takes_a_millisecond() -> None:
+    """As in a file, and tasks may stand in any order."""
+    work = stage.tasks(parsed(read_yaml("trace: [[5, 2], [0, 0]]")), 1)
+    assert (work.seconds.tolist(), np.diff(work.arrived_at).tolist()) == ([0.001, 2.0], [5.0])
+
+
+@pytest.mark.parametrize("policy", ["ours", *(name for name in PEERS if name != "job")])
+def test_a_pool_begins_with_its_fewest_replicas(policy: str) -> None:
+    """Whoever scales it, so that the first tasks find them; and it keeps them."""
+    scenario = parsed(read_yaml("{trace: [[60, 5], [61, 5], [1800, 5]], min: 2, startup: 'lognormal:2.3,0'}"))
+    row = play(Match(scenario=scenario, policy=policy, seed=1)).row
+    assert (row.wait_p99_s, row.unfinished) == (0.0, 0)
+    assert row.pod_hours >= 0.99
+
+
+def test_who_never_had_a_pod_has_no_share() -> None:
+    """Nothing is so and so much above zero: that seed does not count, and where none does nothing is told."""
+    found = compared(small(), 1)
+    gone = [replace(row, pod_hours=0.0) if (row.policy, row.seed) == ("hpa", 1) else row for row in found]
+    told = summary(small(), gone)["paired"]
+    assert isinstance(told, dict)
+    by = {(row.policy, row.seed): row for row in found}
+    share = by["ours", 2].pod_hours / by["hpa", 2].pod_hours - 1.0
+    assert told["hpa"]["pod_hours"]["mean"] == pytest.approx(share, abs=1e-4)
+    assert interval([]) == {"mean": None, "low": None, "high": None}
+
+
+def test_runs_stand_without_a_limit_that_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its figures are null, and why is among the answers."""
+    monkeypatch.setattr(program, "MOST_ROUNDS", 0)
+    todo = jobs(changed(small(), {"seeds": 1, "policies": ["job"], "thin": 0.71}), limits=True)
+    given = work_out(todo, None, told=lambda: None)
+    (row,) = rows(todo, given)
+    assert (row.tasks > 0, row.opt_w, row.price_over_opt_w, row.hours_at_target) == (True, None, None, None)
+    (none,) = (each for each in given if isinstance(each, NoLimit))
+    assert (none.seed, "columns were still missing after 0 rounds" in none.why) == (1, True)
+
+
+def test_a_report_says_whose_figures_lie() -> None:
+    """Under its figures, as the terminal does."""
+    scenario = changed(small(), {"seeds": 1, "policies": ["job"]})
+    todo = jobs(scenario, limits=False, drawn=True)
+    given = work_out(todo, None, told=lambda: None)
+    found = [replace(row, unfinished=7) for row in rows(todo, given)]
+    assert list(lies(found)) == ["job, seed 1: 7 tasks were never done; its figures lie"]
+    body = page(scenario, found, summary(scenario, found), histories(given))
+    assert "job, seed 1: 7 tasks were never done; its figures lie" in body
+    assert "<th>never done</th>" in body

@@ -120,7 +120,9 @@ def test_a_session_s_next_task_comes_when_the_one_before_can_have_ended() -> Non
     assert work.session.tolist() == [7, -1, 8, 7, 7]
 
 
-@pytest.mark.parametrize("text", ["lognormal:5", "lognormal:a,b", "lognormal:1,-1", "normal:1,1", "lognormal:inf,1"])
+@pytest.mark.parametrize(
+    "text", ["lognormal:5", "lognormal:a,b", "lognormal:1,-1", "normal:1,1", "lognormal:inf,1", "lognormal:1,11"]
+)
 def test_a_distribution_that_is_none_says_how_one_is_written(text: str) -> None:
     """With an example."""
     with pytest.raises(ValueError, match=r"write lognormal:MU,SIGMA, like lognormal:5\.49,1\.54"):
@@ -168,3 +170,82 @@ def test_what_would_change_nothing_is_refused(
     """Nobody who asks for it wants that."""
     with pytest.raises(ValueError, match=told):
         replace(Recipe(arrivals=arrivals), **changes)  # type: ignore[arg-type] # each is a number
+
+
+SHORT = ((0.0, 60.0), (HOUR, 60.0))
+QUIET = Trace(arrived_at=np.array([0.0, 1000.0]), seconds=np.full(2, 5.0))
+
+
+def test_a_curve_begins_with_its_first_point() -> None:
+    """Whatever its clock: one that counts from 1970 is the same work."""
+    later = tuple((1_767_571_200.0 + at, rate) for at, rate in SHORT)
+    assert columns(composed(replace(FLAT, arrivals=later))) == columns(composed(replace(FLAT, arrivals=SHORT)))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        pytest.param(
+            Recipe(arrivals=SHORT, lasts=6 * HOUR), "lasts = 21600 s is more than the curve has, 3600 s", id="Beyond"
+        ),
+        pytest.param(
+            Recipe(arrivals=SHORT, begins=1800.0, lasts=HOUR),
+            "more than the curve has, 1800 s from begins = 1800 s on",
+            id="BeyondFromLater",
+        ),
+        pytest.param(
+            Recipe(arrivals=SHORT, begins=8 * HOUR, lasts=HOUR),
+            "begins = 28800 s leaves nothing of the arrivals: begin earlier than 3600 s",
+            id="CurveIsOver",
+        ),
+        pytest.param(
+            Recipe(arrivals=QUIET, begins=8 * HOUR, lasts=HOUR),
+            "begins = 28800 s leaves nothing of the arrivals: begin earlier than 1000 s",
+            id="TraceIsOver",
+        ),
+        pytest.param(
+            Recipe(arrivals=QUIET, begins=100.0, lasts=200.0),
+            "nothing comes with seed 1: the trace has no task from 100 s to 300 s of 1000 s; begin elsewhere",
+            id="NoneThen",
+        ),
+        pytest.param(
+            Recipe(arrivals=QUIET, thin=1e-6),
+            "nothing comes with seed 1: thin = 1e-06 keeps none of the 2 there are",
+            id="Thinned",
+        ),
+        pytest.param(Recipe(arrivals=((0.0, 0.0), (HOUR, 0.0))), "the rate is 0 from 0 s to 3600 s", id="NoRate"),
+        pytest.param(Recipe(arrivals=SHORT, thin=1e-6), "there are 0.0036 tasks on average", id="HardlyAnyRate"),
+        pytest.param(
+            Recipe(arrivals=replace(QUIET, arrived_at=np.array([0.0, 1e300]))),
+            "arrivals go on for 1e.300 s, and a run for 3.16224e.07 s at most, which is a year: set lasts",
+            id="TooLong",
+        ),
+        pytest.param(
+            Recipe(arrivals=((0.0, 1e12), (HOUR, 1e12))),
+            "the rate comes to 6e.13 tasks, and a run holds 20,000,000",
+            id="TooMany",
+        ),
+        pytest.param(
+            Recipe(arrivals=SHORT, fanout=Fanout(share=1.0, children=1e300)),
+            "fanout.children = 1e.300 comes to",
+            id="TooManyChildren",
+        ),
+    ],
+)
+def test_work_that_cannot_be_says_why(recipe: Recipe, said: str) -> None:
+    """Nothing is made up beyond the arrivals, and nothing is run where none are left."""
+    with pytest.raises(ValueError, match=said):
+        composed(replace(recipe, lengths=MINUTE))
+
+
+def test_of_a_trace_that_goes_on_for_ever_the_beginning_can_be_run() -> None:
+    """And of a trace more may be asked for than it has: then nothing comes."""
+    assert len(composed(Recipe(arrivals=replace(QUIET, arrived_at=np.array([0.0, 1e300])), lasts=HOUR))) == 1
+    assert len(composed(Recipe(arrivals=QUIET, lasts=6 * HOUR))) == 2
+
+
+@pytest.mark.parametrize("text", ["lognormal:1000,0", "1000h"])
+def test_a_startup_that_nobody_waits_for_is_none(text: str) -> None:
+    """It would overflow, or end long after the run."""
+    with pytest.raises(ValueError, match=r"MU from -7 to 18|its median may be 24h at most"):
+        startup(text)

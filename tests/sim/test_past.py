@@ -69,3 +69,37 @@ def test_of_nothing_nothing_is_told() -> None:
     """No look, no task, no time."""
     found = past([])
     assert (found.tasks, found.lasted, found.cut, found.never) == ((), 0.0, 0, 0)
+
+
+def test_what_ran_when_nobody_looked_is_taken_to_end_there() -> None:
+    """Nobody knows whether what is seen after six hours is the same: it comes anew, and the time in between stands."""
+    seen = [Look(at=at, waiting=0, running={"a": count}) for at, count in ((0, 1), (5, 1), (21_605, 1), (21_610, 0))]
+    found = past(seen)
+    assert found.tasks == ((0.0, 5.0), (21_605.0, 5.0))
+    assert (found.lasted, found.gaps, found.unseen, found.halted, found.cut) == (21_610.0, 1, 21_600.0, 1, 0)
+
+
+def test_who_waited_when_nobody_looked_was_never_seen_to_run() -> None:
+    """And who waits afterwards has come then."""
+    seen = [
+        Look(at=0.0, waiting=2, running={}),
+        Look(at=61.0, waiting=1, running={}),
+        Look(at=66.0, waiting=0, running={"a": 1}),
+        Look(at=71.0, waiting=0, running={}),
+    ]
+    found = past(seen)
+    assert (found.tasks, found.never, found.halted) == (((61.0, 5.0),), 2, 0)
+
+
+def test_a_minute_is_no_gap() -> None:
+    """A restart of the scaler stops no task."""
+    seen = [Look(at=at, waiting=0, running={"a": count}) for at, count in ((0.0, 1), (60.0, 1), (65.0, 0))]
+    assert past(seen).tasks == ((0.0, 65.0),)
+
+
+def test_where_the_clock_runs_back_another_past_begins() -> None:
+    """Only the last one is told, by its own clock, and from where to where it ran back."""
+    first, second = looks((0, {"a": 1}), (0, {"a": 1}), (3, {"a": 1})), looks((0, {"b": 1}), (0, {}))
+    assert past([*first, *second]).tasks == past(second).tasks == ((0.0, 10.0),)
+    assert past([*first, *second]).back == (120.0, 100.0)
+    assert past(second).back is None

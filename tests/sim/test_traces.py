@@ -105,6 +105,8 @@ def test_durations_are_of_tasks_that_ended(tmp_path: Path) -> None:
         ("arrival_s,tokens\n1\n", "line 2: 1 values for 2 columns"),
         ('{"timestamp": 1}\n{"timestamp"\n', "line 2 is no JSON"),
         ('{"timestamp": 1}\n[1]\n', "line 2: expected one object"),
+        ('{"timestamp": 1, "output_length": 5}\n\n{"timestamp": 2}\n', "line 3: no output_length; give it on every"),
+        ("\n\n", "has no rows"),
         ("", "has no rows"),
         ("arrival_s\n", "has no rows"),
     ],
@@ -139,3 +141,15 @@ def test_a_curve_must_ascend_and_have_its_columns(tmp_path: Path) -> None:
         read_rate(written(tmp_path, "arrival_s\n5\n"))
     with pytest.raises(TraceError, match="no duration_s above 0"):
         read_durations(written(tmp_path, "duration_s\n0\n"))
+    with pytest.raises(TraceError, match="has one point, and a curve lies between two"):
+        read_rate(written(tmp_path, "arrival_s,rate_per_min\n5,1\n"))
+
+
+def test_lines_without_anything_are_no_rows(tmp_path: Path) -> None:
+    """Before the header, among the rows and at the end; and an error still names its line."""
+    text = "\n\narrival_s,duration_s\n\n1,2\n  \n4,3\n\n"
+    trace = read_trace(written(tmp_path, text))
+    assert trace.seconds is not None
+    assert (trace.arrived_at.tolist(), trace.seconds.tolist()) == ([0, 3], [2, 3])
+    with pytest.raises(TraceError, match="line 9, arrival_s = 'soon'"):
+        read_trace(written(tmp_path, f"{text}soon,1\n"))

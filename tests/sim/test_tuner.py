@@ -105,3 +105,14 @@ def test_each_trial_is_told_as_it_is_done() -> None:
     done: list[None] = []
     tune(Bowl(), price, Search(budget=9), told=lambda: done.append(None))
     assert len(done) == 9
+
+
+def test_who_leaves_tasks_undone_is_not_the_best_however_cheap() -> None:
+    """Nor is looked around; where everybody does, the fewest count."""
+
+    def idle(bowl: Bowl) -> Paid:
+        """The narrower the cheaper, and below 30 tasks stay undone."""
+        return Paid(bowl.width, 1.0, 1.0, unfinished=max(0.0, 30.0 - bowl.width))
+
+    best = tune(Bowl(), idle, Search(budget=41)).best
+    assert (best.paid.unfinished, best.knobs.width) == (0.0, 30)

@@ -36,6 +36,7 @@ Sparse: TypeAlias = scipy.sparse.csr_array
 TOLERANCE = 1e-6  # of a reduced cost, in pod-seconds
 GAP = 1e-4  # of the price: columns that could lower it by no more are not looked for, but allowed for
 MOST_ROUNDS = 20
+CAREFUL_ROUNDS = 6  # in which no column is added beyond the last that would lower the price as prices are now
 CHUNK = 256  # classes priced at a time
 AHEAD = 4  # slots beyond a startup that every class has a column for
 
@@ -77,14 +78,14 @@ def solve(case: Case, grid: Grid, *, blind: bool, whole: bool = False) -> Answer
         NoLimitError: the solver gave up.
     """
     begins = _soon(grid, grid.steps if whole else AHEAD)
-    for _ in range(MOST_ROUNDS):
+    for number in range(MOST_ROUNDS):
         program = Program(case, grid, begins, blind=blind)
         result = program.run(whole=whole)
         answer = program.answer(result)
         if whole:
             return answer
-        more, gain = _missing(case, grid, begins, program.duals(result))
-        if gain <= GAP * answer.price:
+        more, gain = _missing(case, grid, begins, program.duals(result), careful=number < CAREFUL_ROUNDS)
+        if gain <= GAP * answer.price or not len(more.of):
             return replace(answer, price=answer.price - gain)
         begins += more
     raise NoLimitError(f"columns were still missing after {MOST_ROUNDS} rounds: take longer slots")
@@ -116,10 +117,12 @@ class Duals:
     classes: Floats
 
 
-def _missing(case: Case, grid: Grid, begins: Begins, duals: Duals) -> tuple[Begins, float]:
+def _missing(case: Case, grid: Grid, begins: Begins, duals: Duals, *, careful: bool) -> tuple[Begins, float]:
     """Columns that are not there yet and would lower the price, a few of each class; and by how much all could at most.
 
     By the weak side of duality no columns lower the price by more than the best of each class would, taken in full.
+    Where waiting is cheap the prices of a round reach hardly further than its columns, and the next would add as few
+    again: so who is not ``careful`` goes twice as far with each class that would lower the price.
     """
     has = np.zeros(len(grid.arrives), dtype=np.int64)
     np.maximum.at(has, begins.of, begins.at)
@@ -128,7 +131,8 @@ def _missing(case: Case, grid: Grid, begins: Begins, duals: Duals) -> tuple[Begi
         rows = np.arange(first, min(first + CHUNK, len(grid.arrives)))
         cost = np.where(np.arange(grid.steps) > has[rows][:, None], _reduced(case, grid, duals, rows), 0.0)
         gain -= float(grid.count[rows] @ np.minimum(cost.min(axis=1), 0.0))
-        reach = np.minimum(_last_worth(cost), 2 * has[rows] - grid.arrives[rows] + AHEAD)  # twice as far, at most
+        last, twice = _last_worth(cost), 2 * has[rows] - grid.arrives[rows] + AHEAD
+        reach = np.minimum(last, twice) if careful else np.where(last > 0, twice, 0)
         slots = np.arange(grid.steps)
         row, slot = np.nonzero((slots > has[rows][:, None]) & (slots <= reach[:, None]))
         found.append(Begins(of=rows[row], at=slot, lasts=grid.lasts[rows[row]]))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scaler.sim.optimum import program
 from scaler.sim.optimum.case import Case
 from scaler.sim.optimum.grid import Mesh, lay
 from scaler.sim.optimum.limits import bound, limits
@@ -86,6 +87,17 @@ def test_a_bound_on_the_pods_makes_tasks_wait() -> None:
 def test_what_is_not_worth_a_pod_before_the_end_waits() -> None:
     """Ten seconds before the end no pod could serve it any more."""
     assert bound(case([(100, 50)], end=110.0), TENS, blind=True) == pytest.approx(100)
+
+
+def test_where_waiting_is_cheap_the_limit_is_found_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a few rounds, though tasks may wait until the end of the run; and it is that of all columns at once."""
+    tasks = [(200.0 * number, 60.0) for number in range(3)]
+    asked = case(tasks, startup=93.0, price=0.1, end=3900.0)
+    (grid,) = lay(asked, Mesh())
+    monkeypatch.setattr(program, "MOST_ROUNDS", 10)
+    found = solve(asked, grid, blind=False).price
+    monkeypatch.setattr(program, "AHEAD", grid.steps)
+    assert found == pytest.approx(solve(asked, grid, blind=False).price, rel=2e-4)
 
 
 def brute(asked: Case, latest: int) -> float:
