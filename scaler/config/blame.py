@@ -26,6 +26,7 @@ _TYPES: Final = {
     "string_too_short": ("must not be empty", "write something or leave the key out"),
     "too_short": ("must not be empty", "add an item or leave the key out"),
 }
+_SECRET: Final = ("token_sha256",)  # of which somebody may have pasted the token itself, and logs are read by many
 _MARK: Final = re.compile(r"\[\w+\]")
 _BOUNDS: Final = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
 
@@ -57,9 +58,10 @@ def _problem(error: ErrorDetails, model: type[BaseModel], lines: Mapping[Path, i
     path = tuple(p for p in error["loc"] if not _is_mark(p))
     allowed, way_out = _told(error, model)
     absent = error["type"] in {"missing", "extra_forbidden"} and isinstance(error["input"], dict)
+    untold = absent or path[-1:] == _SECRET
     return Problem(
         path=dotted(path),
-        value=None if absent else shown(error["input"]),
+        value=None if untold else shown(error["input"]),
         allowed=allowed,
         way_out=way_out,
         line=line_of(path, lines),

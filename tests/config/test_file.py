@@ -274,7 +274,7 @@ def test_pools_and_unused_classes_that_contradict_themselves_are_found_where_the
         ("defaults: {max: '20'}", "line 1: defaults.max = '20': must be a whole number; take the quotes away"),
         (
             "hints: {callers: {a: {token_sha256: zz, namespaces: [a]}}}",
-            "line 1: hints.callers.a.token_sha256 = 'zz': must be 64 lower-case hexadecimal digits; write what `printf",
+            "line 1: hints.callers.a.token_sha256: must be 64 lower-case hexadecimal digits; write what `printf",
         ),
         ("defaults: {max: 1.0}", "line 1: defaults.max = 1.0: must be a whole number; write its digits"),
         (
