@@ -10,6 +10,7 @@ trust it, everything is read again before the next call, so rotated tokens, auth
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -80,8 +81,8 @@ class Answer:
 class Api:
     """The connection. Belongs to one event loop."""
 
-    def __init__(self, kubeconfig: Path | None, folder: str) -> None:
-        self._kubeconfig, self._folder = kubeconfig, folder
+    def __init__(self, kubeconfig: Path | None) -> None:
+        self._kubeconfig = kubeconfig
         self._client: ApiClient | None = None
 
     async def send(self, request: Request) -> bytes:
@@ -150,7 +151,7 @@ class Api:
             ConnectError: its configuration cannot be used.
         """
         if self._client is None:
-            self._client = await _made(self._kubeconfig, self._folder)
+            self._client = await _made(self._kubeconfig)
         return self._client
 
     async def close(self) -> None:
@@ -183,13 +184,12 @@ async def open_api(kubeconfig: Path | None) -> AsyncIterator[Api]:
     Raises:
         ConnectError: neither can be used.
     """
-    with TemporaryDirectory(prefix="scaler-") as folder:  # for keys that stand in the kubeconfig itself
-        api = Api(kubeconfig, folder)
-        try:
-            await api.connect()
-            yield api
-        finally:
-            await api.close()
+    api = Api(kubeconfig)
+    try:
+        await api.connect()
+        yield api
+    finally:
+        await api.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +203,13 @@ class Credentials:
     token: str
 
 
-async def credentials(kubeconfig: Path | None, folder: str) -> Credentials:
+async def credentials(kubeconfig: Path | None) -> Credentials:
     """As they are now.
 
     Raises:
         ConnectError: they cannot be used.
     """
-    client = await _made(kubeconfig, folder)
+    client = await _made(kubeconfig)
     try:
         found = client.configuration
         token = (await found.get_api_key_with_prefix("BearerToken")) or ""
@@ -224,7 +224,16 @@ async def credentials(kubeconfig: Path | None, folder: str) -> Credentials:
         await client.close()
 
 
-async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
+@functools.cache
+def _keys() -> TemporaryDirectory[str]:
+    """Where keys lie that stand in a kubeconfig itself, until the process ends.
+
+    The loader remembers for good into which file it has written which of them, and would miss one that is gone.
+    """
+    return TemporaryDirectory(prefix="scaler-")
+
+
+async def _made(kubeconfig: Path | None) -> ApiClient:
     source = "no kubeconfig, and no ServiceAccount of a pod" if kubeconfig is None else str(kubeconfig)
     found = Configuration()
     try:
@@ -237,7 +246,7 @@ async def _made(kubeconfig: Path | None, folder: str) -> ApiClient:
                 context=context,
                 client_configuration=found,
                 persist_config=False,
-                temp_file_path=folder,
+                temp_file_path=_keys().name,
             )
         return ApiClient(found)
     except ConfigException as error:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 import kopf
@@ -102,8 +101,7 @@ class Discovery:
         logging.getLogger(RUNNING).setLevel(logging.ERROR)  # what it ends with, where it raises nothing
         while not self._stop.is_set():
             try:
-                with TemporaryDirectory(prefix="scaler-") as folder:
-                    asyncio.run(self._operate(loop, folder))
+                asyncio.run(self._operate(loop))
             except Exception:
                 LOG.exception(ENDED)
             else:
@@ -111,7 +109,7 @@ class Discovery:
                     LOG.error(ENDED)
             self._stop.wait(AGAIN)
 
-    async def _operate(self, loop: asyncio.AbstractEventLoop, folder: str) -> None:
+    async def _operate(self, loop: asyncio.AbstractEventLoop) -> None:
         """Kopf, until it is told to stop or fails: a watch that is refused ends it.
 
         The flag is its loop's own: for another it waits in a thread, and its loop would then not end before that does.
@@ -121,7 +119,7 @@ class Discovery:
         if self._stop.is_set():
             return
         await kopf.operator(
-            registry=_registry(self._whence.kubeconfig, folder, partial(self._pass_on, loop)),
+            registry=_registry(self._whence.kubeconfig, partial(self._pass_on, loop)),
             settings=_settings(),
             standalone=True,
             clusterwide=not self._whence.namespaces,
@@ -188,15 +186,13 @@ class Discovery:
         return found
 
 
-def _registry(
-    kubeconfig: Path | None, folder: str, tell: Callable[[str, Mapping[str, Any], bool], None]
-) -> kopf.OperatorRegistry:
+def _registry(kubeconfig: Path | None, tell: Callable[[str, Mapping[str, Any], bool], None]) -> kopf.OperatorRegistry:
     """Kopf's handlers: how to log in, and whom to tell of events."""
     registry = kopf.OperatorRegistry()
 
     async def login(**_: object) -> kopf.ConnectionInfo:
         try:
-            found = await credentials(kubeconfig, folder)
+            found = await credentials(kubeconfig)
         except ConnectError as error:
             raise kopf.LoginError(str(error)) from None
         return kopf.ConnectionInfo(
