@@ -27,6 +27,7 @@ from tests.cluster.harness.workloads import replicas as standing
 
 LOOKS: Final = 30  # of our door, for KEDA and for the HPA: in five seconds, in which the HPA asks ten times
 SLOW: Final = 120.0
+CALM: Final = 3600  # as shipped: while KEDA takes up another spec it may take a check it broke off for "not active"
 UP: Final[Document] = {"stabilizationWindowSeconds": 0, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}
 
 
@@ -82,7 +83,7 @@ async def banded(cluster: Cluster, namespace: str, door: Dictated, name: str = "
     """At twenty replicas, until the end of the block."""
     key = PoolKey(namespace, name)
     door.say(key, 20)
-    documents = Scaled(name=name, address=door.address, exact=False).documents()
+    documents = Scaled(name=name, address=door.address, exact=False, cooldown=CALM).documents()
     await asyncio.to_thread(cluster.api.apply, documents, namespace=namespace)
     async with followed(cluster.admin, "deployments", namespace, name) as found:
         pool = Banded(cluster, key, door, found)
