@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from scaler.config import addresses
 
 
 def is_base_url(text: str) -> bool:
-    """Whether this is http://HOST[:PORT][/PATH] or https://..., so that a path can be put behind it."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    written = text.isascii() and text.isprintable() and " " not in text  # urlsplit takes line breaks out in silence
-    whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
-    return written and whole and not ("?" in text or "#" in text or "@" in parts.netloc)
+    """Whether this is http://HOST[:PORT][/PATH] or https://..., as it can be typed, so that a path can follow it."""
+    return text.isascii() and text.isprintable() and addresses.is_base_url(text)

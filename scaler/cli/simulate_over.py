@@ -11,7 +11,8 @@ from typing import Final
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedSweep
 from scaler.cli.simulate_files import check_named
-from scaler.cli.simulate_run import KEYS, instead, scenario_of
+from scaler.cli.simulate_run import KEYS, scenario_of
+from scaler.cli.simulate_work import instead
 from scaler.config.problems import ConfigError
 from scaler.config.reading import Plain, read_yaml
 from scaler.sim.durations import PREFIX, lognormal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -131,16 +131,6 @@ def _plain(key: str, value: Any) -> Plain:  # noqa: ANN401 - options are of many
     if key in LENGTHS and value.replace(".", "", 1).isdecimal():
         return float(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def instead(changes: Mapping[str, Plain], given: Iterable[str] = ()) -> dict[str, Plain]:
-    """The changes, with what a scenario says of the arrivals that these stand instead of; ``given`` options stay."""
-    rest: dict[str, Plain] = {}
-    if "trace" in changes:
-        rest = {"rate": None, "bursts": 1.0}
-    elif "rate" in changes:
-        rest = {"trace": None, "stretch": 1.0}
-    return {key: value for key, value in rest.items() if key not in given} | dict(changes)
 
 
 def _origin(asked: Asked, key: str) -> str:

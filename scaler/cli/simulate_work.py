@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,16 @@ def under(asked: Asked, scenario: Scenario, changes: Mapping[str, Plain]) -> Sce
         typer.echo(f"{source} says what comes, and not {', '.join(told)} of {asked.scenario}", err=True)
     question = {"question": f"{source} in the place of the work of {asked.scenario}"} if {*PLACES} & left_out else {}
     return changed(without(scenario, left_out), {**question, **changes})
+
+
+def instead(changes: Mapping[str, Plain], given: Iterable[str] = ()) -> dict[str, Plain]:
+    """The changes, with what a scenario says of the arrivals that these stand instead of; ``given`` options stay."""
+    rest: dict[str, Plain] = {}
+    if "trace" in changes:
+        rest = {"rate": None, "bursts": 1.0}
+    elif "rate" in changes:
+        rest = {"trace": None, "stretch": 1.0}
+    return {key: value for key, value in rest.items() if key not in given} | dict(changes)
 
 
 def _says_durations(asked: Asked) -> bool:

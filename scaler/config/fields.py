@@ -10,12 +10,12 @@ import math
 import re
 import sys
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from scaler.config.addresses import is_base_url, is_page
 from scaler.config.names import LONGEST, SUBDOMAIN, is_name, is_namespace
 from scaler.config.problems import suggest
 
@@ -114,7 +114,7 @@ def _template(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    if not _is_base_url(fill(_template(text), namespace="x", name="x")):
+    if not is_base_url(fill(_template(text), namespace="x", name="x")):
         raise refusal(
             "must be http://HOST[:PORT][/PATH] or https://..., without credentials, query or fragment",
             "write the server's base URL",
@@ -122,28 +122,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _is_base_url(text: str) -> bool:
-    return _is_page(text) and "?" not in text
-
-
 def _page(text: str) -> str:
-    if not _is_page(fill(_template(text), namespace="x", name="x")):
+    if not is_page(fill(_template(text), namespace="x", name="x")):
         raise refusal(
             "must be http://HOST[:PORT][/PATH][?QUERY] or https://..., without credentials or fragment",
             "write the page's URL",
         )
     return text
-
-
-def _is_page(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    whole = parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
-    bare = not ("#" in text or "@" in parts.netloc)
-    return whole and bare and not re.search(r"\s", text)
 
 
 def _wall_time(text: str) -> str:

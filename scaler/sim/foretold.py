@@ -7,6 +7,8 @@ possible is paid for all else: the looks, the drains, the idle timer, and with s
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from scaler.core.memory import Memory
@@ -27,9 +29,6 @@ def foretold(tasks: Tasks, slots: int) -> Decide:
         stands = standing[first - 1] if first else 0
         rise = int(standing[first:last].max(initial=stands) - stands)
         hint = Announcement(name=f"from {now}", pods=rise / slots, start=now, end=end, added=True)
-        told = Observation(
-            replicas=observation.replicas, pods=observation.pods, signals=observation.signals, announced=(hint,)
-        )
-        return tick(policy, memory, told, now)
+        return tick(policy, memory, replace(observation, announced=(hint,)), now)
 
     return decide
