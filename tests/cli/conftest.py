@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from scaler.cli.app import app
 from tests.cli.serving import CONFIG
+from tests.cli.simulating import SCENARIO
 from tests.support.agent import Agent, agent_at
 
 Scaler: TypeAlias = Callable[..., Result]
@@ -40,4 +41,12 @@ def config(tmp_path: Path, agent: tuple[Agent, str]) -> Path:
     """A file with one pool, whose one pod is the agent."""
     file = tmp_path / "pools.yaml"
     file.write_text(CONFIG.format(most=5, url=agent[1]))
+    return file
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """A file with a small question."""
+    file = tmp_path / "small.yaml"
+    file.write_text(SCENARIO)
     return file

@@ -17,25 +17,9 @@ from scaler.cli.simulate_run import print_whole
 from scaler.sim.optimum import program
 from scaler.sim.scenario import Scenario
 from tests.cli.conftest import Scaler
+from tests.cli.simulating import ALONE, SCENARIO
 
-SCENARIO = """
-question: How many pods?
-rate: [[0, 2], [1200, 2]]
-durations: lognormal:4,0.8
-max: 20
-policies: [ours, hpa]
-seeds: 1
-"""
-ALONE = ("--no-limits", "--jobs", "1")
 COMMANDS = ("run", "compare", "report", "sweep", "tune")
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    """A file with a small question."""
-    file = tmp_path / "small.yaml"
-    file.write_text(SCENARIO)
-    return file
 
 
 def test_run_is_ours_and_writes_its_figures(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:

@@ -9,25 +9,9 @@ import pytest
 
 from scaler.cli import simulate_kept
 from tests.cli.conftest import Scaler
+from tests.cli.simulating import ALONE
 
-SCENARIO = """
-question: How many pods?
-rate: [[0, 2], [1200, 2]]
-durations: lognormal:4,0.8
-max: 20
-policies: [ours, hpa]
-seeds: 1
-"""
-ALONE = ("--no-limits", "--jobs", "1")
 TRACE = "arrival_s,duration_s\n0,30\n60,40\n"
-
-
-@pytest.fixture
-def scenario(tmp_path: Path) -> Path:
-    """A file with a small question."""
-    file = tmp_path / "small.yaml"
-    file.write_text(SCENARIO)
-    return file
 
 
 @pytest.fixture
