@@ -111,6 +111,13 @@ def test_the_schedule_asks_for_pods_in_all() -> None:
     story.expect(5, Reason.ANNOUNCED)
 
 
+def test_a_window_that_bears_a_hints_name_is_none_of_it() -> None:
+    """The hint adds its own two pods, and not the five of a window that has not begun."""
+    story = Story.of(POLICY, busy("a"))
+    story.announced = (hint("opening", 2), window("opening", 5, 3_600.0, 7_200.0))
+    assert story.tick().evidence.announced == 3.0
+
+
 def test_a_hint_for_later_asks_for_nothing_yet() -> None:
     """It comes into force one startup ahead, measured against the demand of that moment, and takes no share before."""
     story = Story.of(POLICY, busy("a"))

@@ -180,6 +180,7 @@ ROWS: tuple[Row, ...] = (
     (dampen.limit_rate, risen((15.0, 5)), 20, UNAFFECTED, "AfterFifteenSecondsItForgets"),
     (dampen.limit_rate, risen((9.0, 3), (3.0, 2)), 14, (Reason.RATE_LIMIT, 10), "SeveralRisesAddUp"),
     (dampen.limit_rate, risen((5.0, 30)), 12, (Reason.RATE_LIMIT, 10), "AFallSinceMakesTheWindowNoLarger"),
+    (dampen.limit_rate, risen((5.0, 3), scene=EMPTY), 9, (Reason.RATE_LIMIT, 4), "NorSmallerThanFour"),
     (dampen.limit_rate, replace(CALM, standing=40), 40, UNAFFECTED, "PodsThatStandAreNotLimited"),
     (dampen.limit_rate, replace(EMPTY, ahead=40.0), 40, UNAFFECTED, "WhatWasAnnouncedIsNotLimited"),
     (dampen.limit_rate, replace(EMPTY, ahead=6.0), 40, (Reason.RATE_LIMIT, 6), "WhatIsWantedBeyondItIs"),

@@ -156,7 +156,15 @@ def test_a_burst_between_two_ticks_of_one_second_is_not_lost() -> None:
     """Rising edges tick at once, twenty times a second if they must: their readings become one, at its highest."""
     instants = [0.0, *(1.0 + n / 20 for n in range(20)), 2.5]
     found = watched(lambda at: 9.0 if at == NOW + 1.5 else 1.0, instants)
-    assert found.down == pytest.approx((1.0 * 1.0 + 9.0 * 1.5) / 2.5, rel=0.05)
+    assert found.up == found.down == pytest.approx((1.0 * 1.0 + 9.0 * 1.5) / 2.5, rel=0.05)
+
+
+def test_what_is_remembered_of_demand_is_one_minute() -> None:
+    """However long a pool is watched: the reading that the minute began with, and those since."""
+    memory = seasoned()
+    for at in (NOW + seconds for seconds in range(0, 601, 5)):
+        memory = tick(POLICY, memory, observe([], {QUEUE: 1}, at=at), at).memory
+    assert [reading.at - NOW for reading in memory.readings] == [*range(540, 601, 5)]
 
 
 def test_a_blind_tick_reads_no_lower_than_the_one_before() -> None:

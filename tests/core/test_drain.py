@@ -12,7 +12,7 @@ import pytest
 from scaler.core import drain
 from scaler.core.drain import TRANSITIONS, Choice, IllegalOrderError, Terms, acknowledge, carry
 from scaler.core.fleet import Fleet
-from scaler.core.pods import Activity, Phase, Pod
+from scaler.core.pods import Activity, Phase, Pod, Pods
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Order, Seconds, Verb
 from tests.core.pool import NOW, busy, drained, draining, given, idle, numbered, observe, starting, unheard
@@ -220,6 +220,14 @@ def test_who_takes_no_more_so_that_it_can_empty(
 ) -> None:
     """Each row: busy pods with room, how many pods are spare, and how often each has been named after."""
     assert chosen(policy, pods, surplus=surplus).named.tolist() == named
+
+
+def test_who_was_last_heard_long_ago_is_not_told_to_empty() -> None:
+    """It had a single task then; by now it may have any."""
+    silent = replace(busy("b"), activity=Activity(inflight=1, at=NOW - 16.0))
+    seen = given(ROOMY, replace(observe([]), pods=Pods.of([busy("a", 2), silent]))).fleet
+    assert isinstance(seen, Fleet)
+    assert drain.choose(seen, ROOMY, Terms(surplus=2, timer=100.0)).named.tolist() == [1, 0]
 
 
 def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:

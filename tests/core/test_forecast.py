@@ -108,6 +108,12 @@ def test_skill_is_the_pinball_loss_beside_persistence() -> None:
     assert Watch().see(seen)[-1].skill == pytest.approx(own / persistence)
 
 
+def test_skill_is_the_same_in_any_unit() -> None:
+    """Losses may be small: a pod with many slots is hardly more than touched by one task."""
+    small = Watch().see([demand / 4_096 for demand in bursts(200)])[-1].skill
+    assert small == pytest.approx(Watch().see(bursts(200))[-1].skill)
+
+
 def test_the_future_does_not_change_a_bid() -> None:
     """Two futures after one past: all that was said before they part is the same."""
     past = bursts(200)

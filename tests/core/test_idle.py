@@ -79,6 +79,11 @@ def test_until_fifty_gaps_the_prior_stands() -> None:
     assert timer(taught([10.0] * 50)) != 3 * RESTART
 
 
+def test_a_gap_that_was_cut_counts_where_none_has_ended() -> None:
+    """Most removals come while nobody returns to work."""
+    assert taught(NONE, [500.0]).left.sum() == 1.0
+
+
 def test_cut_gaps_are_no_proof_of_when_work_returns() -> None:
     """A thousand removals with forty-nine returns of work still leave the prior."""
     assert timer(taught([10.0] * 49, [500.0] * 1_000)) == 3 * RESTART

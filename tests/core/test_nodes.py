@@ -76,6 +76,7 @@ SILENT, LATE = away(unheard("s")), away(starting("l", NOW - 1_000.0))
         pytest.param(names(SILENT, C, busy("x"), need=1, missing=1), "c", id="TheSilentStandInForNobody"),
         pytest.param(names(SILENT, B, busy("x"), busy("y"), need=1), "bs", id="TheSilentLast"),
         pytest.param(names(B, away(starting("n")), need=1, missing=1), "n", id="OneThatServesNobodyYetAtOnce"),
+        pytest.param(names(B, away(starting("n")), need=1, missing=1, room=0), "n", id="ItIsTheOneWhereNoneHasRoom"),
         pytest.param(names(C, B, need=2, missing=2, room=0), "b", id="OneAtATimeWhereThereIsNoRoomForOthers"),
         pytest.param(names(C, B, need=2, missing=2), "", id="NoneWhileOthersAreAboutToBeAskedFor"),
         pytest.param(names(C, B, starting("n"), need=2, missing=1, room=0), "", id="NoneWhileAnotherStarts"),
@@ -110,6 +111,14 @@ def test_others_that_were_asked_for_are_waited_for_only_so_long(ago: float, expe
     wish = Need(now=2, all=2, room=9, missing=0, rose_at=NOW - ago, left_at=NOW)
     rows = nodes.leave(seen.fleet, count(seen, 4, moves=True).supply, wish)
     assert "".join("cb"[i] for i in rows) == expected
+
+
+def test_others_that_have_come_are_nobody_on_the_way() -> None:
+    """The target rose just now, and all that it rose for are there: nobody is waited for."""
+    seen = given(Policy(), observe([C, B]))
+    assert isinstance(seen.fleet, Fleet)
+    wish = Need(now=2, all=2, room=9, missing=0, rose_at=NOW - 10.0, left_at=NOW)
+    assert nodes.leave(seen.fleet, count(seen, 2, moves=True).supply, wish) == (1,)
 
 
 def test_pods_whose_nodes_ask_them_away_are_no_supply() -> None:

@@ -14,7 +14,7 @@ from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.removal import forbid, stop
 from scaler.core.types import Known, Seconds, Signal, Unknown
-from tests.core.pool import NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, unheard
+from tests.core.pool import NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, told, unheard
 
 BEST_EFFORT = Policy(guarantee=Guarantee.BEST_EFFORT)
 TIMER: Seconds = 375.0  # three break-evens of two minutes' startup and five seconds' drain
@@ -153,6 +153,22 @@ def test_orders_are_given_up_before_pods() -> None:
         story.expect(3, Reason.IDLE_TIMER)
     story.pods = {"a": busy("a"), "b": idle("b")}
     story.expect(2, Reason.WITHDRAWN)
+
+
+def test_who_has_been_idle_for_long_stays_where_an_order_is_all_that_is_spare() -> None:
+    """Both were needed until now, so only the pod's timer has run: one of the two is spare, and one is given up.
+
+    It is the order. Were the pod to go as well, one too many would.
+    """
+    story = Story.of(Policy(), busy("a"), idle("b"))
+    story.memory = seasoned(target=3)
+    orders: list[str] = []
+    for n in range(3 * int(TIMER / 5)):
+        story.pods = {"a": busy("a"), "b": idle("b")}
+        story.signals[QUEUE] = 2.0 if n < TIMER / 5 else 1.0
+        outcome = story.tick()
+        orders += told(outcome)
+    assert (outcome.report, orders) == (2, [])
 
 
 def test_an_order_that_is_needed_again_begins_anew() -> None:

@@ -139,8 +139,8 @@ def test_unseen_pods_are_ordered_until_the_replicas_show_them() -> None:
 def test_the_parts_of_supply_are_shown() -> None:
     """What the figure is made of, for whoever asks why no pod was added."""
     pods = [A, C, unheard("u"), starting("s"), STUCK[0], draining(busy("d")), drained(idle("e"))]
-    assert footing(PROTECTED, pods, 8).supply == Supply(
-        ready=3, starting=1, ordered=1, overdue=1, draining=1, drained=1, idle=1, unknown=1, displaced=0, wanted=5
+    assert footing(PROTECTED, pods, 11).supply == Supply(
+        ready=3, starting=1, ordered=4, overdue=1, draining=1, drained=1, idle=1, unknown=1, displaced=0, wanted=8
     )
 
 
