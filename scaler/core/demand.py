@@ -110,7 +110,7 @@ def _within(readings: tuple[Reading, ...], oldest: Instant) -> tuple[Reading, ..
     first = 0
     while first + 1 < len(readings) and readings[first + 1].at <= oldest:
         first += 1
-    return readings[first:] if first else readings
+    return readings[first:]
 
 
 def dampen(given: Given, readings: tuple[Reading, ...], work: Work, waiting: Seconds) -> Demand:

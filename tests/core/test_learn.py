@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scaler.core import idle as idle_timer
 from scaler.core import startup
+from scaler.core.learn import learnt
 from scaler.core.policy import Pace, Policy
-from scaler.core.types import Known, Seconds, Signal, Unknown
-from tests.core.pool import HOUR, NOW, Level, Story, busy, idle
+from scaler.core.types import Known, Learnt, Seconds, Signal, Unknown
+from tests.core.pool import HOUR, NOW, Level, Story, busy, idle, seasoned
 
 POLICY = Policy(target_wait_p95=180.0)
 PACE = Pace()
@@ -92,6 +94,22 @@ def test_a_tick_decides_with_what_was_known_before_it() -> None:
     after = story.tick()
     assert (after.evidence.forecast.horizon, after.evidence.learnt.startup_p90) == (20.0, 20.0)
     assert after.evidence.learnt.idle_timer == 3 * (20.0 + 5.0)
+
+
+def test_what_is_shown_as_learnt_is_what_decides() -> None:
+    """Ten starts of which one was slow, and two gaps: each figure is that of its own lesson."""
+    lessons = seasoned().lessons
+    starts = startup.learn(lessons.startups, np.array((20.0,) * 9 + (60.0,)), PACE)
+    gaps = idle_timer.learn(lessons.gaps, np.array([10.0, 20.0]), np.zeros(0), now=NOW, pace=PACE)
+    assert learnt(POLICY, replace(lessons, startups=starts, gaps=gaps, wait_price=12.5)) == Learnt(
+        startup_p90=20.0,
+        startup_p99=60.0,
+        startups=10,
+        idle_timer=375.0,
+        gaps=2,
+        tokens_per_pod=Unknown("measured 0 times under full load, 3 are needed"),
+        wait_price=12.5,
+    )
 
 
 def test_a_restart_costs_what_a_usual_start_takes() -> None:

@@ -334,6 +334,12 @@ def test_a_drained_pod_does_not_stay_on_its_node_because_nothing_may_fall() -> N
     assert (outcome.report, told(outcome)) == (3, ["delete e"])
 
 
+def test_who_was_drained_for_his_node_stays_while_nobody_may_leave() -> None:
+    """Somebody paused the pool meanwhile: then none is started in its place either."""
+    outcome = Story.of(Policy(pause_down=True), busy("x"), away(drained(idle("e")))).tick()
+    assert (outcome.report, told(outcome)) == (2, [])
+
+
 @pytest.mark.parametrize("memory", [seasoned(3), replace(Memory.fresh(NOW), target=3)], ids=["Calm", "ANewProcess"])
 def test_who_was_drained_for_a_node_makes_room_though_that_wants_its_pods_again(memory: Memory) -> None:
     """Uncordoned before the pod was deleted: below a busy one it would hold its place for ever, and do nothing."""

@@ -84,6 +84,12 @@ def test_switched_off_and_on_within_the_delay_the_target_goes_on() -> None:
     assert again.report == 10
 
 
+def test_a_pool_that_is_off_doubts_for_as_long_as_its_target_may_be_followed() -> None:
+    """And not for one tick: the replicas say five, and it was ten that was asked for, fifteen seconds ago."""
+    doubts = ticks(replace(AUTO, mode=Mode.OFF), followed(10), *(late(UNSEEN, 5, at=NOW + n * TICK) for n in range(3)))
+    assert all(isinstance(outcome.report, Unknown) for outcome in doubts)
+
+
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.RECOMMEND])
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_gate_that_nobody_would_open_is_opened(mode: Mode, *, seen: bool) -> None:
