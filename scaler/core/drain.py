@@ -287,7 +287,7 @@ def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:
     wants their room. Highest ordinal first: a StatefulSet does not start that one again.
     """
     rows = settled.nonzero()[0]
-    count = len(rows) - max(0, spare)
+    count = len(rows) - spare
     if count <= 0:
         return ()
     pods = fleet.pods

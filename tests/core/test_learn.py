@@ -74,6 +74,8 @@ def test_a_target_shorter_than_a_startup_is_not_chased() -> None:
     assert [price(story, HALF_HOUR) for _ in range(2)] == [12.5, 15.625]
     story.policy = replace(story.policy, target_wait_p95=story.memory.lessons.startups.p90 - 1.0)
     assert [price(story, HALF_HOUR) for _ in range(3)] == [12.5, 10.0, 10.0]
+    story.policy = replace(story.policy, target_wait_p95=story.memory.lessons.startups.p90)
+    assert price(story, HALF_HOUR) == 12.5  # one that is as long can be met
 
 
 def test_the_price_sets_the_quantile_that_is_foreseen() -> None:

@@ -10,7 +10,7 @@ from scaler.core import nodes
 from scaler.core.fleet import Fleet
 from scaler.core.memory import Memory, Moves
 from scaler.core.nodes import Need
-from scaler.core.pods import Phase, Pod, Stage
+from scaler.core.pods import Activity, Phase, Pod, Pods, Stage
 from scaler.core.policy import Guarantee, Mode, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.supply import count
@@ -58,6 +58,7 @@ def names(*pods: Pod, need: int = 0, foreseen: int = 0, room: int = 9, missing: 
 
 
 A, B, C = away(idle("a")), away(busy("b")), away(busy("c", 2))
+HELD = away(replace(busy("h"), activity=Activity(inflight=1, sessions=1, at=NOW)))
 SILENT, LATE = away(unheard("s")), away(starting("l", NOW - 1_000.0))
 
 
@@ -71,6 +72,7 @@ SILENT, LATE = away(unheard("s")), away(starting("l", NOW - 1_000.0))
         pytest.param(names(A, B, need=2, missing=2), "", id="NotTheIdleOneThatWaitingTasksNeed"),
         pytest.param(names(C, B, busy("x"), need=2, missing=1), "b", id="AsManyAsOthersStandInFor"),
         pytest.param(names(C, B, busy("x"), busy("y"), need=2), "bc", id="TheFewestTasksFirst"),
+        pytest.param(names(HELD, B, busy("x"), need=2, missing=1), "b", id="ASessionIsAsMuchAsATask"),
         pytest.param(names(A, B, C, SILENT), "abc", id="ButForTheSilentWhomNobodyStandsInFor"),
         pytest.param(names(SILENT), "s", id="WhoGoesOnceAllOthersHave"),
         pytest.param(names(SILENT, C, busy("x"), need=1, missing=1), "c", id="TheSilentStandInForNobody"),
@@ -111,6 +113,15 @@ def test_others_that_were_asked_for_are_waited_for_only_so_long(ago: float, expe
     wish = Need(now=2, all=2, room=9, missing=0, rose_at=NOW - ago, left_at=NOW)
     rows = nodes.leave(seen.fleet, count(seen, 4, moves=True).supply, wish)
     assert "".join("cb"[i] for i in rows) == expected
+
+
+def test_who_was_heard_long_ago_is_as_silent_as_who_never_was() -> None:
+    """It said one task, sixteen seconds ago: the one that says two now goes first, for of that one this is known."""
+    silent = replace(B, activity=Activity(inflight=1, at=NOW - 16.0))
+    seen = given(Policy(), replace(observe([], replicas=3), pods=Pods.of([silent, C, busy("x")])))
+    assert isinstance(seen.fleet, Fleet)
+    wish = Need(now=1, all=1, room=9, missing=0, rose_at=None, left_at=NOW)
+    assert nodes.leave(seen.fleet, count(seen, 3, moves=True).supply, wish) == (1,)
 
 
 def test_others_that_have_come_are_nobody_on_the_way() -> None:

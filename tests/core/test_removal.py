@@ -13,8 +13,9 @@ from scaler.core.pods import Pod
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.removal import forbid, stop
+from scaler.core.tick import tick
 from scaler.core.types import Known, Seconds, Signal, Unknown
-from tests.core.pool import NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, told, unheard
+from tests.core.pool import HOUR, NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, told, unheard
 
 BEST_EFFORT = Policy(guarantee=Guarantee.BEST_EFFORT)
 TIMER: Seconds = 375.0  # three break-evens of two minutes' startup and five seconds' drain
@@ -169,6 +170,15 @@ def test_who_has_been_idle_for_long_stays_where_an_order_is_all_that_is_spare() 
         outcome = story.tick()
         orders += told(outcome)
     assert (outcome.report, orders) == (2, [])
+
+
+def test_where_fewer_stand_than_were_asked_for_any_may_leave() -> None:
+    """No surge that is to be left alone: of two idle pods beside an order both are named, the newest as well."""
+    memory = seasoned(target=3)
+    ripe = replace(memory, lessons=replace(memory.lessons, gaps=replace(memory.lessons.gaps, timer=0.0)))
+    pods = [idle("a"), replace(idle("b"), created_at=NOW - HOUR)]
+    outcome = tick(Policy(), ripe, observe(pods, {QUEUE: 0.0}, replicas=3), NOW)
+    assert outcome.memory.pods.named.tolist() == [1, 1]
 
 
 def test_an_order_that_is_needed_again_begins_anew() -> None:

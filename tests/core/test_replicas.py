@@ -162,6 +162,21 @@ def test_pods_that_come_unasked_are_not_taken_back_before_the_replicas_tell(guar
     assert adopted.report == 10
 
 
+def test_a_raise_is_followed_before_its_pods_are_seen() -> None:
+    """The operator's eight are asked for already; five, told again, would take them back."""
+    memory = tick(AUTO, followed(5), late(TEN[:5], 5, at=NOW - TICK), NOW - TICK).memory
+    assert tick(AUTO, memory, late(TEN[:5], 8, by=0.0), NOW).report == 8
+
+
+def test_pods_that_came_unasked_and_are_gone_again_are_not_held_for() -> None:
+    """Five more stood for one tick; those that are left were asked for."""
+    pods = [idle(str(n)) for n in range(10)]
+    memory = tick(AUTO, followed(5), late(pods[:5], 5, at=NOW - TICK), NOW - TICK).memory
+    came, gone = ticks(AUTO, memory, late(pods, 5), late(pods[:5], 5, at=NOW + TICK))
+    assert isinstance(came.report, Unknown)
+    assert gone.report == 5
+
+
 def test_more_than_stands_is_told_at_once() -> None:
     """What is asked for takes nobody away, whoever asked for the pods that came."""
     memory = tick(AUTO, followed(5), late(TEN[:5], 5, at=NOW - TICK), NOW - TICK).memory

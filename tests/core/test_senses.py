@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scaler.core.policy import Policy
 from scaler.core.senses import Senses, sense
 from scaler.core.types import Known, Sample, Seconds, Signal, Unknown
-from tests.core.pool import NOW
+from tests.core.pool import NOW, busy, given, observe, seasoned
 
 QUEUE = Signal.QUEUE
 
@@ -64,3 +66,10 @@ def test_a_missing_signal_says_why(signal: Signal, why: str) -> None:
     """Each row: a signal that cannot be used, and what an operator is told of it."""
     senses = judged((QUEUE, Known(1.0, NOW - 400.0)), (Signal.PENDING, Unknown("timeout")))
     assert senses.missing(signal) == Unknown(why)
+
+
+@pytest.mark.parametrize(("live", "raised"), [(9, 0), (10, 0), (11, 11)], ids=["OnItsWay", "Reached", "Passed"])
+def test_our_own_target_is_nobody_elses_raise(live: int, raised: int) -> None:
+    """Ten were asked for and five stood at the last tick. Each row: the live replicas, and what another asks for."""
+    memory = replace(seasoned(10), live=5)
+    assert given(Policy(), observe([busy("a")], replicas=live), memory=memory).raised == raised

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,6 +133,16 @@ def test_a_pod_of_the_fullest_zone_that_is_idle_by_then_has_its_own_timer_first(
 ) -> None:
     """Each row: pods, since when one has waited for the second zone, and whether it leaves before its turn."""
     assert in_turn(lives, 1, waited=waited).chosen == chosen
+
+
+def test_a_zone_of_which_all_are_on_their_way_out_keeps_nobody() -> None:
+    """It is the last one, and empty: whoever waits for the second zone waits on."""
+    pods = [inside(idle("a"), 1), inside(idle("b"), 2), inside(busy("c"), 2), inside(draining(busy("d")), 3)]
+    seen = at_hand(EVEN, observe(pods)).fleet
+    assert isinstance(seen, Fleet)
+    fleet = replace(seen, idle_since=np.array([NOW - RIPE, NOW - FRESH, np.nan, np.nan]))
+    choice = drain.choose(fleet, EVEN, Terms(surplus=1, timer=TIMER, uneven=NOW - TIMER))
+    assert (choice.chosen, choice.uneven) == ((), 1)
 
 
 def test_nobody_waits_in_a_pool_that_is_not_spread_nor_in_a_rollout() -> None:

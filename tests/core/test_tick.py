@@ -51,10 +51,12 @@ TEN_QUEUED = observe([busy("a"), draining(idle("b"), 1, 1), drained(idle("c"))],
 )
 def test_whatever_happens_only_auto_changes_anything(mode: Policy, decided: Hold | ScaleTo, reason: Reason) -> None:
     """Ten tasks queue, one pod is drained: KEDA is told the three live replicas, and only a closed gate is opened."""
-    outcome = tick(mode, seasoned(7), TEN_QUEUED, NOW)
+    memory = replace(seasoned(7), moves=Moves(last_rise=NOW - TICK))
+    outcome = tick(mode, memory, TEN_QUEUED, NOW)
     assert (outcome.report, told(outcome), outcome.memory.target) == (3, ["cancel b"], None)
     assert (outcome.decision, explain.reason(outcome)) == (decided, reason)
-    assert outcome.memory.moves == Moves()  # what was not followed is no rise
+    assert outcome.trail[-1].after == decided.replicas
+    assert outcome.memory.moves == memory.moves  # what was not followed is no rise and no fall
 
 
 @pytest.mark.parametrize("policy", [OFF, RECOMMEND], ids=["off", "recommend"])
