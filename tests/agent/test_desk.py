@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from scaler.agent.desk import LARGEST, Desk, Question
+from scaler.agent.desk import LARGEST, Desk, Question, ours
 from scaler.agent.metrics import HELP
 from scaler.core.pods import Phase
 from scaler.sources.activity_answer import Report, report
@@ -71,6 +71,14 @@ def test_a_busy_agent_says_with_what_and_for_how_long(site: Site, desk: Desk) ->
     assert asked(desk, "/resume", site.order("resume", 2)) == (200, {"state": "active", "epoch": 2})
 
 
+def test_a_late_order_is_told_which_came_before_it(site: Site, desk: Desk) -> None:
+    """By the number, so that who gives orders goes on from there."""
+    asked(desk, "/drain", site.order("drain", 3))
+    status, told = asked(desk, "/drain", site.order("drain", 2))
+    said = "the order to drain has epoch 2; the last one carried out is 3, and only a later one is taken"
+    assert (status, told) == (409, {"error": said, "epoch": 3, "asked": 2})
+
+
 def test_an_order_that_cannot_be_kept_is_not_acknowledged(site: Site, desk: Desk) -> None:
     """The controller asks again."""
     site.file.with_name("gate.json.draft").mkdir()
@@ -87,6 +95,12 @@ def test_the_word_lets_the_pods_own_processes_close_the_gate(site: Site, desk: D
     assert desk.gate.activity().accepting
     assert asked(desk, "/leave", method="POST", bearer=f"Bearer {word}")[0] == 200
     assert not desk.gate.activity().accepting
+
+
+def test_five_paths_are_the_gates_and_all_others_the_agents() -> None:
+    """Whatever serves HTTP beside the agent asks this of every request."""
+    paths = ("/activity", "/metrics", "/drain", "/resume", "/leave", "/", "/drain/", "/activity/1")
+    assert [ours(path) for path in paths] == [True] * 5 + [False] * 3
 
 
 def test_a_route_takes_its_own_method_and_no_long_body(site: Site, desk: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -236,6 +237,21 @@ def test_an_order_that_cannot_be_written_is_closed_but_not_acknowledged(site: Si
     assert phase(gate) == ("drained", 1)
 
 
+def lowest_free_handle() -> int:
+    """What the next file that is opened would get."""
+    handle = os.dup(0)
+    os.close(handle)
+    return handle
+
+
+def test_writing_leaves_no_file_open(site: Site) -> None:
+    """A pod is drained and called back for as long as it lives."""
+    gate = site.gate()
+    before = lowest_free_handle()
+    assert [isinstance(gate.drain(epoch), Done) for epoch in range(1, 9)] == [True] * 8
+    assert lowest_free_handle() == before
+
+
 def test_a_pod_has_one_gate(site: Site) -> None:
     """A second process would count for itself, and one of them would call the pod idle."""
     gate = site.gate()
@@ -299,6 +315,26 @@ async def test_who_waits_for_the_end_is_woken_by_it(site: Site) -> None:
     await asyncio.to_thread(blocked.join)
 
 
+async def test_an_open_gate_is_no_end_and_who_waits_is_woken_by_leaving(site: Site) -> None:
+    """Nothing is open, but something may begin; then the process leaves, and nothing will."""
+    gate = site.gate()
+    waiting = asyncio.create_task(gate.finished())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.leave()
+    await asyncio.wait_for(waiting, 60)
+
+
+def test_the_next_session_to_run_out_says_when(site: Site) -> None:
+    """So that who waits for the end sleeps until then, and not for no time at all."""
+    gate = site.gate()
+    assert gate.book.next_expiry() is None
+    gate.session(60).begin()
+    gate.session(20).begin()
+    site.clock.at += 5
+    assert gate.book.next_expiry() == 15
+
+
 async def test_a_session_that_runs_out_is_the_end(site: Site) -> None:
     """Nobody has to say so, by the machine's own clock."""
     gate = Gate(site.place)
@@ -316,6 +352,8 @@ def test_the_expected_end_is_told_if_every_task_has_said_one(site: Site) -> None
         site.clock.at += 50
         assert (gate.activity().eta, gate.activity().oldest_task) == (40, 50)
         with gate.task():
+            assert gate.activity().eta is None
+        with gate.claim():  # and nobody knows what it will fetch
             assert gate.activity().eta is None
 
 

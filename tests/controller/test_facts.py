@@ -31,7 +31,7 @@ def test_a_pod_in_a_few_facts() -> None:
     assert (found.uid, found.namespace, found.name, found.pool) == ("uid-coder-1", "agents", "coder-1", "coder")
     assert (found.phase, found.epoch, found.pins) == (Phase.DRAINING, 4, (DO_NOT_DISRUPT,))
     assert (found.gate, found.owner, found.ready) == ("http://10.0.0.1:9000", "set-1", READY_AT)
-    assert found.managed
+    assert (found.managed, a_pod().managed) == (True, False)
     assert not found.leaving
 
 

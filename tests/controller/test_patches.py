@@ -177,6 +177,13 @@ def test_a_mark_says_who_asked_and_since_when_until_it_is_called_back() -> None:
     assert back["metadata"]["annotations"] == {EPOCH: "2", "note": "kept"}
 
 
+def test_a_call_back_takes_off_only_what_is_there() -> None:
+    """A removal of what is not would have the whole patch refused, and the pod would drain for ever."""
+    bare = pod_object(labels={"app": "coder", PHASE: "draining"}, annotations={EPOCH: "1", "note": "kept"})
+    back = applied(bare, patch(pod(bare), Order(Verb.CANCEL, "uid-coder-1", 2), ASKED))
+    assert back["metadata"]["annotations"] == {EPOCH: "2", "note": "kept"}
+
+
 def test_a_stranger_is_adopted_by_what_it_lacks() -> None:
     """Once; and a pool that only audits says so on pods that were there before."""
     stranger = a_pod()
@@ -185,6 +192,7 @@ def test_a_stranger_is_adopted_by_what_it_lacks() -> None:
     }
     ours = a_pod(labels={"app": "coder", MANAGED: "true", POOL: "coder"})
     assert adopted(ours, "coder", "deny") is None
+    assert adopted(a_pod(labels={MANAGED: "true", POOL: "coder", GUARD: "deny"}), "coder", "deny") is None
     assert adopted(ours, "coder", "audit") == {"metadata": {"uid": ours.uid, "labels": {GUARD: "audit"}}}
 
 

@@ -46,6 +46,13 @@ def test_an_old_replica_set_gives_up_as_many_as_it_has_too_many() -> None:
     assert names(surplus([*old, *new], owners(*sets))) == {"old-3", "old-4"}
 
 
+def test_another_deployments_rollout_makes_no_pod_old() -> None:
+    """Its ReplicaSets stand in the same namespace, and count their revisions for themselves."""
+    pods = [a_pod(f"p-{i}", owner="set") for i in range(4)]
+    other = a_workload("other", owner="elsewhere", replicas=3, revision=9)
+    assert surplus(pods, owners(replica_set("set", 1, 1), other)) == ()
+
+
 def test_a_pod_whose_owner_is_gone_must_go() -> None:
     """Nobody would start it again, and only its own drain ends it."""
     pods = [a_pod("owned", owner="set"), a_pod("orphan", owner="gone"), a_pod("detached")]
@@ -65,6 +72,13 @@ def test_a_stateful_set_wants_nobody_below_its_first_ordinal() -> None:
     assert names(surplus(pods, owners(workload=workload))) == {"coder-0", "coder-1"}
 
 
+def test_a_rollout_waits_for_nobody_below_the_first_ordinal() -> None:
+    """They leave by themselves, and need not be ready for that."""
+    workload = stateful(start=1)
+    pods = [member(0, "old", ready="False"), member(1, "old"), member(2, "new")]
+    assert names(surplus(pods, owners(workload=workload))) == {"coder-0", "coder-1"}
+
+
 @pytest.mark.parametrize("workload", [None, a_workload("deployment", leaving=True)], ids=["gone", "going"])
 def test_without_its_workload_every_pod_must_go(workload: WorkloadFacts | None) -> None:
     """Deleted in the background it is gone at once, in the foreground it waits for them."""
@@ -72,10 +86,11 @@ def test_without_its_workload_every_pod_must_go(workload: WorkloadFacts | None) 
     assert names(surplus(pods, owners(replica_set("set", 3, 1), workload=workload))) == {"a", "b"}
 
 
-def stateful(partition: int = 0, kind: str = "RollingUpdate") -> WorkloadFacts:
+def stateful(partition: int = 0, kind: str = "RollingUpdate", start: int = 0) -> WorkloadFacts:
     """A StatefulSet in a rollout."""
     strategy = {"type": kind, "rollingUpdate": {"partition": partition}}
-    return a_workload("ordered", spec={"updateStrategy": strategy}, status={"updateRevision": "new"})
+    spec = {"updateStrategy": strategy, "ordinals": {"start": start}}
+    return a_workload("ordered", spec=spec, status={"updateRevision": "new"})
 
 
 def member(ordinal: int, revision: str, ready: str = "True", phase: str = "active") -> PodFacts:
@@ -91,6 +106,7 @@ def test_a_stateful_set_gives_up_its_highest_old_pod() -> None:
     assert surplus([*pods[:2], member(2, "new", ready="False")], owners(workload=stateful())) == ()
     begun = [member(0, "old"), member(1, "old", phase="draining"), member(2, "new", ready="False")]
     assert names(surplus(begun, owners(workload=stateful()))) == {"coder-1"}
+    assert names(surplus(pods, owners(workload=stateful(partition=1)))) == {"coder-1"}
     assert surplus(pods, owners(workload=stateful(partition=2))) == ()
     assert surplus(pods, owners(workload=stateful(kind="OnDelete"))) == ()
 
