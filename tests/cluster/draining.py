@@ -36,7 +36,7 @@ from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
 from tests.cluster.harness.rest import MERGE, Api, Document, condition
 from tests.cluster.harness.scaled import Scaled
-from tests.cluster.harness.shipped import HOME, PROTECTED, rendered
+from tests.cluster.harness.shipped import EVERYWHERE, HOME, PROTECTED, rendered
 from tests.cluster.harness.wait import until
 from tests.cluster.harness.workloads import pods
 
@@ -54,7 +54,6 @@ MINE: Final = (
     "AdmissionPolicy",
     "AdmissionPolicyBinding",
 )
-EVERYWHERE: Final = ("ClusterRole", "Validating", "Mutating")  # what belongs to no namespace
 CONFIGURATION: Final = """\
 sources:
   activity: {{timeout: 2s}}

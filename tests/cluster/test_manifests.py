@@ -11,6 +11,7 @@ import yaml
 
 from scaler.controller.dig import objects as entries
 from scaler.controller.dig import text
+from scaler.controller.doctor.catalogue import CHECKS
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.rest import Document, RefusedError
 from tests.cluster.harness.shipped import BASE, HOME, PROTECTED, kubectl
@@ -151,6 +152,16 @@ def test_the_first_week_is_the_second_but_for_what_warns() -> None:
     both = zip(rendered_objects(OVERLAYS / "audit-first"), rendered_objects(PROTECTED), strict=True)
     bindings = {("ValidatingAdmissionPolicyBinding", f"agent-scaler-{name}") for name in DELETIONS}
     assert {known(week) for week, after in both if week != after} == bindings | {("ConfigMap", HOME)}
+
+
+@pytest.mark.parametrize("overlay", ["protected", "protected-mtls", "audit-first"])
+def test_what_doctor_would_have_applied_is_what_was_installed(overlay: str) -> None:
+    """Else the mending of a guard would end a first week, and that of a right take TLS away."""
+    installed, fixes = rendered_objects(OVERLAYS / overlay), [check.fix for check in CHECKS]
+    assert any(re.search(rf"apply -k FOLDER.* (manifests/overlays/)?{overlay}\b", fix) for fix in fixes)
+    for path in (ROOT / said for fix in fixes for said in re.findall(r"apply -[kf] (manifests/[^\s,;]+)", fix)):
+        applied = rendered_objects(path) if path.is_dir() else objects(path.read_text())
+        assert [each for each in applied if each not in installed] == []
 
 
 def test_pods_of_the_scaler_run_where_only_restricted_ones_may(homes: Cluster) -> None:

@@ -261,9 +261,10 @@ def test_an_empty_dir_outlives_the_container_and_not_the_pod(pods: Pods) -> None
 
 
 def test_a_config_map_a_secret_and_the_pods_own_fields_are_there(cluster: Cluster, namespace: str, pods: Pods) -> None:
-    """As files under the mount path and as variables, also inside others and in the command."""
+    """As files under the mount path and as variables, also inside others and in the command; paths in them lead."""
+    data: Document = {"pools.yaml": "mode: off", "where": "/keys/token"}
     kept: list[Document] = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pools"}, "data": {"pools.yaml": "mode: off"}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "pools"}, "data": data},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"token": "hush"}},
     ]
     cluster.api.apply(kept, namespace=namespace)
@@ -277,9 +278,10 @@ def test_a_config_map_a_secret_and_the_pods_own_fields_are_there(cluster: Cluste
         {"name": "pools", "configMap": {"name": "pools"}},
         {"name": "keys", "secret": {"secretName": "keys"}},
     ]
-    command: Json = ["sh", "-c", "cat /etc/scaler/pools.yaml /keys/token; echo; echo $(BOTH) $BOTH; sleep 60"]
+    read = "cat /etc/scaler/pools.yaml /keys/token; xargs cat < /etc/scaler/where; echo; echo $(BOTH) $BOTH; sleep 60"
+    command: Json = ["sh", "-c", read]
     pods.run("a", {"command": command, "env": env, "volumeMounts": mounts}, volumes=volumes)
-    pods.says("a", "mode: offhush")
+    pods.says("a", "mode: offhushhush")
     pods.says("a", "a:hush a:hush")
 
 

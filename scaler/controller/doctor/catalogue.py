@@ -7,7 +7,11 @@ from typing import Final
 from scaler.controller.doctor import guards, pods, scaling
 from scaler.controller.doctor.findings import Check
 
-INSTALL: Final = "kubectl apply -k manifests/guards"
+# Another folder than the one that was installed would end a first week, or take TLS away.
+INSTALL: Final = (
+    "kubectl apply -k FOLDER, the one that was installed: manifests/overlays/protected, protected-mtls or audit-first; "
+    "or manifests/guards alone"
+)
 CHECKS: Final = (
     Check(
         "guard-fails",
@@ -16,9 +20,17 @@ CHECKS: Final = (
         guards.open_to_all,
     ),
     Check("guard-missing", "nothing refuses what this guard would refuse", INSTALL, guards.missing),
-    Check("guard-unbound", "the guard is installed and refuses nothing", INSTALL, guards.unbound),
     Check(
-        "guard-lenient", "what it cannot judge passes", f"set failurePolicy: Fail, as {INSTALL} does", guards.lenient
+        "guard-unbound",
+        "the guard is installed and refuses nothing",
+        f"{INSTALL}. audit-first only warns until another takes its place",
+        guards.unbound,
+    ),
+    Check(
+        "guard-lenient",
+        "what it cannot judge passes",
+        f"set failurePolicy: Fail, as it ships: {INSTALL}",
+        guards.lenient,
     ),
     Check(
         "guard-audits",
@@ -53,7 +65,7 @@ CHECKS: Final = (
     Check(
         "rights-missing",
         "a drain stops where the controller is refused",
-        "kubectl apply -k manifests/overlays/protected, or bind its ClusterRole in the namespaces of pools",
+        f"{INSTALL}; or bind its ClusterRoles in the namespaces of pools",
         guards.powerless,
     ),
     Check(

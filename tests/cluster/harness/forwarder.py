@@ -240,6 +240,11 @@ class Service:
         return f"{host}:{port}"
 
     @property
+    def named(self) -> str:
+        """The same with the host's name, which is what a certificate has."""
+        return f"localhost:{self._forwarder.address[1]}"
+
+    @property
     def pods(self) -> list[str]:
         """The names of the pods that new connections may go to, in order."""
         return sorted(endpoint.pod for endpoint in self._do(self._forwarder.endpoints()))

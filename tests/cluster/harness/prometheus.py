@@ -1,4 +1,4 @@
-"""Prometheus beside a cluster: Debian's, scraping one page every second."""
+"""Prometheus beside a cluster: Debian's, scraping every second."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import yaml
+
 from tests.cluster.harness.cluster import Cluster
 from tests.cluster.harness.ports import answers, free
 from tests.cluster.harness.process import Part
+from tests.cluster.harness.rest import Document
 from tests.support.process import program
-
-CONFIG = """\
-global: {{scrape_interval: 1s}}
-scrape_configs: [{{job_name: agents, static_configs: [{{targets: ["{target}"]}}]}}]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +29,12 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(cluster: Cluster, namespace: str, target: str) -> Iterator[Prometheus]:
-    """One that scrapes ``target``, as HOST:PORT, until the end of the block."""
+def prometheus(cluster: Cluster, namespace: str, *jobs: Document) -> Iterator[Prometheus]:
+    """One that scrapes for these jobs, which are as its configuration has them, until the end of the block."""
     folder, port, name = cluster.folder / f"prometheus-{namespace}", free(), f"prometheus-{namespace}"
     folder.mkdir()
     config = folder / "prometheus.yml"
-    config.write_text(CONFIG.format(target=target))
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [*jobs]}))
     command = (
         program("prometheus", "prometheus"),
         f"--config.file={config}",

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,13 @@ from tests.house.source import ROOT
 
 HOME: Final = "agent-scaler"  # the namespace, and most of what is in it
 BASE: Final = ROOT / "manifests" / "base"
-PROTECTED: Final = ROOT / "manifests" / "overlays" / "protected"
+OVERLAYS: Final = ROOT / "manifests" / "overlays"
+PROTECTED: Final = OVERLAYS / "protected"
+PROTECTED_MTLS: Final = OVERLAYS / "protected-mtls"
 SANDBOXES: Final = ROOT / "manifests" / "sandboxes"
+EVERYWHERE: Final = ("ClusterRole", "Validating", "Mutating")  # what belongs to no namespace
 NODES: Final = ("scaler-a", "scaler-b")
+ADDRESS: Final = "agent-scaler.agent-scaler:6000"  # what ScaledObjects name, and --control
 FAR: Final = 5 * 60  # seconds that a command of kubectl may take
 ENTRY: Final = 'exec "$0" "$@" --kubeconfig "$KUBECONFIG"'  # a process has no files where a pod has them
 # All that a machine for both replicas asks for: our nodes, and an address of its own for each.
@@ -132,11 +136,14 @@ def rendered(folder: Path) -> str:
 
 
 @contextmanager
-def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
-    """manifests/base with these pools, both replicas ready, until the end of the block.
+def shipped(
+    cluster: Cluster, pools: str, *, of: Path = BASE, beside: Callable[[], None] = lambda: None
+) -> Iterator[Shipped]:
+    """What a folder of manifests installs, with these pools, both replicas ready, until the end of the block.
 
     In the pools ``{page}`` stands for the page, ``{server}`` for the API server, and ``{folder}`` for where there are
-    files ``token`` and ``ca.crt``.
+    files ``token`` and ``ca.crt``. ``beside`` makes what the folder leaves to who installs it, once the namespace is
+    there. Where the folder names the Service's address, the one that KEDA finds here stands in its place.
     """
     folder, port = cluster.folder / "numbers", free()
     folder.mkdir(exist_ok=True)
@@ -151,12 +158,14 @@ def shipped(cluster: Cluster, pools: str) -> Iterator[Shipped]:
             stack.enter_context(process_node(cluster, node, zone=zone, images=images))
         cluster.run("numbers", serving, ready=lambda: answers(page), ports=[port])
         stack.callback(cluster.remove, "numbers")
-        found = _ours(cluster.folder / "overlay", pools)
+        service = stack.enter_context(standing_in(cluster.admin, HOME, HOME))
+        found = _ours(cluster.folder / "overlay", of, pools, service)
         cluster.namespaces.await_gone(HOME)
         stack.callback(_removed, cluster, found)
         cluster.api.apply(found)
         cluster.mount(HOME, HOME, folder)
-        scaler = Shipped(cluster, found, stack.enter_context(standing_in(cluster.admin, HOME, HOME)), folder)
+        beside()
+        scaler = Shipped(cluster, found, service, folder)
         scaler.kubectl("rollout", "status", f"deployment/{HOME}", "--timeout=120s")
         scaler.leader()
         yield scaler
@@ -167,13 +176,13 @@ def objects(folder: Path) -> list[Document]:
     return list(yaml.safe_load_all(rendered(folder)))
 
 
-def _ours(folder: Path, pools: str) -> list[Document]:
+def _ours(folder: Path, of: Path, pools: str, service: Service) -> list[Document]:
     """What ships, with these pools, for our nodes."""
     folder.mkdir(exist_ok=True)
     folder.joinpath("pools.yaml").write_text(pools)
-    overlay = OVERLAY.format(base=os.path.relpath(BASE, folder.resolve()), taint=TAINT, nodes=", ".join(NODES))
+    overlay = OVERLAY.format(base=os.path.relpath(of, folder.resolve()), taint=TAINT, nodes=", ".join(NODES))
     folder.joinpath("kustomization.yaml").write_text(overlay)
-    return objects(folder)
+    return list(yaml.safe_load_all(rendered(folder).replace(ADDRESS, service.named)))
 
 
 def _removed(cluster: Cluster, documents: Sequence[Document]) -> None:
@@ -182,6 +191,6 @@ def _removed(cluster: Cluster, documents: Sequence[Document]) -> None:
     cluster.api.delete(f"/apis/apps/v1/namespaces/{HOME}/deployments/{HOME}")
     until(lambda: not cluster.api.items(pods) or None, within=60.0)
     for document in documents:
-        if str(document["kind"]).startswith("ClusterRole"):
+        if str(document["kind"]).startswith(EVERYWHERE):
             cluster.api.delete(cluster.api.path(document))
     cluster.namespaces.drop(HOME)

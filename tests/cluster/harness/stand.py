@@ -109,7 +109,8 @@ def stand(cluster: Cluster, story: str, *, poll: int = 1, cooldown: int = COOLDO
 def _stood(stack: ExitStack, cluster: Cluster, namespace: str) -> Stand:
     fleet = stack.enter_context(crew(cluster, namespace))
     cluster.api.apply(_scaler(), namespace=namespace)
-    scraping = stack.enter_context(prometheus(cluster, namespace, fleet.url.removeprefix("http://")))
+    agents: Document = {"job_name": "agents", "static_configs": [{"targets": [fleet.url.removeprefix("http://")]}]}
+    scraping = stack.enter_context(prometheus(cluster, namespace, agents))
     api = _plain(stack, cluster, namespace)
     host = until(lambda: pods(cluster.api, namespace).get(SCALER))
     file = cluster.folder / f"{namespace}.yaml"

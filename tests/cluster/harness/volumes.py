@@ -1,8 +1,8 @@
 """A pod's volumes as folders, and its variables.
 
 Processes share the file system of the machine, so a volume cannot stand at its mount path. It is a folder of the pod's
-own that lives as long as the pod, and wherever the command or a variable names the mount path, it is given the folder's
-instead. A ServiceAccount's credentials are, for the same reason, a kubeconfig that ``KUBECONFIG`` names.
+own that lives as long as the pod, and wherever the command, a variable or a ConfigMap names the mount path, it is given
+the folder's instead. A ServiceAccount's credentials are, for the same reason, a kubeconfig that ``KUBECONFIG`` names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +71,10 @@ class Volumes:
             word = re.sub(rf"(?<![\w./-]){re.escape(path.rstrip('/'))}(?![\w.-])", str(self.folder(volume)), word)
         return word
 
+    def _placed(self, content: str) -> str:
+        """The same for what every container of the pod reads."""
+        return reduce(lambda text, container: self.placed(container, text), self._pod.containers, content)
+
     async def _content(self, source: Mapping[str, Json]) -> dict[str, bytes]:
         """The files of one volume, or of one source of a projected one."""
         if isinstance(projected := source.get("projected"), Mapping):
@@ -77,7 +82,7 @@ class Volumes:
             return {name: content for part in parts for name, content in part.items()}
         if isinstance(kept := source.get("configMap"), Mapping):
             found = await self._kept("configmaps", text(kept, "name"))
-            return _chosen(kept, {k: v.encode() for k, v in strings(found, "data").items()})
+            return _chosen(kept, {k: self._placed(v).encode() for k, v in strings(found, "data").items()})
         if isinstance(kept := source.get("secret"), Mapping):
             found = await self._kept("secrets", text(kept, "secretName") or text(kept, "name"))
             return _chosen(kept, {k: base64.b64decode(v) for k, v in strings(found, "data").items()})
