@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 from scaler.config.pool import WatchedPods
 from scaler.controller.estate import Estate
 from scaler.controller.facts import PodFacts
-from scaler.controller.retire import orders
+from scaler.controller.retire import orders, recalls
 from scaler.controller.view import Beside, columns
 from scaler.controller.vigil import Seen
 from scaler.core.pods import Phase, Pods
@@ -54,14 +54,14 @@ class Watched:
         pods, heard = found.pods, dict(_heard(found.all, answers))
         once = self._ready.get(source, frozenset())
         self._ready[source] = frozenset(p.uid for p in pods if p.ready is not None or p.uid in once)
-        if shut := [p for p in pods if p.uid in heard and _is_shut(p, heard[p.uid])]:
+        if shut := [p for p in (*pods, *found.others) if p.uid in heard and _is_shut(p, heard[p.uid])]:
             self._hands.reopen(source, shut)
-        if found.surplus:
-            self._hands.retire(source, orders(found.surplus, heard))
+        if due := (*orders(found.surplus, heard), *recalls(found.others)):
+            self._hands.retire(source, due)
         first = 0 if found.workload is None else found.workload.start
         beside = Beside(once_ready=once, displaced=self._estate.displaced(pods, now), first=first)
         seen = columns(pods, heard, beside, now)
-        every = columns(found.all, heard, beside, now) if found.surplus else seen
+        every = columns(found.all, heard, beside, now) if len(found.all) > len(pods) else seen
         self._hands.watch(source, Seen(pods=found.all, columns=every, heard=heard, now=now))
         return seen
 
