@@ -39,7 +39,7 @@ class Control:
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
         self.watched = Watched(self._estate, ask, self)
         self._vigil = Vigil(charge.registry, self._estate, events)
-        self._steward = Steward(charge, self._estate, self.pen, events)
+        self._steward = Steward(charge, self._estate, self.pen, events, self.drainer)
         self._office, self._registry = charge.office, charge.registry
 
     def work(self) -> tuple[Coroutine[None, None, None], ...]:
