@@ -79,8 +79,12 @@ def _surplus_of_others(others: Sequence[PodFacts], owners: Owners) -> list[PodFa
 
 
 def orders(pods: Iterable[PodFacts], heard: Mapping[PodUid, Report]) -> tuple[Order, ...]:
-    """The next order for each of them, by the same protocol as any other's."""
-    return tuple(_order(pod, heard.get(pod.uid)) for pod in pods)
+    """The next order for each of them, by the same protocol as any other's.
+
+    One that is drained and says that it works all the same is believed to work, and is left alone.
+    """
+    said = ((pod, heard.get(pod.uid)) for pod in pods)
+    return tuple(_order(pod, report) for pod, report in said if not (pod.phase is Phase.DRAINED and _works(report)))
 
 
 def recalls(others: Iterable[PodFacts]) -> tuple[Order, ...]:
@@ -101,7 +105,12 @@ def _order(pod: PodFacts, report: Report | None) -> Order:
 
 def _has_acknowledged(report: Report | None, epoch: int) -> bool:
     """Whether its gate is closed for this epoch and it is idle, by its own word."""
-    return report is not None and report.acked == epoch != NO_ACK and not report.inflight and not report.sessions
+    return report is not None and report.acked == epoch != NO_ACK and not _works(report)
+
+
+def _works(report: Report | None) -> bool:
+    """Whether it says that it runs a task or holds a session."""
+    return report is not None and report.inflight + report.sessions > 0
 
 
 def _is_owned(pod: PodFacts, owners: Owners) -> bool:

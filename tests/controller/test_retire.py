@@ -150,6 +150,13 @@ def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
     return a_report(inflight=inflight, sessions=sessions, phase=Phase.DRAINED, epoch=2, acked=acked)
 
 
+@pytest.mark.parametrize("said", [report(2, inflight=1), report(2, sessions=1)])
+def test_a_drained_pod_that_says_it_works_is_left_alone(said: Report) -> None:
+    """Its agent has broken its word, or lost what it had written down: whatever runs there is not cut."""
+    pod = a_pod(labels={PHASE: "drained"}, annotations={EPOCH: "2"})
+    assert orders([pod], {pod.uid: said}) == ()
+
+
 @pytest.mark.parametrize(
     ("phase", "said", "verb", "epoch"),
     [
@@ -161,6 +168,7 @@ def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
         ("draining", report(2, sessions=1), Verb.CLOSE, 2),
         ("draining", report(2), Verb.COMMIT, 2),
         ("drained", None, Verb.DELETE, 2),
+        ("drained", report(2), Verb.DELETE, 2),
     ],
 )
 def test_they_are_drained_like_any_other(phase: str, said: Report | None, verb: Verb, epoch: int) -> None:
