@@ -39,22 +39,29 @@ class Control:
         self.drainer = Drainer(self._estate, self.pen, gates, events, live.is_lowered)
         self.watched = Watched(self._estate, ask, self)
         self._vigil = Vigil(charge.registry, self._estate, events)
-        self._steward = Steward(charge, self._estate, self.pen, events)
+        self._steward = Steward(charge, self._estate, self.pen, events, self.drainer)
         self._office, self._registry = charge.office, charge.registry
 
     def work(self) -> tuple[Coroutine[None, None, None], ...]:
         """What has to run for it."""
         return (self._steward.run(),)
 
-    def reopen(self, source: WatchedPods, pods: list[PodFacts]) -> None:
-        """Open the gates of these, if we lead and the pool is not switched off."""
-        if self._acts(source):
+    def acts(self, source: WatchedPods) -> bool:
+        """Whether the pool is one whose pods are drained, and is not switched off."""
+        pool = self._registry.get(source.pool)
+        if pool is None:
+            return False
+        return pool.spec.policy.mode is Mode.AUTO and pool.spec.policy.guarantee is Guarantee.PROTECTED
+
+    def reopen(self, pods: list[PodFacts]) -> None:
+        """Open the gates of these, if we lead."""
+        if self._office.term is not None:
             for pod in pods:
                 self.drainer.reopen(pod)
 
     def retire(self, source: WatchedPods, due: tuple[Order, ...]) -> None:
-        """Carry these out, if we lead and the pool is not switched off."""
-        if self._acts(source):
+        """Carry these out, if we lead."""
+        if self._office.term is not None:
             self.drainer.retire(source.pool, due)
 
     def watch(self, source: WatchedPods, seen: Seen) -> None:
@@ -72,9 +79,3 @@ class Control:
         place, source = self._estate.place(key.namespace), pool.spec.pods
         found = None if place is None else place.workload(source.kind, source.name)
         return "" if found is None else found.writer
-
-    def _acts(self, source: WatchedPods) -> bool:
-        pool = self._registry.get(source.pool)
-        if pool is None or self._office.term is None:
-            return False
-        return pool.spec.policy.mode is Mode.AUTO and pool.spec.policy.guarantee is Guarantee.PROTECTED

@@ -168,11 +168,12 @@ class Discovery:
             self._pools.lose(lost.key)
 
     async def _forget_the_vanished(self) -> None:
+        before = set(self._known)  # what comes while they are listed may not be among them
         try:
             there = [uid for plural in KINDS for uid in await self._listed(plural)]
         except (ApiError, StaleError):
             return
-        for uid in self._known.keys() - set(there):
+        for uid in (before & self._known.keys()) - set(there):
             self._lose(uid)
 
     async def _listed(self, plural: str) -> list[str]:

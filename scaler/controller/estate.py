@@ -17,7 +17,7 @@ from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
 from scaler.controller.mirror import Mirror
 from scaler.controller.names import NODE_ASKED, OWNER_ASKED, POOL_ASKED
 from scaler.controller.nodes import Nodes
-from scaler.controller.retire import Owners, surplus
+from scaler.controller.retire import Owners, part
 from scaler.core.types import Instant, PodUid, Unknown
 
 SETS: Final = "replicasets"
@@ -48,16 +48,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """A pool's workload, None where there is none, and its pods: those that count, and those that must go anyway."""
+    """A pool's workload, None where there is none, and its pods.
+
+    Attributes:
+        pods: those that count.
+        surplus: those that must go anyway.
+        others: those that are another workload's: guarded like all, and else left alone.
+    """
 
     workload: WorkloadFacts | None
     pods: tuple[PodFacts, ...]
     surplus: tuple[PodFacts, ...]
+    others: tuple[PodFacts, ...]
 
     @property
     def all(self) -> tuple[PodFacts, ...]:
         """Every pod that wears the pool's label or is selected by its workload."""
-        return (*self.pods, *self.surplus)
+        return (*self.pods, *self.surplus, *self.others)
 
 
 class Estate:
@@ -105,10 +112,15 @@ class Estate:
             return Unknown("nodes have not been listed yet")
         owner = place.workload(source.kind, source.name)
         pods = tuple(found for found in place.pods if _belongs(found, owner, source))
-        sets = {each.uid: each for each in place.workloads[SETS]}
-        going = surplus(pods, Owners(workload=owner, sets=sets, now=now))
-        uids = {pod.uid for pod in going}
-        return Holding(workload=owner, pods=tuple(pod for pod in pods if pod.uid not in uids), surplus=going)
+        there = {each.uid: each for mirror in place.workloads.values() for each in mirror}
+        parted = part(pods, Owners(workload=owner, there=there, now=now))
+        moving = self._nodes.displaced(parted.others, now)
+        return Holding(
+            workload=owner,
+            pods=parted.pods,
+            surplus=(*parted.surplus, *(pod for pod in parted.others if pod.uid in moving)),
+            others=tuple(pod for pod in parted.others if pod.uid not in moving),
+        )
 
     def displaced(self, pods: Iterable[PodFacts], now: Instant) -> Mapping[PodUid, str]:
         """Those of the pods that their nodes ask away, each with why."""

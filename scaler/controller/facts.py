@@ -161,7 +161,7 @@ class WorkloadFacts:
         revision: of a ReplicaSet; its Deployment's newest has the highest.
         revision_hash: of a StatefulSet that replaces its pods by itself: what the newest pods are labelled with.
         partition: of such a StatefulSet, the lowest ordinal that it replaces.
-        owner: uid of the object that controls it, empty where none does.
+        owner: uid of the object that controls it, empty where none does; ``owner_kind`` is its kind.
         holds: whether it is marked as having pods that are not drained.
         writer: the field manager that wrote its replicas last, empty where the API server does not say.
     """
@@ -176,6 +176,7 @@ class WorkloadFacts:
     revision_hash: str
     partition: int
     owner: str
+    owner_kind: str
     holds: bool
     leaving: bool
     writer: str
@@ -187,6 +188,7 @@ class WorkloadFacts:
 
 def workload(found: Json) -> WorkloadFacts:
     """The facts of a workload."""
+    owner = _controller(found)
     by_expression = bool(objects(found, "spec", "selector", "matchExpressions"))
     return WorkloadFacts(
         uid=text(found, "metadata", "uid"),
@@ -198,7 +200,8 @@ def workload(found: Json) -> WorkloadFacts:
         revision=_number(strings(found, "metadata", "annotations").get(REVISION, "")) or 0,
         revision_hash=text(found, "status", "updateRevision") if _rolls(found) else "",
         partition=whole(found, "spec", "updateStrategy", "rollingUpdate", "partition", otherwise=0),
-        owner=text(_controller(found), "uid"),
+        owner=text(owner, "uid"),
+        owner_kind=text(owner, "kind"),
         holds=HOLDS in strings(found, "metadata", "labels"),
         leaving=at(found, "metadata", "deletionTimestamp") is not None,
         writer=_writer(found),

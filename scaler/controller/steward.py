@@ -14,17 +14,20 @@ from scaler.config.pool import Guard, PoolKey, WatchedPods
 from scaler.controller.api import MERGE, ApiError, Request
 from scaler.controller.applier import Applier
 from scaler.controller.dig import parsed
+from scaler.controller.drainer import Drainer
 from scaler.controller.estate import Estate, Holding
 from scaler.controller.events import Events, Told
 from scaler.controller.facts import PodFacts, WorkloadFacts
 from scaler.controller.owners import KINDS, Ward, budget, mark, words
 from scaler.controller.patches import adopted
 from scaler.controller.pen import NotLeadingError, Pen
+from scaler.controller.retire import orders, recalls
 from scaler.controller.trial import released, tried
 from scaler.core.pods import Phase
 from scaler.core.policy import Guarantee
 from scaler.core.types import Instant, Seconds, Unknown
 from scaler.live.charge import Charge
+from scaler.live.clock import steady
 from scaler.live.registry import Pool
 
 LOOK: Final[Seconds] = 1.0
@@ -38,20 +41,20 @@ LOG: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 class Steward:
     """Looks after the watched pools of a registry. Belongs to one event loop."""
 
-    def __init__(self, charge: Charge, estate: Estate, pen: Pen, events: Events) -> None:
+    def __init__(self, charge: Charge, estate: Estate, pen: Pen, events: Events, drainer: Drainer) -> None:
         self._registry, self._office, self._clock = charge.registry, charge.office, charge.clock
-        self._estate, self._pen, self._events = estate, pen, events
+        self._estate, self._pen, self._events, self._drainer = estate, pen, events, drainer
         self._applier = Applier(pen, charge.clock)
         self._wards: dict[PoolKey, Ward] = {}
         self._tried: dict[PoolKey, Instant] = {}
-        self._gone: dict[PoolKey, Instant] = {}
+        self._gone: dict[PoolKey, Seconds] = {}
         self._labelling = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Look after them, until cancelled."""
         while True:
             pools = list(self._watched())
-            self._estate.keep({pool.spec.key.namespace for pool, _ in pools} | {key.namespace for key in self._gone})
+            self._estate.keep({pool.spec.key.namespace for pool, _ in pools} | {key.namespace for key in self._wards})
             if self._office.term is None:
                 self._forget()
             else:
@@ -75,7 +78,8 @@ class Steward:
         for pool, holding in known:
             await self._guarded(str(pool.spec.key), self._tend(pool, holding))
         for key, since in tuple(self._gone.items()):
-            if abs(self._clock.now() - since) >= GONE:
+            self._drainer.retire(key, recalls(self._left(key)))
+            if steady() - since >= GONE:
                 await self._guarded(str(key), self._give_up(key))
 
     async def _guarded(self, pool: str, work: Awaitable[None]) -> None:
@@ -103,7 +107,7 @@ class Steward:
 
     def _note_gone(self, there: set[PoolKey]) -> None:
         """Note since when nobody asks for a pool any more."""
-        self._gone = {key: self._gone.get(key, self._clock.now()) for key in self._wards.keys() - there}
+        self._gone = {key: self._gone.get(key, steady()) for key in self._wards.keys() - there}
 
     async def _tend(self, pool: Pool, holding: Holding) -> None:
         ward = self._wards[pool.spec.key]
@@ -141,20 +145,37 @@ class Steward:
     async def _try(self, pool: Pool, holding: Holding) -> None:
         """Try the guards on a pod that they should protect; until they hold, again with each look."""
         now, key = self._clock.now(), pool.spec.key
+        there = [pod for pod in self._as_now(holding) if pod.node and pod.phase is not Phase.DRAINED]
+        if (bare := self._bare(key, there)) is not None:
+            self._found(pool, holding, bare)
+            return
         tried_at = self._tried.get(key)
         if pool.unguarded is None and tried_at is not None and abs(now - tried_at) < ANEW:
             return
-        candidates = [pod for pod in holding.all if pod.managed and pod.node and pod.phase is not Phase.DRAINED]
-        if not candidates:  # nobody is there to be protected; whoever comes is, before anybody could be drained
+        if not there:  # nobody is there to be protected; whoever comes is, before anybody could be drained
             pool.unguarded = None
             self._tried.pop(key, None)
             return
-        verdict = await tried(self._pen, candidates[-1])
-        if verdict is not None and await released(self._pen, candidates[-1]):
+        verdict = await tried(self._pen, there[-1])
+        if verdict is not None and await released(self._pen, there[-1]):
             return  # it was drained meanwhile; the next look tries another
-        was, pool.unguarded = pool.unguarded, verdict
         self._tried[key] = now
-        if was != pool.unguarded:
+        self._found(pool, holding, verdict)
+
+    def _as_now(self, holding: Holding) -> Iterator[PodFacts]:
+        """These pods as they are by now, with the labels that they were given."""
+        now = (self._estate.pod(pod.namespace, pod.uid) for pod in holding.all)
+        return (pod for pod in now if pod is not None)
+
+    def _bare(self, key: PoolKey, pods: Iterable[PodFacts]) -> Unknown | None:
+        """Why no guard can stand before some of the pods: they do not bear the labels by which it knows them."""
+        guard = self._wards[key].guard.value
+        bare = [pod.name for pod in pods if adopted(pod, key.name, guard) is not None]
+        return Unknown(f"{len(bare)} pods cannot be labelled, {min(bare)} among them") if bare else None
+
+    def _found(self, pool: Pool, holding: Holding, verdict: Unknown | None) -> None:
+        was, pool.unguarded = pool.unguarded, verdict
+        if was != verdict:
             self._tell(pool, holding.workload)
 
     def _tell(self, pool: Pool, workload: WorkloadFacts | None) -> None:
@@ -169,18 +190,31 @@ class Steward:
             told = Told(version="apps/v1", kind=kind, namespace=key.namespace, name=workload.name, uid=workload.uid)
             self._events.tell(told, "GuardsDoNotHold", why.why, warning=True)
 
+    def _left(self, key: PoolKey) -> tuple[PodFacts, ...]:
+        """Pods of a pool that nobody asks for any more, but for those that another pool has taken over."""
+        holding = self._estate.holding(self._wards[key].source, self._clock.now())
+        return () if isinstance(holding, Unknown) else tuple(pod for pod in holding.all if pod.pool == key.name)
+
     async def _give_up(self, key: PoolKey) -> None:
-        """Take away what a pool owned that nobody asks for any more; its pods are anybody's again."""
+        """Take away what a pool owned that nobody asks for any more; its pods are anybody's again.
+
+        Those that are drained go, for they take no work any more: whatever made them makes others.
+        """
         ward = self._wards[key]
         holding = self._estate.holding(ward.source, self._clock.now())
         if isinstance(holding, Unknown):
             return
+        left = self._left(key)
+        others = [other for one, other in self._wards.items() if one.namespace == key.namespace and one != key]
         await self._applier.delete(budget(ward.source))
         free = replace(ward, guard=Guard.AUDIT, holds=False)
-        if holding.workload is not None:
+        if holding.workload is not None and not any(other.source.path == ward.source.path for other in others):
             await self._applier.apply(mark(free, holding.workload))
-        await self._adopt(free, holding.all)
-        others = [other for one, other in self._wards.items() if one.namespace == key.namespace and one != key]
+        await self._adopt(free, left)
+        for pod in left:
+            if pod.phase is Phase.ACTIVE and pod.epoch is not None:
+                self._drainer.reopen(pod)  # it may not have heard that its drain was called back
+        self._drainer.retire(key, orders([pod for pod in left if pod.phase is Phase.DRAINED], {}))
         await self._applier.apply(words(key.namespace, others))
         del self._wards[key], self._gone[key]
         LOG.info("a pool that nobody asks for was given up", pool=str(key))

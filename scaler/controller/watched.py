@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 from scaler.config.pool import WatchedPods
 from scaler.controller.estate import Estate
 from scaler.controller.facts import PodFacts
-from scaler.controller.retire import orders
+from scaler.controller.retire import orders, recalls
 from scaler.controller.view import Beside, columns
 from scaler.controller.vigil import Seen
 from scaler.core.pods import Phase, Pods
@@ -23,7 +23,11 @@ SHUT: Final = (Phase.DRAINING, Phase.DRAINED)
 class Hands(Protocol):
     """Who does what the look at the pods shows to be due, beside what ticks order. Returns at once."""
 
-    def reopen(self, source: WatchedPods, pods: list[PodFacts]) -> None:
+    def acts(self, source: WatchedPods) -> bool:
+        """Whether pods of it may be drained; otherwise the drains that there are, are called back."""
+        ...
+
+    def reopen(self, pods: list[PodFacts]) -> None:
         """Open the gates of these: they are active, and their agents have not heard of it."""
         ...
 
@@ -54,14 +58,17 @@ class Watched:
         pods, heard = found.pods, dict(_heard(found.all, answers))
         once = self._ready.get(source, frozenset())
         self._ready[source] = frozenset(p.uid for p in pods if p.ready is not None or p.uid in once)
-        if shut := [p for p in pods if p.uid in heard and _is_shut(p, heard[p.uid])]:
-            self._hands.reopen(source, shut)
-        if found.surplus:
-            self._hands.retire(source, orders(found.surplus, heard))
+        going, staying = found.surplus, found.others
+        if not self._hands.acts(source):
+            going, staying = (), (*found.surplus, *found.others)
+        if shut := [p for p in (*pods, *staying) if p.uid in heard and _is_shut(p, heard[p.uid])]:
+            self._hands.reopen(shut)
+        if due := (*orders(going, heard), *recalls(staying)):
+            self._hands.retire(source, due)
         first = 0 if found.workload is None else found.workload.start
         beside = Beside(once_ready=once, displaced=self._estate.displaced(pods, now), first=first)
         seen = columns(pods, heard, beside, now)
-        every = columns(found.all, heard, beside, now) if found.surplus else seen
+        every = columns(found.all, heard, beside, now) if len(found.all) > len(pods) else seen
         self._hands.watch(source, Seen(pods=found.all, columns=every, heard=heard, now=now))
         return seen
 

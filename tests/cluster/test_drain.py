@@ -39,6 +39,8 @@ POOLS = (
     "narrow",
     "claimed",
     "audited",
+    "strayed",
+    "dropped",
 )
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 6  # stories side by side
@@ -328,11 +330,61 @@ def an_audited_pool_is_drained_and_refuses_nobody(told: Story) -> None:
     pool.settles(0)
 
 
+def a_name_that_leads_nowhere_empties_nobody(told: Story) -> None:
+    """A ScaledObject points to a workload that is not there: the pods of the one that is take work, and all stay."""
+    pool = filled(told, Scaled(name="strayed", replicas=6), 6, 20)
+    before = {_uid(pod) for pod in pool.agents()}
+    _aim(told, "strayed", "nowhere")
+
+    def done() -> bool | None:
+        """Nothing waits, and nothing runs."""
+        figures = told.figures(pool)
+        return (not figures["queue"] and not figures["inflight"]) or None
+
+    for _ in range(4):
+        told.work(pool, burst=6, seconds=8)
+        until(done, within=SLOW, every=LOOK)
+    assert {_uid(pod) for pod in pool.agents()} == before
+    assert pool.phases() == {"active": 6}
+    _aim(told, "strayed", "strayed")
+    pool.settles(0)
+
+
+def _aim(told: Story, scaled: str, workload: str) -> None:
+    """Point a ScaledObject to a workload of this name."""
+    told.cluster.api.request(
+        "PATCH", _scaled(told, scaled), {"spec": {"scaleTargetRef": {"name": workload}}}, content=MERGE
+    )
+
+
+def a_pool_that_is_given_up_while_it_drains_takes_work_again(told: Story) -> None:
+    """In the midst of a rollout its ScaledObject is deleted: old agents that were told to take no more open again."""
+    pool = filled(told, Scaled(name="dropped", replicas=6), 6, 60)
+    scaled_object = told.cluster.api.get(_scaled(told, "dropped")) or {}
+    template: Document = {"spec": {"template": {"metadata": {"annotations": {"rollout": "2"}}}}}
+    told.cluster.api.request("PATCH", pool.path, template, content="application/strategic-merge-patch+json")
+    until(lambda: pool.phases().get("draining") or None, within=SLOW)
+    told.cluster.api.delete(_scaled(told, "dropped"))
+    until(lambda: "draining" not in pool.phases() or None, within=SLOW, every=LOOK)
+    assert told.events("DrainCancelled")
+    spec = scaled_object["spec"]
+    again: Document = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "dropped"}}
+    told.cluster.api.apply([{**again, "spec": spec}], namespace=told.namespace)
+    pool.settles(0)
+
+
+def _scaled(told: Story, name: str) -> str:
+    """Where the API server has a ScaledObject."""
+    return f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/{name}"
+
+
 STORIES = (  # the longest first
     who_writes_replicas_beside_us_is_told_and_not_fought,
     a_fall_within_the_hpas_tolerance_is_told,
     a_stateful_set_is_rolled_out_pod_by_pod,
     a_rollout_waits_for_the_agents_and_ends,
+    a_name_that_leads_nowhere_empties_nobody,
+    a_pool_that_is_given_up_while_it_drains_takes_work_again,
     a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
     an_audited_pool_is_drained_and_refuses_nobody,
     a_rise_within_the_hpas_tolerance_lands,

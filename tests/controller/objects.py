@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from scaler.controller.facts import PodFacts, WorkloadFacts, pod, workload
@@ -42,7 +43,8 @@ def a_workload(uid: str, **more: Any) -> WorkloadFacts:  # noqa: ANN401 (parts o
     """The facts of a Deployment, a ReplicaSet or a StatefulSet."""
     metadata: Object = {"name": more.get("name", uid), "namespace": "agents", "uid": uid}
     if "owner" in more:
-        metadata["ownerReferences"] = [{"kind": "Deployment", "uid": more["owner"], "controller": True}]
+        owner = {"kind": more.get("owner_kind", "Deployment"), "uid": more["owner"], "controller": True}
+        metadata["ownerReferences"] = [owner]
     if "revision" in more:
         metadata["annotations"] = {"deployment.kubernetes.io/revision": str(more["revision"])}
     if more.get("leaving"):
@@ -57,3 +59,34 @@ def a_report(uid: str = "uid-coder-1", **more: Any) -> Report:  # noqa: ANN401 (
     usual: Object = {"uid": uid, "inflight": 0, "sessions": 0, "ready": True, "started_at": None}
     usual |= {"phase": Phase.ACTIVE, "epoch": 0, "acked": NO_ACK, "ordinal": NO_ORDINAL}
     return Report(**usual | more)
+
+
+class RefusedError(Exception):
+    """The API server refuses the patch, and nothing is changed."""
+
+
+def applied(found: Object, operations: list[dict[str, Any]]) -> Object:
+    """The object after a JSON patch as the API server applies it: a test for null passes where nothing is."""
+    after = deepcopy(found)
+    for operation in operations:
+        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        inner = after
+        for part in path:
+            if not isinstance(inner.get(part), dict):
+                raise RefusedError(operation)
+            inner = inner[part]
+        match operation["op"]:
+            case "test":
+                if inner.get(last) != operation["value"]:
+                    raise RefusedError(operation)
+            case "add":
+                inner[last] = operation["value"]
+            case "replace" | "remove" if last not in inner:
+                raise RefusedError(operation)
+            case "replace":
+                inner[last] = operation["value"]
+            case "remove":
+                del inner[last]
+            case other:
+                raise AssertionError(other)
+    return after

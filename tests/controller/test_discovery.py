@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import Found, PoolKey
 from scaler.config.problems import ConfigError, Problem
+from scaler.controller import discovery as discoveries
 from scaler.controller.api import open_api
 from scaler.controller.discovery import ENDED, Discovery, Whence
 from scaler.live.clock import SystemClock, VirtualClock
@@ -122,6 +123,8 @@ class Server:
 
     objects: dict[str, Object] = field(default_factory=dict)
     refusals: int = 0  # that kopf gets before it is told which kinds there are
+    looks: int = 0  # lists of names
+    meanwhile: Callable[[], Awaitable[None]] | None = None  # what happens between a list of names and its answer
     lines: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -147,6 +150,10 @@ class Server:
         if request.query.get("watch") == "true":
             return await self._watch(request)
         items = list(self.objects.values()) if path.endswith("scaledobjects") else []
+        if "PartialObjectMetadata" in request.headers["Accept"]:
+            self.looks += 1
+            if self.meanwhile is not None:
+                await self.meanwhile()
         return web.json_response({"metadata": {"resourceVersion": "9"}, "items": items})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
@@ -198,6 +205,32 @@ async def test_kopf_tells_what_there_is_and_what_comes(tmp_path: Path) -> None:
         await known(pools, CODER, OTHER)
         server.lines.put_nowait(json.dumps({"type": "DELETED", "object": added}).encode() + b"\n")
         await known(pools, CODER)
+
+
+async def test_an_object_that_comes_while_names_are_listed_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is from before it came, and says nothing of it."""
+    monkeypatch.setattr(discoveries, "LOOK", 0.1)
+    server, added = Server({"coder": scaled_object()}), scaled_object("so-2", pool="other")
+    async with discovering(tmp_path, server) as pools:
+        await known(pools, CODER)
+
+        async def comes() -> None:
+            if "other" not in server.objects:
+                server.objects["other"] = added
+                server.lines.put_nowait(json.dumps({"type": "ADDED", "object": added}).encode() + b"\n")
+                await known(pools, CODER, OTHER)
+
+        server.meanwhile = comes
+
+        async def listed_again() -> bool | None:
+            """It came, and names have been listed since."""
+            return ("other" in server.objects and server.looks >= seen + 6) or None
+
+        seen = server.looks
+        await eventually(listed_again, within=60.0)
+        assert set(pools.there) == {CODER, OTHER}
 
 
 async def test_kopf_that_gives_up_is_told_of_and_started_again(tmp_path: Path) -> None:

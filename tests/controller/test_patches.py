@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,39 +26,7 @@ from scaler.controller.patches import Asked, UnfitError, adopted, patch
 from scaler.core.drain import IllegalOrderError, carry
 from scaler.core.pods import Phase, Pod
 from scaler.core.types import Order, Unknown, Verb
-from tests.controller.objects import Object, a_pod, pod_object
-
-
-class RefusedError(Exception):
-    """The API server refuses the patch, and nothing is changed."""
-
-
-def applied(found: Object, operations: list[dict[str, Any]]) -> Object:
-    """The object after a JSON patch as the API server applies it: a test for null passes where nothing is."""
-    after = deepcopy(found)
-    for operation in operations:
-        *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        inner = after
-        for part in path:
-            if not isinstance(inner.get(part), dict):
-                raise RefusedError(operation)
-            inner = inner[part]
-        match operation["op"]:
-            case "test":
-                if inner.get(last) != operation["value"]:
-                    raise RefusedError(operation)
-            case "add":
-                inner[last] = operation["value"]
-            case "replace" | "remove" if last not in inner:
-                raise RefusedError(operation)
-            case "replace":
-                inner[last] = operation["value"]
-            case "remove":
-                del inner[last]
-            case other:
-                raise AssertionError(other)
-    return after
-
+from tests.controller.objects import Object, RefusedError, a_pod, applied, pod_object
 
 DATED = "2026-11-21T12:00:00Z"
 ASKED = Asked("node/node-a", 1_795_262_400.0)  # that instant, to the second

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from scaler.controller.facts import PodFacts, WorkloadFacts
 from scaler.controller.names import EPOCH, PHASE
-from scaler.controller.retire import Owners, orders, surplus
+from scaler.controller.retire import Owners, orders, part, recalls
 from scaler.core.pods import Phase
 from scaler.core.types import Order, Verb
 from scaler.sources.activity_answer import Report
@@ -16,9 +18,15 @@ LATER = 1_795_262_400.0 + 3600.0  # an hour after the pods were created
 DEPLOYMENT = a_workload("deployment", replicas=4)
 
 
-def owners(*sets: WorkloadFacts, workload: WorkloadFacts | None = DEPLOYMENT, now: float = LATER) -> Owners:
-    """A workload and ReplicaSets."""
-    return Owners(workload=workload, sets={each.uid: each for each in sets}, now=now)
+def owners(*others: WorkloadFacts, workload: WorkloadFacts | None = DEPLOYMENT, now: float = LATER) -> Owners:
+    """A pool's workload, and what else makes pods in its namespace."""
+    there = others if workload is None else (*others, workload)
+    return Owners(workload=workload, there={each.uid: each for each in there}, now=now)
+
+
+def surplus(pods: Sequence[PodFacts], known: Owners) -> tuple[PodFacts, ...]:
+    """Those that must go."""
+    return part(pods, known).surplus
 
 
 def names(pods: tuple[PodFacts, ...]) -> set[str]:
@@ -86,6 +94,48 @@ def test_without_its_workload_every_pod_must_go(workload: WorkloadFacts | None) 
     assert names(surplus(pods, owners(replica_set("set", 3, 1), workload=workload))) == {"a", "b"}
 
 
+CANARY = a_workload("canary", replicas=2)
+OTHERS = {
+    "the Deployment that was the pool's before": ("set", "ReplicaSet", (replica_set("set", 2, 1), DEPLOYMENT)),
+    "a ReplicaSet that outlived its Deployment": ("set", "ReplicaSet", (a_workload("set", replicas=2),)),
+    "a StatefulSet": ("canary", "StatefulSet", (CANARY,)),
+    "a kind that nobody here watches": ("job", "Job", ()),
+    "what that kind has made": ("set", "ReplicaSet", (a_workload("set", replicas=2, owner="r", owner_kind="Rollout"),)),
+}
+
+
+@pytest.mark.parametrize("workload", [None, a_workload("new")], ids=["no workload", "another workload"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_pods_that_another_asks_for_are_left_to_it(other: str, workload: WorkloadFacts | None) -> None:
+    """A name in a ScaledObject that leads nowhere yet, or selectors that overlap, empty no other workload."""
+    owner, kind, there = OTHERS[other]
+    pods = [a_pod(f"canary-{i}", owner=owner, owner_kind=kind) for i in range(2)]
+    parted = part(pods, owners(*there, workload=workload))
+    assert (parted.pods, parted.surplus, names(parted.others)) == ((), (), {"canary-0", "canary-1"})
+
+
+def test_another_workload_is_helped_to_fall() -> None:
+    """The guards keep its pods too, so what it asks for no more is drained: the ones, and the highest."""
+    own = [a_pod("p", owner="set")]
+    of_set = [a_pod(f"c-{i}", owner="canary-set", ready=str(i > 0)) for i in range(3)]
+    of_stateful = [a_pod(f"s-{i}", owner="stateful", owner_kind="StatefulSet") for i in range(3)]
+    makers = (replica_set("set", 1, 1), a_workload("canary-set", replicas=2), a_workload("stateful", replicas=2))
+    parted = part([*own, *of_set, *of_stateful], owners(*makers))
+    assert names(parted.pods) == {"p"}
+    assert names(parted.surplus) == {"c-0", "s-2"}
+
+
+def test_a_drain_of_a_pod_that_is_anothers_now_is_called_back() -> None:
+    """Nobody of ours asks it away any more. One that is drained cannot come back: it goes, and another is made."""
+    drains = [
+        a_pod(phase, owner="canary", owner_kind="StatefulSet", labels={PHASE: phase}, annotations={EPOCH: "2"})
+        for phase in ("active", "draining", "drained")
+    ]
+    parted = part(drains, owners(a_workload("canary", replicas=3)))
+    assert recalls(parted.others) == (Order(Verb.CANCEL, "uid-draining", 3),)
+    assert orders(parted.surplus, {}) == (Order(Verb.DELETE, "uid-drained", 2),)
+
+
 def stateful(partition: int = 0, kind: str = "RollingUpdate", start: int = 0) -> WorkloadFacts:
     """A StatefulSet in a rollout."""
     strategy = {"type": kind, "rollingUpdate": {"partition": partition}}
@@ -116,6 +166,13 @@ def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
     return a_report(inflight=inflight, sessions=sessions, phase=Phase.DRAINED, epoch=2, acked=acked)
 
 
+@pytest.mark.parametrize("said", [report(2, inflight=1), report(2, sessions=1)])
+def test_a_drained_pod_that_says_it_works_is_left_alone(said: Report) -> None:
+    """Its agent has broken its word, or lost what it had written down: whatever runs there is not cut."""
+    pod = a_pod(labels={PHASE: "drained"}, annotations={EPOCH: "2"})
+    assert orders([pod], {pod.uid: said}) == ()
+
+
 @pytest.mark.parametrize(
     ("phase", "said", "verb", "epoch"),
     [
@@ -127,6 +184,7 @@ def report(acked: int, inflight: int = 0, sessions: int = 0) -> Report:
         ("draining", report(2, sessions=1), Verb.CLOSE, 2),
         ("draining", report(2), Verb.COMMIT, 2),
         ("drained", None, Verb.DELETE, 2),
+        ("drained", report(2), Verb.DELETE, 2),
     ],
 )
 def test_they_are_drained_like_any_other(phase: str, said: Report | None, verb: Verb, epoch: int) -> None:
