@@ -154,7 +154,8 @@ def lies(found: Iterable[Row]) -> Iterator[str]:
     """A line for each run in which tasks were never done: who does not serve waits for less than it should."""
     for row in found:
         if row.unfinished:
-            yield f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie"
+            left = "1 task was" if row.unfinished == 1 else f"{row.unfinished} tasks were"
+            yield f"{row.policy}, seed {row.seed}: {left} never done; its figures lie"
 
 
 def means_of(seeds: int) -> str:
