@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Final
 
 import typer
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scaler.live.clock import steady
 
 EVERY: Final = 10.0  # seconds between two lines
+SILENT: Final = 30.0  # until a line says that nothing more is done yet
 
 
 @contextmanager
@@ -20,7 +22,12 @@ def progress(total: int, of: str = "runs and limits") -> Iterator[Callable[[], N
     """Tell on stderr how many are done. Answers what to call for each."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(total, of).told
+        lines, ended = _Lines(total, of), Event()
+        Thread(target=lines.wait, args=(ended,), daemon=True).start()
+        try:
+            yield lines.told
+        finally:
+            ended.set()
         return
     parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=console, transient=True) as bar:
@@ -33,11 +40,20 @@ class _Lines:
 
     def __init__(self, total: int, of: str) -> None:
         self._done, self._total, self._of = 0, total, of
-        self._due = steady() + EVERY
+        self._begun = steady()
+        self._due = self._begun + EVERY
 
     def told(self) -> None:
         """One more is done."""
         self._done += 1
         if steady() >= self._due:
             self._due = steady() + EVERY
-            typer.echo(f"{self._done} of {self._total} {self._of} done", err=True)
+            self._say()
+
+    def wait(self, ended: Event) -> None:
+        """Say now and then that it goes on, for one run alone may take minutes."""
+        while not ended.wait(SILENT):
+            self._say(f" in {steady() - self._begun:,.0f} s")
+
+    def _say(self, more: str = "") -> None:
+        typer.echo(f"{self._done} of {self._total} {self._of} done{more}", err=True)

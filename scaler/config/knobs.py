@@ -254,7 +254,9 @@ class Layer(Knobs):
         description="Price of one pod for an hour. Set together with budget_per_hour.",
     )
     signals: dict[Signal, SourceOrText | None] = Field(
-        default={}, description="Where each signal is read. Layers add to one another; null takes a signal away."
+        default={},
+        description="Where each signal is read. Layers add to one another; null takes a signal away. While one is "
+        "missing nothing falls, but for wait_p95 and service: where no task began or ended lately, there are none.",
     )
     pods: PodsSection | None = Field(
         default=None, description="How the pods are asked one by one; null where they cannot be."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from scaler.core.fleet import Fleet, Sight, look
 from scaler.core.memory import Memory
@@ -11,6 +12,7 @@ from scaler.core.policy import Guarantee, Policy
 from scaler.core.types import Instant, Known, Observation, Sample, Seconds, Signal, Unknown
 
 NOT_CONFIGURED = Unknown("not configured")
+OF_TASKS_LATELY: Final = frozenset({Signal.WAIT_P95, Signal.SERVICE})  # where none began or ended, there is none
 _new_sight = maker(Sight)
 
 
@@ -19,7 +21,8 @@ class Senses:
     """The signals of this tick, split by whether they may be used, with the age of each.
 
     A signal that is Unknown or older than ``lost_after`` says nothing. One that is missing or older than
-    ``stale_after`` freezes falls: ``stale`` names the first such.
+    ``stale_after`` freezes falls: ``stale`` names the first such. What tells of tasks that began or ended lately does
+    not: of long ones there are none for hours, and no fall is judged by it.
     """
 
     usable: Mapping[Signal, Known]
@@ -86,15 +89,17 @@ def sense(policy: Policy, signals: Mapping[Signal, Sample], now: Instant) -> Sen
     lost_after = policy.pace.lost_after
     stale_after = min(policy.stale_after, lost_after)
     for name, sample in signals.items():
+        freezes = stale is None and name not in OF_TASKS_LATELY
         if isinstance(sample, Unknown):
             ages[name] = sample
-            stale = stale or f"{name} is unknown: {sample.why}"
+            if freezes:
+                stale = f"{name} is unknown: {sample.why}"
             continue
         age = ages[name] = abs(now - sample.at)  # a stamp from the future is no fresher than an old one
         if age <= lost_after:
             usable[name] = sample
-        if age > stale_after:
-            stale = stale or f"{name} is {age:.0f} s old"
+        if age > stale_after and freezes:
+            stale = f"{name} is {age:.0f} s old"
     return _new_senses(usable=usable, ages=ages, stale=stale)
 
 

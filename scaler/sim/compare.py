@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import signal
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -78,15 +79,19 @@ def cores(count: int) -> Iterator[Executor | None]:
     """So many processes to work on; None, which is this one, for a single one.
 
     They are fresh, not copies of this process: what it has read and which threads it runs are no part of an answer.
+    Where it is broken off they end at once, and say nothing: a terminal interrupts them as well, which is ours to hear.
     """
     if count == 1:
         yield None
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, fresh, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
 
 
@@ -149,7 +154,8 @@ def lies(found: Iterable[Row]) -> Iterator[str]:
     """A line for each run in which tasks were never done: who does not serve waits for less than it should."""
     for row in found:
         if row.unfinished:
-            yield f"{row.policy}, seed {row.seed}: {row.unfinished} tasks were never done; its figures lie"
+            left = "1 task was" if row.unfinished == 1 else f"{row.unfinished} tasks were"
+            yield f"{row.policy}, seed {row.seed}: {left} never done; its figures lie"
 
 
 def means_of(seeds: int) -> str:

@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,7 +128,7 @@ FORMATS: Final = (
 )
 POINTS: Final = 2  # of a curve at least
 LEAST: Final[Seconds] = 0.001  # that a task takes
-ALIASES: Final = {"output_tokens": "tokens", "session_inferred": "session"}  # of the plain format
+ALIASES: Final = {"output_tokens": "tokens", "session_inferred": "session"}  # of the plain format, where it has none
 
 
 def read_trace(file: Path) -> Trace:
@@ -218,16 +219,28 @@ def _rows(file: Path) -> Iterator[Row]:
 
 
 def _csv_rows(file: Path, text: str) -> Iterator[Row]:
-    lines = csv.reader(io.StringIO(text), strict=True)
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         full = (row for row in lines if any(map(str.strip, row)))
-        names = [ALIASES.get(name.strip(), name.strip()) for name in next(full, [])]
+        header = next(full, [])
+        names = _names(file, lines.line_num, header)
         for row in full:
             if len(row) != len(names):
                 raise TraceError(f"{file}, line {lines.line_num}: {len(row)} values for {len(names)} columns")
             yield Row(file, lines.line_num, zip(names, row, strict=True))
     except csv.Error as error:
         raise TraceError(f"{file}, line {lines.line_num} is no CSV: {error}") from None
+
+
+def _names(file: Path, line: int, header: Sequence[str]) -> list[str]:
+    """The names of the columns, which must be told apart, as those that are parted by commas can be."""
+    plain = [name.strip() for name in header]
+    names = [name if ALIASES.get(name, name) in plain else ALIASES[name] for name in plain]
+    if twice := [name for name, count in Counter(filter(None, names)).items() if count > 1]:
+        raise TraceError(f"{file}, line {line}: {twice[0]} stands over two columns: leave one of them out")
+    if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        raise TraceError(f"{file}, line {line}: columns are parted by {other!r}; write commas, and points in numbers")
+    return names
 
 
 def _json_rows(file: Path, text: str) -> Iterator[Row]:

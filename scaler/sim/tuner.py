@@ -11,11 +11,11 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_type_hints
 
+from scaler.sim.compare import cores
 from scaler.sim.peers.sight import Range
 
 BUDGET = 40  # trials
@@ -133,11 +133,11 @@ def tune(base: K, trial: Callable[[K], Paid], search: Search, *, told: Callable[
     """
     done = _recorded(base, search.journal)
     trials: list[Trial[K]] = []
-    with ProcessPoolExecutor(search.jobs) as pool:
+    with cores(search.jobs) as pool:
         for batch in _batches(base, trials, search):
             known, done = _known(batch, done, search.journal)
             asked = batch[len(known) :]
-            costs = pool.map(trial, asked) if search.jobs > 1 else map(trial, asked)
+            costs = map(trial, asked) if pool is None else pool.map(trial, asked)
             fresh = []
             for knobs, paid in zip(asked, costs, strict=True):
                 fresh.append(Trial(knobs, paid))

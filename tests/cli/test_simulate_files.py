@@ -121,3 +121,15 @@ def test_a_log_is_told_how_far_it_is(
     assert scaler(*arguments).stderr == ""
     monkeypatch.setattr(simulate_progress, "EVERY", 0.0)
     assert scaler(*arguments).stderr.splitlines() == lines
+
+
+def test_a_log_hears_of_a_single_run_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then, though nothing is done yet."""
+    monkeypatch.setattr(simulate_progress, "SILENT", 0.01)
+    read, written = os.pipe()
+    with open(read) as log, open(written, "w", buffering=1) as stderr:  # noqa: PTH123 - no path
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with simulate_progress.progress(1):
+            said = log.readline()
+        monkeypatch.undo()
+    assert said.startswith("0 of 1 runs and limits done in ")

@@ -54,6 +54,14 @@ def test_the_first_missing_signal_is_named() -> None:
     assert senses.ages == {Signal.PENDING: 20.0, QUEUE: Unknown("timeout")}
 
 
+@pytest.mark.parametrize("signal", [Signal.WAIT_P95, Signal.SERVICE])
+def test_what_tells_of_tasks_that_began_or_ended_lately_freezes_nothing(signal: Signal) -> None:
+    """Of long tasks none may have for hours, and a quantile or a mean of nothing is none; the queue still freezes."""
+    assert judged((signal, Unknown("NaN")), (QUEUE, Known(0.0, NOW))).stale is None
+    assert judged((signal, Known(3.0, NOW - 20.0))).stale is None
+    assert judged((signal, Unknown("NaN")), (QUEUE, Unknown("timeout"))).stale == "queue is unknown: timeout"
+
+
 @pytest.mark.parametrize(
     ("signal", "why"),
     [

@@ -71,7 +71,10 @@ def keeps(t: Ticked) -> None:
 
 
 def holds_on_ignorance(t: Ticked) -> None:
-    """While a signal is missing or stale nothing falls; while nothing speaks of demand nothing rises for it."""
+    """While a signal is missing or stale nothing falls; while nothing speaks of demand nothing rises for it.
+
+    Where no task began or ended lately, no wait and no service time are missing.
+    """
     if not t.decided:
         return
     if not t.informed or (t.blind and t.given.policy.guarantee is Guarantee.PROTECTED):

@@ -226,8 +226,9 @@ class Ticked:
 
     @property
     def informed(self) -> bool:
-        """Whether every signal of the pool is known and fresh."""
-        return all(map(self.fresh, self.given.observation.signals.values()))
+        """Whether every signal of the pool is known and fresh, but for what tells of tasks begun or ended lately."""
+        signals = self.given.observation.signals
+        return all(self.fresh(signals[s]) for s in signals.keys() - {Signal.WAIT_P95, Signal.SERVICE})
 
     def ordered(self, verb: Verb) -> set[PodUid]:
         """The pods that are given this order."""

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
 import re
+import signal
 from dataclasses import asdict, replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -267,3 +273,31 @@ def test_a_report_says_whose_figures_lie() -> None:
     body = page(scenario, found, summary(scenario, found), histories(given))
     assert "job, seed 1: 7 tasks were never done; its figures lie" in body
     assert "<th>never done</th>" in body
+
+
+def test_who_works_ends_at_once_where_it_is_broken_off(tmp_path: Path) -> None:
+    """Not first what it has begun, which may take minutes; and it does not hear the interrupt that a terminal sends."""
+    begun, done, working = tmp_path / "begun", tmp_path / "done", list[BaseProcess]()
+    os.mkfifo(begun)
+
+    def broken_off() -> None:
+        with cores(2) as executor:
+            assert executor is not None
+            assert executor.submit(signal.getsignal, signal.SIGINT).result() is signal.SIG_IGN
+            executor.submit(_work, begun, done)
+            begun.read_bytes()
+            working.extend(multiprocessing.active_children())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    for process in working:
+        process.join()
+    assert working
+    assert not done.exists()
+
+
+def _work(begun: Path, done: Path) -> None:
+    begun.write_bytes(b"")
+    Event().wait(2.0)
+    done.touch()

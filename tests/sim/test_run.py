@@ -105,6 +105,13 @@ def test_a_pool_without_work_is_empty_in_the_end(make_world: MakeWorld, driven: 
     assert (world.work.finished, world.replicas, len(world.fleet)) == (1, 0, 0)
 
 
+def test_a_pod_whose_long_task_has_ended_leaves_though_none_began_lately(make_world: MakeWorld) -> None:
+    """Two hours after the last one came nobody has waited lately, and that is no reason to keep who is idle."""
+    world = make_world(Setting(guarded=True), tasks((0.0, 2 * HOUR), (10.0, 4 * HOUR)))
+    Ours(world, Policy(max_replicas=10), SIGNALS).run(T0 + 3 * HOUR)
+    assert (world.work.running, world.replicas, len(world.fleet)) == (1, 1, 1)
+
+
 def test_who_comes_when() -> None:
     """Each keeps to its own clock, none moves another, and nobody comes after the end."""
     came = list(beats(T0, T0 + 60.0, *Beat))

@@ -103,6 +103,9 @@ def test_durations_are_of_tasks_that_ended(tmp_path: Path) -> None:
         ("TIMESTAMP,GeneratedTokens\nyesterday,3\n", "line 2, TIMESTAMP = 'yesterday': expected a date and time"),
         ("when,how\n1,2\n", "line 1: no column of arrivals among when, how; a trace has a column arrival_s"),
         ("arrival_s,tokens\n1\n", "line 2: 1 values for 2 columns"),
+        ("arrival_s;duration_s\n1;2,5\n", "line 1: columns are parted by ';'; write commas, and points in numbers"),
+        ("arrival_s\tduration_s\n1\t2\n", "line 1: columns are parted by '\\t'; write commas"),
+        ("arrival_s,duration_s,duration_s\n1,2,3\n", "line 1: duration_s stands over two columns: leave one of them"),
         ('{"timestamp": 1}\n{"timestamp"\n', "line 2 is no JSON"),
         ('{"timestamp": 1}\n[1]\n', "line 2: expected one object"),
         ('{"timestamp": 1, "output_length": 5}\n\n{"timestamp": 2}\n', "line 3: no output_length; give it on every"),
@@ -153,3 +156,19 @@ def test_lines_without_anything_are_no_rows(tmp_path: Path) -> None:
     assert (trace.arrived_at.tolist(), trace.seconds.tolist()) == ([0, 3], [2, 3])
     with pytest.raises(TraceError, match="line 9, arrival_s = 'soon'"):
         read_trace(written(tmp_path, f"{text}soon,1\n"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_they_do_anywhere(tmp_path: Path, end: str) -> None:
+    """Also as spreadsheets of old wrote them."""
+    file = tmp_path / "trace.csv"
+    file.write_bytes(end.join(("arrival_s,duration_s", "1,2", "4,3", "")).encode())
+    assert read_trace(file).arrived_at.tolist() == [0, 3]
+
+
+def test_a_plain_name_is_read_and_not_another_for_it(tmp_path: Path) -> None:
+    """Where a file has both, in any order; and columns without a name are nobody's."""
+    for header, row in (("arrival_s,tokens,output_tokens,,", "1,5,7,,"), ("output_tokens,,tokens,arrival_s", "7,,5,1")):
+        trace = read_trace(written(tmp_path, f"{header}\n{row}\n"))
+        assert trace.tokens is not None
+        assert trace.tokens.tolist() == [5]
