@@ -116,6 +116,7 @@ class Terms:
 
     Attributes:
         surplus: how many are spare.
+        lasting: how many of them nobody has wanted for that long, whichever pods worked meanwhile.
         timer: for how long a pod must have been idle.
         oldest: where it is not 0, only so many, those that were created first, may leave.
         uneven: where zones are to be even, since when some have waited who would leave theirs behind the others.
@@ -123,12 +124,16 @@ class Terms:
 
     surplus: int
     timer: Seconds
+    lasting: int = 0
     oldest: int = 0
     uneven: Instant | None = None
 
 
 def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     """Name the longest idle pods, as many as are spare; choose those named in enough ticks running.
+
+    Where tasks are short and come to any pod, none stays idle for the timer, however many there are. So as many as
+    nobody has wanted for that long go too, of those that are idle now.
 
     Where pods take several tasks and more are spare than are idle, those with the fewest tasks are named too: work that
     comes to any pod with room keeps each of them from ever falling idle.
@@ -143,6 +148,9 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
         return _new_choice(named=named, chosen=(), ripe=count)
     able = _ripest(fleet, ripe, policy, terms.oldest) if count else _NOBODY
     rows, uneven = _in_turn(fleet, able, policy, terms)
+    if len(rows) < terms.lasting:
+        able = _ripest(fleet, fleet.idle & ~fleet.displaced, policy, terms.oldest)
+        rows, uneven = _in_turn(fleet, able, policy, replace(terms, surplus=terms.lasting))
     if not terms.oldest and policy.slots_per_pod > 1:
         idle = np.count_nonzero(fleet.idle & ~fleet.displaced)
         rows = np.concatenate((rows, _emptiest(fleet, policy, terms.surplus - int(idle))))
@@ -150,7 +158,10 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     if not len(rows):
         return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked, uneven=uneven)
     named[rows] = fleet.named[rows] + 1
-    chosen = rows[named[rows] >= policy.pace.namings]
+    enough = named[rows] >= policy.pace.namings
+    if policy.workload is Workload.STATEFUL_SET:  # nobody goes before who is above
+        enough = np.logical_and.accumulate(enough)
+    chosen = rows[enough]
     return _new_choice(
         named=named,
         chosen=tuple(chosen.tolist()),

@@ -10,6 +10,7 @@ from scaler.core.idle import Gaps
 from scaler.core.policy import Pace
 from scaler.core.startup import Startups
 from scaler.core.types import SPARSE, Instant, Known, Seconds
+from scaler.core.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Memory:
         spare: for pods that were ordered and not seen, and for pools whose pods cannot be seen.
         crowd: for pods that came and that the live replicas may not know of yet.
         left_at: when pods last began to leave with their nodes.
+        watch: how many pods were wanted lately.
     """
 
     at: Instant
@@ -119,6 +121,7 @@ class Memory:
     spare: Spare = Spare()
     crowd: Crowd = Crowd()
     left_at: Instant | None = field(default=None, metadata=SPARSE)
+    watch: Watch = field(default=Watch(), metadata=SPARSE)
 
     @classmethod
     def fresh(cls, now: Instant, pace: Pace | None = None) -> Memory:
@@ -163,6 +166,7 @@ def _moved(memory: Memory, by: Seconds) -> Memory:
         spare=replace(memory.spare, since=at(memory.spare.since), uneven=at(memory.spare.uneven)),
         crowd=replace(memory.crowd, since=at(memory.crowd.since)),
         left_at=at(memory.left_at),
+        watch=memory.watch.moved(by),
         forecast=replace(
             forecast,
             bid_at=at(forecast.bid_at),

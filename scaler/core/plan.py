@@ -16,6 +16,7 @@ from scaler.core.senses import Given
 from scaler.core.supply import Footing, count
 from scaler.core.types import Known, Order, Unknown
 from scaler.core.view import View
+from scaler.core.watch import Watch
 
 _new_scene = maker(Scene)
 _new_excess = maker(Excess)
@@ -27,7 +28,7 @@ class Plan:
     """What there is, what is missing from it or spare, and what that means for single pods.
 
     ``surplus`` is what nobody needs, ``stop`` why nobody may leave at all, ``veto`` why nothing may fall; ``moved`` are
-    the rows of pods that begin to leave with their nodes.
+    the rows of pods that begin to leave with their nodes. ``watch`` is what was wanted lately, with this tick.
     """
 
     base: int
@@ -38,7 +39,8 @@ class Plan:
     veto: Veto | None
     removal: Removal
     calls: tuple[Order, ...]
-    moved: tuple[int, ...] = ()
+    moved: tuple[int, ...]
+    watch: Watch
 
 
 _new_plan = maker(Plan)
@@ -54,7 +56,15 @@ def make(view: View, base: int) -> Plan:
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
     surplus = have - min(max(needed, demand.need_down), most)
-    excess = _new_excess(surplus=surplus, supply=footing.supply, veto=veto, timer=timer, oldest=_beyond(given, footing))
+    watch = _watched(view, min(needed, most))
+    excess = _new_excess(
+        surplus=surplus,
+        lasting=min(surplus, have - watch.most) if watch.kept(given.now) >= timer else 0,
+        supply=footing.supply,
+        veto=veto,
+        timer=timer,
+        oldest=_beyond(given, footing),
+    )
     return _new_plan(
         base=base,
         footing=footing,
@@ -65,7 +75,19 @@ def make(view: View, base: int) -> Plan:
         removal=removal.plan(given, view.memory.spare, excess),
         calls=calls(given, missing),
         moved=() if stop else _moved(view, footing, missing, min(needed, most)),
+        watch=watch,
     )
+
+
+def _watched(view: View, need: int) -> Watch:
+    """What was wanted within the idle timer, with this tick; nothing where that is not known.
+
+    What is foreseen is a part of it. Else pods would begin to leave between two peaks, and be called back for each.
+    """
+    given, memory = view.given, view.memory
+    if isinstance(given.fleet, Unknown) or isinstance(view.work.bound, Unknown) or not view.work.complete:
+        return Watch()
+    return memory.watch.wished(need, given.now, memory.lessons.gaps.timer, given.policy.pace.namings)
 
 
 def _moved(view: View, footing: Footing, missing: int, needed: int) -> tuple[int, ...]:

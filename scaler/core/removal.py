@@ -72,10 +72,12 @@ def _unprotected(given: Given) -> Veto | None:
 class Excess:
     """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle.
 
-    Where ``oldest`` is not 0, only so many pods, the oldest, may leave.
+    ``lasting`` of the surplus was wanted at no time within the timer, whichever pods worked then. Where ``oldest``
+    is not 0, only so many pods, the oldest, may leave.
     """
 
     surplus: int
+    lasting: int
     supply: Supply
     veto: Veto | None
     timer: Seconds
@@ -92,7 +94,13 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
     unseen = min(surplus, supply.ordered)
     spare, withdrawn = _lasting(given, was, unseen, excess.timer)
-    terms = _new_terms(surplus=surplus - unseen, timer=excess.timer, oldest=excess.oldest, uneven=was.uneven)
+    terms = _new_terms(
+        surplus=surplus - unseen,
+        lasting=min(surplus, excess.lasting) - unseen,
+        timer=excess.timer,
+        oldest=excess.oldest,
+        uneven=was.uneven,
+    )
     choice = choose(fleet, policy, terms)
     uneven = (was.uneven or given.now) if choice.uneven else None
     at_once = len(choice.chosen) if policy.guarantee is Guarantee.BEST_EFFORT else 0

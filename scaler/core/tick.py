@@ -88,6 +88,7 @@ def _remember(view: View, plan: plans.Plan, crowd: Crowd, target: int | None) ->
         spare=plan.removal.spare,
         crowd=crowd,
         left_at=given.now if plan.moved else view.memory.left_at,
+        watch=plan.watch,
     )
 
 

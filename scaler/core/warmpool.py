@@ -13,10 +13,11 @@ from typing import TypeAlias
 from scaler.core.policy import Mode
 from scaler.core.reasons import Reason
 from scaler.core.types import Hold, Instant, Known, ScaleTo, Step, Unknown
-from scaler.core.warmpool_memory import CANDIDATES, WarmMemory, Watch
+from scaler.core.warmpool_memory import CANDIDATES, WarmMemory
 from scaler.core.warmpool_model import idle, miss
 from scaler.core.warmpool_scene import Scene, scene
 from scaler.core.warmpool_types import WarmEvidence, WarmObservation, WarmOutcome, WarmPolicy
+from scaler.core.watch import Watch
 
 Rule: TypeAlias = Callable[[Scene, int], Step | None]
 
@@ -154,7 +155,7 @@ def _veto(s: Scene) -> tuple[Reason, str] | None:
     settled = s.seen.settled
     if settled is not True:
         return Reason.UNSETTLED, settled.why if isinstance(settled, Unknown) else "its status is of an older spec"
-    kept = 0.0 if s.watch.since is None else s.now - s.watch.since
+    kept = s.watch.kept(s.now)
     if kept < s.timer or s.watch.turns < s.policy.pace.namings:
         return Reason.SURPLUS_TIMER, f"{s.watch.most} would have done for {kept:.0f} s of {s.timer:.0f} s"
     if s.watch.most >= s.base:

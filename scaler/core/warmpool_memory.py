@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from scaler.core.pods import Floats, Ints
 from scaler.core.policy import Pace
 from scaler.core.startup import Startups
 from scaler.core.types import Instant, Seconds
+from scaler.core.watch import Watch
 
 BUCKETS = 288  # of a day
 KEPT = 2 * BUCKETS  # so that yesterday outlives today
@@ -134,35 +135,6 @@ class Late:
         return self.unready / (self.cold + self.unready)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How many sandboxes were wanted at some instant, in which tick since they are watched."""
-
-    at: Instant
-    turn: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Since when it is known what is wanted, in how many ticks running, and the wishes that no later one reaches."""
-
-    since: Instant | None = None
-    turns: int = 0
-    wishes: tuple[Wish, ...] = ()
-
-    @property
-    def most(self) -> int:
-        """The most that was wanted in the stretch that is remembered."""
-        return self.wishes[0].size if self.wishes else 0
-
-    def wished(self, size: int, now: Instant, timer: Seconds, least: int) -> Watch:
-        """With this wish, and without those that are older than the timer and not of the ``least`` last ticks."""
-        turn = self.turns + 1
-        kept = (w for w in self.wishes if w.size > size and (now - w.at < timer or turn - w.turn < least))
-        return Watch(now if self.since is None else self.since, turn, (*kept, Wish(now, turn, size)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WarmMemory:
     """One warm pool's memory.
@@ -184,7 +156,7 @@ class WarmMemory:
     found: int | None = None
     size: int | None = None
     moved_at: Instant | None = None
-    watch: Watch = Watch()
+    watch: Watch = field(default=Watch())
     hints: tuple[tuple[str, float], ...] = ()
 
     @classmethod
@@ -204,13 +176,13 @@ def _moved(memory: WarmMemory, by: Seconds) -> WarmMemory:
     def at(instant: Instant | None) -> Instant | None:
         return None if instant is None else instant + by
 
-    claims, watch = memory.claims, memory.watch
+    claims = memory.claims
     return replace(
         memory,
         at=memory.at + by,
         born=memory.born + by,
         moved_at=at(memory.moved_at),
-        watch=replace(watch, since=at(watch.since), wishes=tuple(replace(w, at=w.at + by) for w in watch.wishes)),
+        watch=memory.watch.moved(by),
         claims=replace(
             claims,
             since=at(claims.since),

@@ -11,8 +11,9 @@ from scaler.core import warmpool_learn as learnt
 from scaler.core.numbers import whole
 from scaler.core.types import Announcement, Instant, Seconds, Unknown
 from scaler.core.warmpool_learn import Belief, Stretch
-from scaler.core.warmpool_memory import Claims, Late, Leads, WarmMemory, Watch
+from scaler.core.warmpool_memory import Claims, Late, Leads, WarmMemory
 from scaler.core.warmpool_types import WarmObservation, WarmPolicy
+from scaler.core.watch import Watch
 
 TIMER_LEAST: Seconds = 30.0  # a size that follows every lull is noise to whoever watches it
 CHANCE = 2.0  # standard deviations by which claims exceed the usual ones before a hint is thought to have come

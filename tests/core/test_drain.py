@@ -196,6 +196,26 @@ def test_who_is_named(
     assert chosen(policy, pods, surplus=surplus, idle_for=idle_for).named.tolist() == named
 
 
+@pytest.mark.parametrize(
+    ("policy", "pods", "lasting", "idle_for", "named"),
+    [
+        pytest.param(REPLICA_SET, IDLERS, 2, (20, 40, 30), [0, 1, 1], id="TheLongestIdleOfThoseThatAre"),
+        pytest.param(REPLICA_SET, IDLERS, 1, (20, 400, 300), [0, 1, 1], id="WhoIsRipeIsNamedInAnyCase"),
+        pytest.param(REPLICA_SET, IDLERS, 2, (20, 400, 30), [0, 1, 1], id="TheRipeFirst"),
+        pytest.param(REPLICA_SET, [busy("a"), idle("b"), busy("c")], 3, (0, 5, 0), [0, 1, 0], id="NobodyWhoWorks"),
+        pytest.param(REPLICA_SET, LEAVING, 3, (5, 5, 5), [0, 1, 1], id="NobodyWhoLeavesWithHisNode"),
+        pytest.param(STATEFUL_SET, numbered(IDLERS), 2, (400, 300, 5), [0, 1, 1], id="TheHighestOrdinals"),
+        pytest.param(STATEFUL_SET, TOP_BUSY, 2, (), [0, 0, 0], id="NobodyBelowABusyTop"),
+    ],
+)
+def test_of_what_nobody_needed_for_long_the_idle_are_named(
+    policy: Policy, pods: list[Pod], lasting: int, idle_for: tuple[float, ...], named: list[int]
+) -> None:
+    """Each row: pods of which all are spare, how many of them have been all the time, and the rest as above."""
+    terms = Terms(surplus=len(pods), lasting=lasting, timer=100.0)
+    assert drain.choose(fleet(*pods, idle_for=idle_for), policy, terms).named.tolist() == named
+
+
 ROOMY = Policy(slots_per_pod=4)
 LOADED = [busy("a", 3), busy("b", 1), busy("c", 4), busy("d", 2)]
 
@@ -268,6 +288,14 @@ def test_three_consecutive_namings(named: tuple[int, ...], after: list[int], lea
     """Each row: how often each pod was named before, and after a tick with one spare; ``a`` is the longest idle."""
     choice = chosen(REPLICA_SET, IDLERS, idle_for=(400, 300, 200), named=named)
     assert (choice.named.tolist(), choice.chosen) == (after, leave)
+
+
+def test_who_is_named_often_enough_waits_for_the_pod_above() -> None:
+    """A new pod of a StatefulSet is on top and named for the first time: those below could not go without it."""
+    terms = Terms(surplus=3, lasting=3, timer=100.0)
+    pods = fleet(*numbered(IDLERS), idle_for=(400, 300, 5), named=(2, 2, 0))
+    assert drain.choose(pods, STATEFUL_SET, terms).chosen == ()
+    assert drain.choose(pods, REPLICA_SET, terms).chosen == (0, 1)
 
 
 def test_a_blocked_choice_says_so() -> None:

@@ -71,6 +71,7 @@ def test_what_is_seldom_asked_goes_back_too() -> None:
     crowded = replace(memory, crowd=Crowd(since=NOW, stand=3), left_at=NOW).at_or_before(memory.at - HOUR)
     assert (crowded.told_at, crowded.crowd) == (memory.at - HOUR, Crowd(since=NOW - HOUR, stand=3))
     assert crowded.left_at == NOW - HOUR
+    assert [wish.at for wish in moved.watch.wishes] == [wish.at - HOUR for wish in memory.watch.wishes] != []
 
 
 def set_back(story: Story, by: Seconds) -> Story:

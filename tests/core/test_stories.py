@@ -145,6 +145,56 @@ def test_a_slow_decline_to_the_last_pod_and_to_zero() -> None:
     assert story.tick().active is False  # only now may KEDA go to zero
 
 
+def in_turn(story: Story, turn: int, tasks: int = 1) -> None:
+    """So many pods of those that take work run a task, others every twenty seconds, as a random dispatcher has it."""
+    turn //= 4
+    able = [uid for uid, pod in story.pods.items() if pod.phase is Phase.ACTIVE]
+    working = {able[(turn * tasks + n) % len(able)] for n in range(tasks)} if able else set[str]()
+    for uid in able:
+        story.runs(uid, int(uid in working))
+
+
+def test_short_tasks_that_come_to_every_pod_keep_none_that_nobody_needs() -> None:
+    """One task among six pods, in another one every twenty seconds: none is idle for long, and five are spare."""
+    story = Story.of(POLICY, *(idle(uid) for uid in "abcdef"))
+    for turn in range(int(TIMER / TICK) + 2):
+        in_turn(story, turn)
+        assert story.tick().orders == ()  # nobody has needed more than one for not quite the timer
+    for turn in range(100):
+        in_turn(story, turn)
+        story.tick()
+    assert len(story.pods) == 1
+
+
+def test_what_was_wanted_within_the_timer_stays_whoever_worked_then() -> None:
+    """Of six pods three are needed at once, for one look of five: sooner again than any timer runs, and all is calm."""
+    story = Story.of(POLICY, *(idle(uid) for uid in "abcdef"))
+    for turn in range(1_000):
+        in_turn(story, turn, 3 if turn % 5 == 0 else 1)
+        assert story.tick().orders == () or turn < 500
+    assert 3 <= len(story.pods) < 6
+
+
+@pytest.mark.parametrize("dark", ["the queue", "the pods", "both"])
+def test_what_was_needed_while_nobody_watched_is_not_known(dark: str) -> None:
+    """After a minute without sight nobody leaves before the timer has run again."""
+    story = Story.of(POLICY, *(idle(uid) for uid in "abcdef"))
+    for turn in range(int(TIMER / TICK) - 1):
+        in_turn(story, turn)
+        story.tick()
+    story.signals[QUEUE] = 0.0 if dark == "the pods" else Unknown("timeout")
+    story.unseen = None if dark == "the queue" else Unknown("forbidden")
+    story.expect_calm(60.0)
+    story.signals[QUEUE], story.unseen = 0.0, None
+    for turn in range(int(TIMER / TICK) + 2):
+        in_turn(story, turn)
+        assert story.tick().orders == ()
+    for turn in range(100):
+        in_turn(story, turn)
+        story.tick()
+    assert len(story.pods) == 1
+
+
 def test_a_pod_that_takes_work_while_it_drains_finishes_it() -> None:
     """A task arrived between the mark and the closing of the gate. The drain waits, for as long as it takes."""
     story = Story.of(POLICY, busy("a"), idle("b"))
@@ -233,9 +283,9 @@ def test_a_stateful_set_is_blocked_by_its_top_ordinal() -> None:
     story.expect_calm(TIMER + 2 * TICK)
     story.expect(3, Reason.ORDINAL)
     story.expect_calm(HOUR)
-    story.runs("c", 0)  # it is done, and first in line to leave, but its own timer has to run
-    story.expect_calm(TIMER + 2 * TICK)
-    story.expect(3, Reason.DRAINING, "mark c", "mark b", "mark a")
+    story.runs("c", 0)  # two have been needed by nobody all the time: those on top go, though one has just worked
+    story.expect_calm(2 * TICK)
+    story.expect(3, Reason.DRAINING, "mark c", "mark b")
 
 
 def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:

@@ -13,9 +13,10 @@ from scaler.core.policy import Mode, Pace, PolicyError
 from scaler.core.reasons import Reason
 from scaler.core.types import Hold, Known, ScaleTo, Unknown
 from scaler.core.warmpool_learn import dispersion
-from scaler.core.warmpool_memory import WarmMemory, Watch
+from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_model import miss
 from scaler.core.warmpool_types import WarmOutcome, WarmPolicy
+from scaler.core.watch import Watch
 from tests.core.pool import HOUR, NOW, TICK
 from tests.core.warm import SAME_LEADS, Watched, batches, hint, poisson
 
@@ -109,20 +110,6 @@ def test_what_was_wanted_a_moment_ago_is_kept() -> None:
     assert sizes[6:] == [max(wanted[n - 6 : n]) for n in range(7, len(wanted) + 1)]  # of thirty seconds
     assert sizes[-1] == wanted[-6] < max(wanted)
     assert any("were wanted less than 30 s ago" in note for note in notes)
-
-
-@pytest.mark.parametrize(
-    ("wishes", "most"),
-    [([5], 5), ([5, 3], 5), ([3, 5], 5), ([9, 5, 3], 9), ([9, 5, 3, 1], 5), ([9, 2, 2, 2, 2], 2), ([], 0)],
-)
-def test_the_most_that_was_wanted_is_that_of_the_timer(wishes: list[int], most: int) -> None:
-    """Three ticks of ten seconds each, where it is thirty; and of three ticks where they are slower."""
-    for step, timer in ((10.0, 30.0), (100.0, 30.0)):
-        watch = Watch()
-        for turn, size in enumerate(wishes):
-            watch = watch.wished(size, NOW + step * turn, timer, 3)
-        assert watch.most == most
-        assert watch.turns == len(wishes)
 
 
 def test_a_pool_that_nobody_claims_from_goes_to_its_minimum() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scaler.core.pods import Activity, Phase, Pod
 from scaler.core.policy import Guarantee, Pace, Policy, Workload
 from scaler.core.reasons import Reason
-from scaler.core.types import Known, PodUid, Seconds, Signal, Verb
+from scaler.core.types import Known, PodUid, Seconds, Signal, Unknown, Verb
 from tests.properties.cluster import Cluster
 from tests.properties.drawn import START, Life, Pool, queue
 from tests.properties.effort import tries
@@ -116,9 +116,10 @@ def demanded(t: Ticked) -> float:
 @tries(25, long=True)
 @given(clusters(), SCRIPTS, st.frozensets(st.integers(0, 40), max_size=4))
 def test_who_leaves_was_idle_all_along(cluster: Cluster, script: Sequence[Act], dark: frozenset[int]) -> None:
-    """A pod is marked after it was seen idle in as many ticks running as it must be named, and for its timer.
+    """A pod is marked after it was seen idle, or with room, in as many ticks running as it must be named.
 
-    One that is to empty had room in as many.
+    And one that is idle has been for its timer, or there were more all through the timer than were wanted, whichever of
+    them worked.
     """
     for load, steps, seconds in script:
         cluster.load = load
@@ -127,13 +128,25 @@ def test_who_leaves_was_idle_all_along(cluster: Cluster, script: Sequence[Act], 
             cluster.step(seconds)
     for i, t in enumerate(cluster.ticks):
         for uid in t.ordered(Verb.MARK):
+            named = cluster.ticks[max(0, i + 1 - cluster.policy.pace.namings) : i + 1]
+            assert all(tick.idle(pod) or tick.sparse(pod) for tick in named for pod in (seen(tick, uid),))
             if not t.idle(seen(t, uid)):
-                named = cluster.ticks[max(0, i + 1 - cluster.policy.pace.namings) : i + 1]
-                assert all(tick.idle(pod) or tick.sparse(pod) for tick in named for pod in (seen(tick, uid),))
                 continue
             idle = idle_ticks(cluster.ticks[: i + 1], uid)
-            assert len(idle) >= cluster.policy.pace.namings
-            assert t.given.now - idle[-1].given.now >= t.outcome.evidence.learnt.idle_timer
+            if t.given.now - idle[-1].given.now < t.outcome.evidence.learnt.idle_timer:
+                timer = min(past.outcome.evidence.learnt.idle_timer for past in cluster.ticks[: i + 1])
+                wanted_at_most = t.outcome.evidence.supply.wanted - len(t.ordered(Verb.MARK))
+                lately = list(takewhile(lambda p: t.given.now - p.given.now < timer, reversed(cluster.ticks[: i + 1])))
+                assert all(p.informed and wanted(p) <= wanted_at_most for p in lately)
+                assert len(lately) <= i  # there was a tick before, so it is known of the whole timer
+
+
+def wanted(t: Ticked) -> int:
+    """How many pods work, forecast, announcements and the minimum asked for."""
+    evidence = t.outcome.evidence
+    foreseen = 0.0 if isinstance(evidence.forecast.pods, Unknown) else evidence.forecast.pods
+    asked = max(evidence.demand.need_up, math.ceil(max(foreseen, evidence.announced) - 1e-9))
+    return min(t.cap, max(asked, t.given.policy.min_replicas))
 
 
 def seen(t: Ticked, uid: PodUid) -> Pod:

@@ -30,7 +30,7 @@ from tests.core.pool import NOW, Story, busy, idle
 from tests.support.journals import happen
 from tests.support.pools import spec
 
-LIMITS: Final = Limits(segment=8_000, kept=3)
+LIMITS: Final = Limits(segment=9_000, kept=3)
 POLICIES: Final = {
     PoolKey("agents", "protected"): Policy(),
     PoolKey("agents", "best-effort"): Policy(guarantee=Guarantee.BEST_EFFORT),
