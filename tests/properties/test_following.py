@@ -134,11 +134,16 @@ def test_who_leaves_was_idle_all_along(cluster: Cluster, script: Sequence[Act], 
                 continue
             idle = idle_ticks(cluster.ticks[: i + 1], uid)
             if t.given.now - idle[-1].given.now < t.outcome.evidence.learnt.idle_timer:
-                timer = min(past.outcome.evidence.learnt.idle_timer for past in cluster.ticks[: i + 1])
-                wanted_at_most = t.outcome.evidence.supply.wanted - len(t.ordered(Verb.MARK))
-                lately = list(takewhile(lambda p: t.given.now - p.given.now < timer, reversed(cluster.ticks[: i + 1])))
-                assert all(p.informed and wanted(p) <= wanted_at_most for p in lately)
-                assert len(lately) <= i  # there was a tick before, so it is known of the whole timer
+                stay = t.outcome.evidence.supply.wanted - len(t.ordered(Verb.MARK))
+                assert all(past.informed and wanted(past) <= stay for past in lately(cluster.ticks[: i + 1]))
+
+
+def lately(ticks: Sequence[Ticked]) -> list[Ticked]:
+    """Those of these ticks that are no older than the shortest timer there was. There are older ones, too."""
+    timer = min(t.outcome.evidence.learnt.idle_timer for t in ticks)
+    found = [t for t in ticks if ticks[-1].given.now - t.given.now < timer]
+    assert len(found) < len(ticks)
+    return found
 
 
 def wanted(t: Ticked) -> int:
