@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scaler.core.choice import Choice, Terms, choose
 from scaler.core.dampen import Veto, flapping
 from scaler.core.demand import Work
-from scaler.core.drain import Choice, Terms, choose
 from scaler.core.memory import Memory, Spare
 from scaler.core.passing import maker, passing
 from scaler.core.policy import Guarantee

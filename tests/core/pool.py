@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from types import MappingProxyType
 from typing import TypeAlias
 
+import numpy as np
+
 from scaler.core import explain
 from scaler.core.drain import acknowledge, carry
+from scaler.core.fleet import Fleet
 from scaler.core.memory import Memory
 from scaler.core.pods import NO_ACK, NO_ORDINAL, Activity, Phase, Pod, Pods, Stage
 from scaler.core.policy import Policy, Workload
@@ -104,6 +107,18 @@ def observe(
 def given(policy: Policy, observation: Observation, *, memory: Memory | None = None, at: Instant = NOW) -> Given:
     """What one tick is given, for the stages that are asked one by one."""
     return take(policy, memory or seasoned(), observation, at)
+
+
+def fleet(*pods: Pod, idle_for: Sequence[Seconds] = (), named: Sequence[int] = ()) -> Fleet:
+    """The pods as seen now; those that are idle have been so for this long, and were named so often."""
+    seen = given(Policy(), observe(pods)).fleet
+    assert isinstance(seen, Fleet)
+    since = NOW - np.array(idle_for or [1_000.0] * len(pods))
+    return replace(
+        seen,
+        idle_since=np.where(seen.idle, since, np.nan),
+        named=np.array(named or [0] * len(pods), dtype=np.int64),
+    )
 
 
 def seasoned(target: int | None = None, at: Instant = NOW) -> Memory:

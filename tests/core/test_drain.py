@@ -1,4 +1,4 @@
-"""The drain protocol: what may be done to a pod in which phase, who may leave, and how low a target may go."""
+"""The drain protocol: what may be done to a pod in which phase, and how low a target may go."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from scaler.core import drain
-from scaler.core.drain import TRANSITIONS, Choice, IllegalOrderError, Terms, acknowledge, carry
-from scaler.core.fleet import Fleet
-from scaler.core.pods import Activity, Phase, Pod, Pods
-from scaler.core.policy import Guarantee, Policy, Workload
-from scaler.core.types import Order, Seconds, Verb
-from tests.core.pool import NOW, busy, drained, draining, given, idle, numbered, observe, starting, unheard
+from scaler.core.drain import TRANSITIONS, IllegalOrderError, acknowledge, carry
+from scaler.core.pods import Phase, Pod
+from scaler.core.policy import Policy, Workload
+from scaler.core.types import Order, Verb
+from tests.core.pool import busy, drained, draining, fleet, idle, numbered, starting, unheard
 
 REPLICA_SET = Policy()
 STATEFUL_SET = Policy(workload=Workload.STATEFUL_SET)
@@ -33,25 +32,6 @@ LEGAL = {
     (Phase.DRAINING, Verb.CANCEL): (Phase.ACTIVE, EPOCH + 1),
     (Phase.DRAINED, Verb.DELETE): (None, EPOCH),
 }
-
-
-def fleet(*pods: Pod, idle_for: Sequence[Seconds] = (), named: Sequence[int] = ()) -> Fleet:
-    """The pods as seen now; those that are idle have been so for this long, and were named so often."""
-    seen = given(REPLICA_SET, observe(pods)).fleet
-    assert isinstance(seen, Fleet)
-    since = NOW - np.array(idle_for or [1_000.0] * len(pods))
-    return replace(
-        seen,
-        idle_since=np.where(seen.idle, since, np.nan),
-        named=np.array(named or [0] * len(pods), dtype=np.int64),
-    )
-
-
-def sitting(uid: str) -> Pod:
-    """A pod that runs one task and holds a session beside it."""
-    pod = busy(uid)
-    assert isinstance(pod.activity, Activity)
-    return replace(pod, activity=replace(pod.activity, sessions=1))
 
 
 def words(orders: Sequence[Order]) -> list[str]:
@@ -150,159 +130,6 @@ A, B, C, D = idle("a"), busy("b"), draining(idle("c")), drained(idle("d"))
 def test_the_floor_takes_nobodys_work(policy: Policy, pods: list[Pod], floor: int) -> None:
     """Each row: the pods of a workload, and the lowest target at which its controller must leave the not drained."""
     assert drain.floor(fleet(*pods), policy) == floor
-
-
-# --- who leaves -------------------------------------------------------------------------------------------------------
-
-IDLERS = [idle("a"), idle("b"), idle("c")]
-LEAVING = [replace(IDLERS[0], displaced=True), *IDLERS[1:]]
-TOP_BUSY = numbered([idle("a"), idle("b"), busy("c")])
-TOP_DRAINS = numbered([idle("a"), idle("b"), draining(busy("c"))])
-
-
-def chosen(
-    policy: Policy,
-    pods: Sequence[Pod],
-    *,
-    surplus: int = 1,
-    idle_for: Sequence[Seconds] = (),
-    named: Sequence[int] = (),
-) -> Choice:
-    """The choice among pods, where a pod must have been idle for a hundred seconds."""
-    return drain.choose(fleet(*pods, idle_for=idle_for, named=named), policy, Terms(surplus=surplus, timer=100.0))
-
-
-@pytest.mark.parametrize(
-    ("policy", "pods", "surplus", "idle_for", "named"),
-    [
-        pytest.param(REPLICA_SET, IDLERS, 1, (200, 400, 300), [0, 1, 0], id="TheLongestIdleIsNamed"),
-        pytest.param(REPLICA_SET, IDLERS, 2, (200, 400, 300), [0, 1, 1], id="AsManyAsAreSpareAreNamed"),
-        pytest.param(REPLICA_SET, IDLERS, 9, (200, 400, 300), [1, 1, 1], id="NoMoreThanThereAre"),
-        pytest.param(REPLICA_SET, IDLERS, 0, (200, 400, 300), [0, 0, 0], id="NothingSpareNamesNobody"),
-        pytest.param(REPLICA_SET, IDLERS, 2, (99, 100, 98), [0, 1, 0], id="TheTimerMustHaveRun"),
-        pytest.param(REPLICA_SET, [busy("a"), unheard("b"), starting("c")], 3, (), [0, 0, 0], id="OnlyTheIdle"),
-        pytest.param(REPLICA_SET, [A, C, D], 3, (), [1, 0, 0], id="OnlyTheActive"),
-        pytest.param(REPLICA_SET, LEAVING, 3, (), [0, 1, 1], id="WhoLeavesWithHisNodeIsNotNamed"),
-        pytest.param(STATEFUL_SET, numbered(IDLERS), 1, (400, 300, 200), [0, 0, 1], id="HighestOrdinalFirst"),
-        pytest.param(STATEFUL_SET, TOP_BUSY, 2, (), [0, 0, 0], id="NobodyBelowABusyTop"),
-        pytest.param(STATEFUL_SET, TOP_DRAINS, 1, (), [0, 1, 0], id="ADrainingTopIsOnItsWay"),
-        pytest.param(STATEFUL_SET, numbered(IDLERS), 2, (400, 300, 50), [0, 0, 0], id="NobodyBelowAFreshlyIdleTop"),
-    ],
-)
-def test_who_is_named(
-    policy: Policy, pods: list[Pod], surplus: int, idle_for: tuple[float, ...], named: list[int]
-) -> None:
-    """Each row: pods, how many are spare, for how long each has been idle, and how often each has been named after."""
-    assert chosen(policy, pods, surplus=surplus, idle_for=idle_for).named.tolist() == named
-
-
-@pytest.mark.parametrize(
-    ("policy", "pods", "lasting", "idle_for", "named"),
-    [
-        pytest.param(REPLICA_SET, IDLERS, 2, (20, 40, 30), [0, 1, 1], id="TheLongestIdleOfThoseThatAre"),
-        pytest.param(REPLICA_SET, IDLERS, 1, (20, 400, 300), [0, 1, 1], id="WhoIsRipeIsNamedInAnyCase"),
-        pytest.param(REPLICA_SET, IDLERS, 2, (20, 400, 30), [0, 1, 1], id="TheRipeFirst"),
-        pytest.param(REPLICA_SET, [busy("a"), idle("b"), busy("c")], 3, (0, 5, 0), [0, 1, 0], id="NobodyWhoWorks"),
-        pytest.param(REPLICA_SET, LEAVING, 3, (5, 5, 5), [0, 1, 1], id="NobodyWhoLeavesWithHisNode"),
-        pytest.param(STATEFUL_SET, numbered(IDLERS), 2, (400, 300, 5), [0, 1, 1], id="TheHighestOrdinals"),
-        pytest.param(STATEFUL_SET, TOP_BUSY, 2, (), [0, 0, 0], id="NobodyBelowABusyTop"),
-    ],
-)
-def test_of_what_nobody_needed_for_long_the_idle_are_named(
-    policy: Policy, pods: list[Pod], lasting: int, idle_for: tuple[float, ...], named: list[int]
-) -> None:
-    """Each row: pods of which all are spare, how many of them have been all the time, and the rest as above."""
-    terms = Terms(surplus=len(pods), lasting=lasting, timer=100.0)
-    assert drain.choose(fleet(*pods, idle_for=idle_for), policy, terms).named.tolist() == named
-
-
-ROOMY = Policy(slots_per_pod=4)
-LOADED = [busy("a", 3), busy("b", 1), busy("c", 4), busy("d", 2)]
-
-
-@pytest.mark.parametrize(
-    ("policy", "pods", "surplus", "named"),
-    [
-        pytest.param(ROOMY, LOADED, 1, [0, 1, 0, 0], id="TheOneWithTheFewestTasks"),
-        pytest.param(ROOMY, LOADED, 2, [0, 1, 0, 1], id="AsManyAsAreSpare"),
-        pytest.param(ROOMY, LOADED, 9, [1, 1, 0, 1], id="NoneThatIsFullForItTakesNoMoreAnyway"),
-        pytest.param(ROOMY, [*LOADED, idle("e")], 2, [0, 1, 0, 0, 1], id="TheIdleFirst"),
-        pytest.param(
-            ROOMY, [busy("a"), sitting("b"), unheard("c"), draining(busy("d"))], 4, [1, 0, 0, 0], id="NoOther"
-        ),
-        pytest.param(replace(ROOMY, guarantee=Guarantee.BEST_EFFORT), LOADED, 2, [0, 0, 0, 0], id="NoneWithoutAGate"),
-        pytest.param(replace(ROOMY, workload=Workload.STATEFUL_SET), numbered(LOADED), 2, [0] * 4, id="NoOrdinals"),
-        pytest.param(REPLICA_SET, [busy("a"), busy("b")], 1, [0, 0], id="OneSlotIsFullOrFree"),
-    ],
-)
-def test_who_takes_no_more_so_that_it_can_empty(
-    policy: Policy, pods: list[Pod], surplus: int, named: list[int]
-) -> None:
-    """Each row: busy pods with room, how many pods are spare, and how often each has been named after."""
-    assert chosen(policy, pods, surplus=surplus).named.tolist() == named
-
-
-def test_who_was_last_heard_long_ago_is_not_told_to_empty() -> None:
-    """It had a single task then; by now it may have any."""
-    silent = replace(busy("b"), activity=Activity(inflight=1, at=NOW - 16.0))
-    seen = given(ROOMY, replace(observe([]), pods=Pods.of([busy("a", 2), silent]))).fleet
-    assert isinstance(seen, Fleet)
-    assert drain.choose(seen, ROOMY, Terms(surplus=2, timer=100.0)).named.tolist() == [1, 0]
-
-
-def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:
-    """One pod is spare and one has fallen idle just now: it will leave, so nobody else need empty."""
-    assert chosen(ROOMY, [busy("a"), busy("b"), idle("c")], idle_for=(0, 0, 5)).named.tolist() == [0, 0, 0]
-
-
-def test_nobody_empties_in_a_rollout() -> None:
-    """Which pods are old is not known of busy ones, and a new one that emptied would be started again."""
-    assert drain.choose(fleet(*LOADED), ROOMY, Terms(surplus=2, timer=0.0, oldest=2)).named.tolist() == [0, 0, 0, 0]
-
-
-def test_a_choice_tells_how_many_still_work() -> None:
-    """The idle one and the emptiest leave together."""
-    choice = chosen(ROOMY, [*LOADED, idle("e")], surplus=2, named=(0, 2, 0, 0, 2))
-    assert (choice.chosen, choice.emptying) == ((4, 1), 1)
-
-
-def test_where_only_the_oldest_may_leave_the_drained_do_not_count() -> None:
-    """The first was created first and is gone already; of the others the one that was created next is the oldest."""
-    pods = [
-        replace(pod, created_at=NOW - age)
-        for pod, age in ((drained(idle("a")), 900), (idle("b"), 100), (idle("c"), 700), (idle("d"), 800))
-    ]
-    found = drain.choose(fleet(*pods), REPLICA_SET, Terms(surplus=3, timer=100.0, oldest=2))
-    assert found.named.tolist() == [0, 0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("named", "after", "leave"),
-    [
-        pytest.param((1, 0, 0), [2, 0, 0], (), id="TwiceIsNotEnough"),
-        pytest.param((2, 0, 0), [3, 0, 0], (0,), id="TheThirdTimeItLeaves"),
-        pytest.param((0, 2, 2), [1, 0, 0], (), id="WhoIsPassedOverBeginsAgain"),
-    ],
-)
-def test_three_consecutive_namings(named: tuple[int, ...], after: list[int], leave: tuple[int, ...]) -> None:
-    """Each row: how often each pod was named before, and after a tick with one spare; ``a`` is the longest idle."""
-    choice = chosen(REPLICA_SET, IDLERS, idle_for=(400, 300, 200), named=named)
-    assert (choice.named.tolist(), choice.chosen) == (after, leave)
-
-
-def test_who_is_named_often_enough_waits_for_the_pod_above() -> None:
-    """A new pod of a StatefulSet is on top and named for the first time: those below could not go without it."""
-    terms = Terms(surplus=3, lasting=3, timer=100.0)
-    pods = fleet(*numbered(IDLERS), idle_for=(400, 300, 5), named=(2, 2, 0))
-    assert drain.choose(pods, STATEFUL_SET, terms).chosen == ()
-    assert drain.choose(pods, REPLICA_SET, terms).chosen == (0, 1)
-
-
-def test_a_blocked_choice_says_so() -> None:
-    """Two pods are ripe, and a busy one above keeps both: the operator is told what stands in the way."""
-    assert (chosen(STATEFUL_SET, TOP_BUSY).blocked, chosen(STATEFUL_SET, TOP_BUSY).ripe) == (True, 2)
-    assert not chosen(STATEFUL_SET, TOP_DRAINS).blocked
-    assert not chosen(REPLICA_SET, TOP_BUSY).blocked
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaler.core import drain
-from scaler.core.drain import Choice, Terms
+from scaler.core.choice import Choice, Terms, choose
 from scaler.core.fleet import Fleet
 from scaler.core.pods import NO_ZONE, Phase, Pod, Stage
 from scaler.core.policy import Guarantee, Policy, Workload
@@ -41,7 +40,7 @@ def leaving(pods: Sequence[Pod], surplus: int, *, policy: Policy = AT_ONCE) -> t
     assert isinstance(seen, Fleet)
     since = [NOW - 1_000.0 + i if known else float("nan") for i, known in enumerate(seen.idle)]
     fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
-    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=0.0)).chosen
+    return choose(fleet, policy, Terms(surplus=surplus, timer=0.0)).chosen
 
 
 def skew(left: Counter[int], zones: Iterable[int] = ZONES) -> int:
@@ -91,7 +90,7 @@ def in_turn(
     since = [float("nan") if age is None else NOW - age for _, age in lives]
     fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
     uneven = None if waited is None else NOW - waited
-    return drain.choose(fleet, policy, Terms(surplus=surplus, timer=TIMER, oldest=oldest, uneven=uneven))
+    return choose(fleet, policy, Terms(surplus=surplus, timer=TIMER, oldest=oldest, uneven=uneven))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ def test_a_zone_of_which_all_are_on_their_way_out_keeps_nobody() -> None:
     seen = at_hand(EVEN, observe(pods)).fleet
     assert isinstance(seen, Fleet)
     fleet = replace(seen, idle_since=np.array([NOW - RIPE, NOW - FRESH, np.nan, np.nan]))
-    choice = drain.choose(fleet, EVEN, Terms(surplus=1, timer=TIMER, uneven=NOW - TIMER))
+    choice = choose(fleet, EVEN, Terms(surplus=1, timer=TIMER, uneven=NOW - TIMER))
     assert (choice.chosen, choice.uneven) == ((), 1)
 
 
