@@ -77,12 +77,12 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
         return _new_choice(named=named, chosen=(), ripe=count)
     able = _ripest(fleet, ripe, policy, terms.oldest) if count else _NOBODY
     rows, uneven = _in_turn(fleet, able, policy, terms)
+    idle = fleet.idle & ~fleet.displaced
     if len(rows) < terms.lasting:
-        able = _ripest(fleet, fleet.idle & ~fleet.displaced, policy, terms.oldest)
+        able = _ripest(fleet, idle, policy, terms.oldest)
         rows, uneven = _in_turn(fleet, able, policy, replace(terms, surplus=terms.lasting))
     if not terms.oldest and policy.slots_per_pod > 1:
-        idle = np.count_nonzero(fleet.idle & ~fleet.displaced)
-        rows = np.concatenate((rows, _emptiest(fleet, policy, terms.surplus - int(idle))))
+        rows = np.concatenate((rows, _emptiest(fleet, policy, terms.surplus - int(np.count_nonzero(idle)))))
     blocked = count > 0 and not len(able) and not len(rows)
     if not len(rows):
         return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked, uneven=uneven)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from scaler.controller.api import Api, open_api
 from scaler.controller.names import GATE_PORT, POOL
 from tests.controller.objects import Object, applied
+from tests.support.api_server import TOKEN, kubeconfig_for
+from tests.support.http import serving
 
 DEPLOYMENT: Object = {
     "metadata": {"name": "coder", "namespace": "agents", "uid": "deployment-1", "resourceVersion": "1"},
@@ -107,3 +112,15 @@ class Server:
             found["metadata"]["labels"] |= change["metadata"]["labels"]
         found["metadata"]["resourceVersion"] = str(int(found["metadata"]["resourceVersion"]) + 1)
         return web.json_response(found)
+
+
+@asynccontextmanager
+async def reached(folder: Path, server: Server) -> AsyncIterator[Api]:
+    """A way to this server, which stands as long; the folder takes the kubeconfig."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    async with serving(app) as url:
+        server.stand_at(url)
+        folder.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
+        async with open_api(folder / "kubeconfig") as api:
+            yield api

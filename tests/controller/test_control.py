@@ -9,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from scaler.config.pool import PoolKey, WatchedPods
-from scaler.controller.api import open_api
 from scaler.controller.control import Control
 from scaler.controller.gates import open_gates
 from scaler.controller.names import EPOCH, MANAGED, PHASE, POOL
@@ -26,9 +24,7 @@ from scaler.live.office import ALONE
 from scaler.live.registry import Registry
 from scaler.sources.activity_answer import Report
 from tests.controller.objects import Object, a_report, pod_object
-from tests.controller.served import Server
-from tests.support.api_server import TOKEN, kubeconfig_for
-from tests.support.http import serving
+from tests.controller.served import Server, reached
 from tests.support.pools import spec
 from tests.support.wait import eventually
 
@@ -44,24 +40,19 @@ async def says(urls: Iterable[str]) -> Mapping[str, Report]:
 @asynccontextmanager
 async def switched_off(folder: Path, server: Server) -> AsyncIterator[Control]:
     """A controller of a pool whose mode is off."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    async with serving(app) as url:
-        server.stand_at(url)
-        folder.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
-        async with open_api(folder / "kubeconfig") as api, open_gates(Signer.new(), SystemClock()) as gates:
-            charge = Charge(Registry(), Board(), ALONE, SystemClock())
-            made = spec(pods=SOURCE)
-            charge.registry.put(replace(made, policy=replace(made.policy, mode=Mode.OFF)), charge.clock.now())
-            control = Control(api, gates, says, charge)
-            tasks = [asyncio.create_task(work) for work in control.work()]
-            try:
-                yield control
-            finally:
-                for task in tasks:
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+    async with reached(folder, server) as api, open_gates(Signer.new(), SystemClock()) as gates:
+        charge = Charge(Registry(), Board(), ALONE, SystemClock())
+        made = spec(pods=SOURCE)
+        charge.registry.put(replace(made, policy=replace(made.policy, mode=Mode.OFF)), charge.clock.now())
+        control = Control(api, gates, says, charge)
+        tasks = [asyncio.create_task(work) for work in control.work()]
+        try:
+            yield control
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
 
 async def opened(control: Control, server: Server) -> None:

@@ -9,13 +9,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from scaler.config.metadata import TriggerMetadata
 from scaler.config.pool import Found, PoolKey, PoolSpec
 from scaler.config.resolve import resolve
 from scaler.controller import steward as stewards
-from scaler.controller.api import open_api
 from scaler.controller.drainer import Drainer
 from scaler.controller.estate import Estate
 from scaler.controller.events import Events
@@ -32,9 +30,7 @@ from scaler.live.office import ALONE, Office
 from scaler.live.registry import UNTRIED, Pool, Registry
 from tests.config.material import QUERY, READABLE, Section, parsed
 from tests.controller.objects import Object, pod_object
-from tests.controller.served import BUDGETS, DEPLOYMENTS, PODS, Server
-from tests.support.api_server import TOKEN, kubeconfig_for
-from tests.support.http import serving
+from tests.controller.served import BUDGETS, DEPLOYMENTS, PODS, Server, reached
 from tests.support.office import Chair
 from tests.support.wait import eventually
 
@@ -57,25 +53,20 @@ async def roomy(_: PoolKey) -> bool:
 @asynccontextmanager
 async def steward(folder: Path, server: Server, office: Office = ALONE) -> AsyncIterator[Registry]:
     """A steward at work, with one pool to look after."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    async with serving(app) as url:
-        server.stand_at(url)
-        folder.joinpath("kubeconfig").write_text(kubeconfig_for(url, TOKEN))
-        async with open_api(folder / "kubeconfig") as api, open_gates(Signer.new(), SystemClock()) as gates:
-            charge = Charge(Registry(), Board(), office, SystemClock())
-            charge.registry.put(spec(KEY), charge.clock.now())
-            pen, estate = Pen(api, office, charge.deeds), Estate(api)
-            events = Events(pen, charge.clock)
-            drainer = Drainer(estate, pen, gates, events, roomy)
-            going = asyncio.create_task(Steward(charge, estate, pen, events, drainer).run())
-            try:
-                yield charge.registry
-            finally:
-                going.cancel()
-                with suppress(asyncio.CancelledError):
-                    await going
-                estate.keep(set())
+    async with reached(folder, server) as api, open_gates(Signer.new(), SystemClock()) as gates:
+        charge = Charge(Registry(), Board(), office, SystemClock())
+        charge.registry.put(spec(KEY), charge.clock.now())
+        pen, estate = Pen(api, office, charge.deeds), Estate(api)
+        events = Events(pen, charge.clock)
+        drainer = Drainer(estate, pen, gates, events, roomy)
+        going = asyncio.create_task(Steward(charge, estate, pen, events, drainer).run())
+        try:
+            yield charge.registry
+        finally:
+            going.cancel()
+            with suppress(asyncio.CancelledError):
+                await going
+            estate.keep(set())
 
 
 @asynccontextmanager
