@@ -62,13 +62,23 @@ class Banded:
     async def stays(self, *targets: int) -> None:
         """Each of these is said and asked for again and again, and nothing comes of it."""
         for target in targets:
-            begun, looked = len(self.replicas.seen), self.door.say(self.key, target)
-            await asyncio.to_thread(until, lambda looked=looked: len(looked) >= LOOKS or None, within=SLOW)
+            begun = len(self.replicas.seen)
+            self.door.say(self.key, target)
+            await self._is_asked()
             assert self.replicas.seen[begun:] == [], f"from {self.replicas.seen[begun - 1]}"
 
     async def says(self, **spec: Json) -> None:
-        """The ScaledObject says this from now on, and so does its HPA."""
+        """The ScaledObject says this from now on, and so does its HPA.
+
+        What the HPA had begun before, and may end by what it was told before, is over then.
+        """
         await asyncio.to_thread(self._say, {"spec": spec})
+        await self._is_asked()
+
+    async def _is_asked(self) -> None:
+        looked = self.door.board.since[self.key]
+        enough = len(looked) + LOOKS
+        await asyncio.to_thread(until, lambda: len(looked) >= enough or None, within=SLOW)
 
     def _say(self, spec: Document) -> None:
         api, (namespace, name) = self.cluster.api, self.key
