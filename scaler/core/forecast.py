@@ -5,12 +5,16 @@ the bid is scored by pinball loss against what came, beside persistence ("demand
 The first candidate is the base to beat: persistence plus the empirical quantile of how far demand rose within the
 horizon over the last hours. Another is used only where it beats the base by the gate, and none unless it beats
 persistence by it. A forecast adds pods ahead or keeps them; it never takes one away.
+
+That takes minutes to prove. Where nothing is proven yet, and demand has risen in each of the last few steps, it is
+expected to go on as in the least of them: a pool that fills for the first time would run a startup behind throughout.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +26,7 @@ from scaler.core.policy import Pace, Policy
 from scaler.core.types import SPARSE, Forecast, Instant, Known, Sample, Seconds, Signal, Unknown
 
 CANDIDATES = ("rise", "yesterday", "rate", "trend")
+RAMP = "ramp"  # what is expected before any of these is proven
 GRID: Seconds = 5.0  # bids are made no oftener than the slowest tick
 GRID_PART = 12  # and about this many of them are open at once
 RESIDUALS_ENOUGH = 20  # below this a margin is nought
@@ -158,17 +163,21 @@ def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
 
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
-    """The best candidate's answer for this instant, Unknown until one has earned its use."""
-    best = _best(memory.records, said, policy.pace.forecast_gate)
+    """The best candidate's answer for this instant, Unknown until one has earned its use; before that the ramp's."""
+    gate = policy.pace.forecast_gate
+    best = _best(memory.records, said, gate)
     earned, point = memory.records[best].skill, said[best]
     pods: float | Unknown = UNEARNED
-    if earned is not None and point is not None and earned <= policy.pace.forecast_gate:
+    ramp = _ramp(memory, policy, ask) if earned is None and gate > 0 else None
+    if ramp is not None:
+        pods = ramp
+    elif earned is not None and point is not None and earned <= gate:
         pods = point + memory.records[best].margin
     return _new_forecast(
         pods=pods,
         horizon=ask.horizon,
         quantile=ask.q,
-        candidate=CANDIDATES[best],
+        candidate=CANDIDATES[best] if ramp is None else RAMP,
         skill=UNPROVEN if earned is None else earned,
     )
 
@@ -217,6 +226,19 @@ def _trend(memory: ForecastMemory, policy: Policy, ask: Question) -> Point:
     newest = ask.now + ask.horizon - policy.pace.trend_window  # a bid is due one horizon after it was made
     lowest = min([bid.start for bid in memory.bids if bid.due >= newest], default=None)
     return None if lowest is None else ask.demand + (ask.demand - lowest)
+
+
+def _ramp(memory: ForecastMemory, policy: Policy, ask: Question) -> Point:
+    """Demand a horizon on, if it goes on rising as in the least of its last steps; None where one of them was no rise.
+
+    A burst is one step, and noise has few steps in a row, of which the least is small.
+    """
+    steps = policy.pace.ramp_steps
+    bids = memory.bids[-steps - 1 :]
+    if not 0 < steps < len(bids) or any(b.due <= a.due for a, b in pairwise(bids)):  # the horizon may have shrunk
+        return None
+    least = min((b.start - a.start) / (b.due - a.due) for a, b in pairwise(bids))
+    return ask.demand + least * ask.horizon if least > 0 else None
 
 
 def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:

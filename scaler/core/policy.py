@@ -75,6 +75,7 @@ class Pace:
     forecast_memory: int = 720  # residuals kept: an hour and more
     # What demand rose by in so long it may rise by again: agents that fan out come in bursts. 0 foresees no such thing.
     trend_window: Seconds = field(default=15.0, metadata=SPARSE)
+    ramp_steps: int = field(default=3, metadata=SPARSE)  # rises in a row that are believed before anything is proven
     rate_completions: int = 1000  # rate x service time is noise before this many completions
     hint_share: float = 0.5  # hints together may ask for at most this part of the maximum
 

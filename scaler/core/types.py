@@ -186,7 +186,7 @@ class Forecast:
     """Demand expected at most, at quantile ``quantile``, within ``horizon`` seconds.
 
     ``skill`` is the loss of ``candidate`` over that of persistence: below 1 is better. ``pods`` is Unknown until it
-    has earned its use.
+    has earned its use, but while nothing is proven and demand rises step by step.
     """
 
     pods: float | Unknown

@@ -60,6 +60,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = {
     "ours-foretold": Ablation(policy=_paced(forecast_gate=-1.0, hint_share=1.0), told=True),  # nor is anything guessed
     "ours-no-gate": Ablation(policy=_paced(forecast_gate=NEVER, forecast_trials=1)),  # earned or not, it is used
     "ours-no-trend": Ablation(policy=_paced(trend_window=0.0)),  # a burst is not expected to go on
+    "ours-no-ramp": Ablation(policy=_paced(ramp_steps=0)),  # nothing is expected before it is proven
     "ours-no-quantile": Ablation(policy=_paced(wait_price=1.0, wait_price_high=1.0)),  # the median of the rise
     "ours-timer-break-even": Ablation(policy=_paced(timer_clamp=1.0, timer_prior=1.0)),
     "ours-timer-300s": Ablation(policy=_for_five_minutes),

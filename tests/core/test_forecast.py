@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -106,6 +107,71 @@ def test_skill_is_the_pinball_loss_beside_persistence() -> None:
         own = own * FADE + pinball(peak, seen[bid] + margin)
         persistence = persistence * FADE + pinball(peak, seen[bid])
     assert Watch().see(seen)[-1].skill == pytest.approx(own / persistence)
+
+
+STEPS = Pace().ramp_steps
+
+
+@pytest.mark.parametrize("slope", [0.25, 3.0, 40.0])
+def test_a_ramp_is_expected_to_go_on_before_anything_is_proven(slope: float) -> None:
+    """From the fourth look on: demand and what it rises by in a horizon."""
+    demands = [slope * look for look in range(STEPS + 4)]
+    said = Watch().see(demands)
+    assert all(isinstance(forecast.pods, Unknown) for forecast in said[:STEPS])
+    for demand, forecast in zip(demands[STEPS:], said[STEPS:], strict=True):
+        assert pods(forecast) == pytest.approx(demand + slope * HORIZON / TICK)
+        assert (forecast.candidate, isinstance(forecast.skill, Unknown)) == ("ramp", True)
+
+
+@given(rises=st.lists(st.floats(-5.0, 20.0), min_size=STEPS, max_size=12), step=st.sampled_from([5.0, 7.5, 40.0]))
+def test_a_ramp_goes_on_as_in_the_least_of_its_last_steps(rises: list[float], step: Seconds) -> None:
+    """Whatever came before them, and where one of them was no rise nothing is expected."""
+    demands = [100.0, *(100.0 + sum(rises[:n]) for n in range(1, len(rises) + 1))]
+    horizon, least = 120.0, min(b - a for a, b in pairwise(demands[-STEPS - 1 :]))
+    last = Watch(step=step, horizon=horizon, policy=replace(POLICY, pace=Pace(forecast_trials=99))).see(demands)[-1]
+    if step < horizon / forecasts.GRID_PART:
+        return  # not each of these was a bid
+    if least <= 0 or horizon / step <= STEPS:
+        assert isinstance(last.pods, Unknown)
+    else:
+        assert pods(last) == pytest.approx(demands[-1] + least * horizon / step)
+
+
+@pytest.mark.parametrize(
+    "demands",
+    [
+        pytest.param([0.0, 0.0, 60.0, 60.0, 60.0, 60.0], id="ABurst"),
+        pytest.param([0.0, 20.0, 40.0, 40.0, 60.0, 80.0], id="APauseAmongTheLastSteps"),
+        pytest.param([80.0, 60.0, 40.0, 20.0, 10.0, 0.0], id="AFall"),
+    ],
+)
+def test_what_does_not_rise_in_each_step_is_no_ramp(demands: list[float]) -> None:
+    """A burst that is over asks for what it brought."""
+    assert isinstance(Watch().see(demands)[-1].pods, Unknown)
+
+
+@pytest.mark.parametrize(
+    "pace", [pytest.param(Pace(ramp_steps=0), id="None"), pytest.param(Pace(forecast_gate=-1.0), id="NoForecast")]
+)
+def test_a_ramp_can_be_left_out(pace: Pace) -> None:
+    """By itself, and with all that is foreseen."""
+    last = Watch(policy=replace(POLICY, pace=pace)).see([10.0 * look for look in range(10)])[-1]
+    assert isinstance(last.pods, Unknown)
+
+
+def test_a_horizon_that_shrank_is_no_ramp() -> None:
+    """A bid that is due before an older one says nothing of how long a step took."""
+    watch = Watch()
+    watch.see([10.0, 20.0, 30.0])
+    watch.horizon = 40.0
+    assert isinstance(watch.see([40.0])[-1].pods, Unknown)
+
+
+def test_what_is_proven_is_asked_instead_of_the_ramp() -> None:
+    """A ramp is no candidate: it is there until one is judged."""
+    seen = bursts(300)
+    last = Watch().see([*seen, *(seen[-1] + 10.0 * look for look in range(1, STEPS + 3))])[-1]
+    assert last.candidate != "ramp"
 
 
 def test_skill_is_the_same_in_any_unit() -> None:
