@@ -19,7 +19,7 @@ class Asked:
     """What every command takes. Whatever is given here stands instead of what the scenario says."""
 
     scenario: Annotated[
-        Path | None, typer.Argument(metavar="[SCENARIO]", help="A scenario file; simulations/ has some.")
+        Path | None, typer.Argument(metavar="SCENARIO", help="A scenario file; simulations/ has some.")
     ] = None
     trace: Annotated[
         Path | None,
@@ -194,7 +194,7 @@ class AskedWarm:
     scenario: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE.yaml]",
+            metavar="FILE.yaml",
             help="A question about a warm pool, as in simulations/warm; it takes the place of the options about what "
             "comes and the pool, and of --policies and --seeds.",
         ),

@@ -72,3 +72,10 @@ def test_a_command_without_its_extra_is_bad_input(capsys: pytest.CaptureFixture[
         raise ModuleNotFoundError(name="rich.live")
     assert ended.value.code == 2
     assert capsys.readouterr().err == "this needs rich.live: pip install 'agent-scaler[sim]'\n"
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "report", "sweep", "tune", "warm"])
+def test_what_may_be_left_out_stands_in_one_pair_of_brackets(scaler: Scaler, command: str) -> None:
+    """As everywhere in usages."""
+    usage = scaler("simulate", command, "--help").stdout.strip().splitlines()[0]
+    assert usage.split()[-2:] in (["[OPTIONS]", "[SCENARIO]"], ["[OPTIONS]", "[FILE.yaml]"])
