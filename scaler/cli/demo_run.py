@@ -16,7 +16,7 @@ from rich.text import Text
 from scaler.cli.demo_view import Show, comparison, reading, viewing
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.lockstep import LockstepError, play
-from scaler.cli.output import fail, refuse
+from scaler.cli.output import fail, interruptible, refuse
 from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
 from scaler.sim.peers.catalogue import PEERS
@@ -58,7 +58,7 @@ def run(wish: Wish) -> None:
     tasks = generate(Workload(), start=START, seconds=wish.seconds, seed=wish.seed)
     world = World(Setting(guarded=True), tasks, start=START, seed=wish.seed)
     try:
-        with viewing(console, wish.seconds, table=wish.table) as show:
+        with interruptible(_left(wish)), viewing(console, wish.seconds, table=wish.table) as show:
             asyncio.run(_run(world, wish, show))
     except LockstepError as error:
         fail(f"the demo did not hold: {error}")
@@ -71,17 +71,25 @@ def run(wish: Wish) -> None:
         _write(wish.json, ours, hpa)
 
 
+def _left(wish: Wish) -> str:
+    """What there is of a demo that did not come to its end."""
+    kept = "" if wish.journal is None else f"; the ticks until then are in {wish.journal}"
+    return f"there are no figures of half a demo{kept}"
+
+
 async def _run(world: World, wish: Wish, show: Show) -> None:
     """Run the world under the scaler, no faster than was asked for."""
     wall, journal = SystemClock(), Disk(Folders(journal=wish.journal)).journal
     began = wall.now()
-    async with aclosing(play(world, START + wish.seconds, journal)) as moments:
-        async for moment in moments:
-            if wish.speed is not None:
-                await wall.sleep_until(began + moment.elapsed / wish.speed)
-            show(moment)
-    if journal is not None:
-        journal.close()
+    try:
+        async with aclosing(play(world, START + wish.seconds, journal)) as moments:
+            async for moment in moments:
+                if wish.speed is not None:
+                    await wall.sleep_until(began + moment.elapsed / wish.speed)
+                show(moment)
+    finally:
+        if journal is not None:
+            journal.close()
 
 
 def _check(wish: Wish) -> None:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar, get_type_hints
 import typer
 
 from scaler.cli.extras import needing
+from scaler.cli.output import interruptible
 from scaler.cli.simulate_asked import Asked, AskedCompare, AskedReport, AskedSweep, AskedTune, AskedWarm
 
 commands = typer.Typer(
@@ -30,7 +31,8 @@ def _command(act: Callable[[Wish], None], example: str = SCENARIO) -> None:
     hints = get_type_hints(kind, include_extras=True)
 
     def command(**given: object) -> None:
-        act(kind(**given))  # type: ignore[arg-type] # typer has parsed them by these very annotations
+        with interruptible("what is in no file by now is lost"):
+            act(kind(**given))  # type: ignore[arg-type] # typer has parsed them by these very annotations
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     taken = [inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name]) for f in fields(kind)]

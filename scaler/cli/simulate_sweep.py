@@ -68,7 +68,10 @@ def _found(asked: AskedSweep, points: Sequence[Point], kept: Kept | None) -> lis
     todo = [jobs(point.scenario, limits=asked.limits) for point in points]
     found: list[Figures] = []
     runs = sum(len(each) for each, figures in zip(todo, known, strict=True) if figures is None)
-    with _executor(asked) as executor, progress(runs) as told:
+    left = f"every point that was done is kept in {asked.out}: the same command goes on from there"
+    if kept is None:
+        left = "nothing of them is kept: with --out DIR every point that is done would be"
+    with _executor(asked) as executor, progress(runs, left=left) as told:
         for point, each, figures in zip(points, todo, known, strict=True):
             found.append(_worked_out(point, each, executor, told) if figures is None else figures)
             if figures is None and kept is not None:
