@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Final
 
-from scaler.cli.extras import INTERRUPTED, needing
+from scaler.cli.extras import INTERRUPTED, NOTHING, needing
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})  # how a write fails that nobody foresaw
 
@@ -23,7 +23,7 @@ def main() -> None:
             from scaler.cli.app import app
         app()
     except KeyboardInterrupt:  # it is still being loaded: from then on commands say themselves what is left
-        print("interrupted before anything was begun", file=sys.stderr)  # noqa: T201 - no rich here
+        print(f"interrupted: {NOTHING}", file=sys.stderr)  # noqa: T201 - no rich here
         sys.exit(INTERRUPTED)
     except OSError as error:
         if error.errno not in FULL:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,18 @@ main()
 """
 
 
+async def interrupted(running: Process) -> tuple[int | None, str, str]:
+    """Its exit code and what it says, interrupted as by a terminal: all its processes hear of it."""
+    os.killpg(running.pid, signal.SIGINT)
+    stdout, stderr = await running.communicate()
+    return running.returncode, (stdout or b"").decode(), stderr.decode()
+
+
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("scaler.cli.app", "interrupted before anything was begun"),
+        ("scaler.cli.app", "interrupted: nothing was begun"),
+        ("typer._adapters", "interrupted: nothing was begun"),
         ("scaler.cli.simulate_run", "interrupted: what is in no file by now is lost"),
         ("scaler.sim.compare", "interrupted: what is in no file by now is lost"),
     ],
@@ -53,16 +63,15 @@ async def test_an_interrupted_sweep_says_that_it_goes_on_from_what_is_kept(
     asked = ("simulate", "sweep", scenario, "--no-limits", "--jobs", jobs, "--policies", "job", "--out", kept)
     longest = ("--over", "lasts=10m,20m", "--over", f"seeds=1,{10_000}")
     command = [sys.executable, "-m", "scaler", *map(str, (*asked, *longest))]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as running:
+    running = await asyncio.create_subprocess_exec(*command, stderr=PIPE, start_new_session=True)
 
-        async def one_is_done() -> bool | None:
-            """A point is kept."""
-            return True if kept.is_dir() and any(kept.glob("[!.]*.json")) else None
+    async def one_is_done() -> bool | None:
+        """A point is kept."""
+        return True if kept.is_dir() and any(kept.glob("[!.]*.json")) else None
 
-        await eventually(one_is_done)
-        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: all its processes hear of it
-        _, said = running.communicate()
-    assert running.returncode == INTERRUPTED
+    await eventually(one_is_done)
+    code, _, said = await interrupted(running)
+    assert code == INTERRUPTED
     *_, last = said.splitlines()
     assert last.endswith(f"done, and every point that was done is kept in {kept}: the same command goes on from there")
     assert "Traceback" not in said
@@ -74,15 +83,12 @@ async def test_an_interrupted_demo_keeps_what_it_has_written_down(scaler: Scaler
     """And says where it is; the same is decided again on it."""
     journal = tmp_path / "journal"
     command = [sys.executable, "-m", "scaler", "demo", "--speed", "60", "--journal", str(journal)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as running:
-        assert running.stdout is not None
-        assert "time" in running.stdout.readline()
-        assert "0:00:07" in running.stdout.readline()
-        os.killpg(running.pid, signal.SIGINT)
-        _, said = running.communicate()
+    running = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, start_new_session=True)
+    assert running.stdout is not None
+    assert b"0:00:07" in await running.stdout.readuntil(b"there)\n")
+    code, _, said = await interrupted(running)
     told = f"interrupted: there are no figures of half a demo; the ticks until then are in {journal}\n"
-    assert (running.returncode, said) == (INTERRUPTED, told)
+    assert (code, said) == (INTERRUPTED, told)
     replayed = scaler("replay", journal)
     assert replayed.exit_code == 0, replayed.output
     assert "every outcome is the same" in replayed.stdout
