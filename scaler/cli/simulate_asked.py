@@ -104,7 +104,11 @@ class Asked:
     limits: Annotated[
         bool,
         typer.Option(
-            help="Work out what the best possible would cost; this takes longest. Without it those figures are null.",
+            help="Work out the least that the work can cost, in pod-seconds; this takes longest, and else these figures "
+            "are null. opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price over it. "
+            "opt_blind: orders only for tasks that wait, as an HPA would; /blind is over it. opt_zero_wait: the pods of "
+            "the cheapest schedule in which nobody waits, knowing all that comes. Nothing is told over that one: where "
+            "waiting is cheaper than a pod, a policy may cost less.",
             rich_help_panel=RUNS,
         ),
     ] = True
@@ -174,7 +178,8 @@ class AskedSweep(Asked):
         str,
         typer.Option(
             metavar="FIGURE,...",
-            help="Figures of the summary to print: one as a heat map, several with a row for each policy.",
+            help="Figures of the summary to print: one as a heat map, several with a row for each policy. An unknown "
+            "name lists them all.",
         ),
     ] = "price"
 

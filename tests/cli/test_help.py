@@ -79,3 +79,13 @@ def test_what_may_be_left_out_stands_in_one_pair_of_brackets(scaler: Scaler, com
     """As everywhere in usages."""
     usage = scaler("simulate", command, "--help").stdout.strip().splitlines()[0]
     assert usage.split()[-2:] in (["[OPTIONS]", "[SCENARIO]"], ["[OPTIONS]", "[FILE.yaml]"])
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "report", "sweep"])
+def test_each_limit_is_told_with_its_unit_and_what_is_over_it(scaler: Scaler, command: str) -> None:
+    """Where they are asked for; so that nobody takes /opt for the price over the limit without waiting."""
+    told = " ".join(scaler("simulate", command, "--help").stdout.replace("│", " ").split())
+    assert "the least that the work can cost, in pod-seconds" in told
+    assert "opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price over it." in told
+    assert "opt_zero_wait: the pods of the cheapest schedule in which nobody waits, knowing all that comes." in told
+    assert "Nothing is told over that one: where waiting is cheaper than a pod, a policy may cost less." in told
