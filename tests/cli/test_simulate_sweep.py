@@ -134,6 +134,7 @@ def test_figures_of_tasks_that_were_never_done_are_marked(scaler: Scaler, tmp_pa
         ("durations=lognormal:4,0.5;lognormal:3,0.5", ["lognormal:4,0.5", "lognormal:3,0.5"]),
         ("rate=[[0,2],[600,2]];[[0,1],[600,1]]", [[[0, 2], [600, 2]], [[0, 1], [600, 1]]]),
         ("startup=18,93", ["18", "93"]),
+        ("lasts=5m,", ["5m"]),
         ("target_wait=18,93", [18, 93]),
     ],
 )
@@ -170,3 +171,10 @@ def test_contradictions_are_refused_by_name(scaler: Scaler, scenario: Path, argu
     ran = scaler("simulate", "sweep", scenario, *ALONE, *given)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr
+
+
+def test_a_file_that_is_not_there_is_told_before_the_first_point_is_run(scaler: Scaler, trace: Path) -> None:
+    """Not hours later, by the point that needs it."""
+    ran = scaler("simulate", "sweep", *ALONE, "--trace", trace, "--over", "durations=lognormal:3,0;absent.csv")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "absent.csv cannot be read: No such file or directory\n"
