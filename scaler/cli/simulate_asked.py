@@ -104,11 +104,11 @@ class Asked:
     limits: Annotated[
         bool,
         typer.Option(
-            help="Work out the least that the work can cost, in pod-seconds; this takes longest, and else these figures "
-            "are null. opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price over it. "
-            "opt_blind: orders only for tasks that wait, as an HPA would; /blind is over it. opt_zero_wait: the pods of "
-            "the cheapest schedule in which nobody waits, knowing all that comes. Nothing is told over that one: where "
-            "waiting is cheaper than a pod, a policy may cost less.",
+            help="Work out the least that the work can cost, in pod-seconds; this takes longest, and else these "
+            "figures are null. opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price "
+            "over it. opt_blind: orders only for tasks that wait, as an HPA would; /blind is over it. opt_zero_wait: "
+            "the pods of the cheapest schedule in which nobody waits, knowing all that comes. Nothing is told over "
+            "that one: where waiting is cheaper than a pod, a policy may cost less.",
             rich_help_panel=RUNS,
         ),
     ] = True
