@@ -59,6 +59,8 @@ def _split(text: str) -> tuple[str, list[str]]:
     mark = ";" if apart else ","
     parts = values.removesuffix(mark).split(mark)
     for part in parts:
+        if parts.count(part) > 1:
+            refuse(f"--over {text} cannot be used: {part} is given twice, and would be run twice; give it once")
         if not part.strip():
             refuse(f"--over {text} cannot be used: a value is empty; write one between two of {mark}, or leave one out")
         if part.startswith(PREFIX):
