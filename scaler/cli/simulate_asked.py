@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
 WORK: Final = "What comes"
 POOL: Final = "The pool"
 RUNS: Final = "The runs"
+
+Json: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Write the figures here; - prints them and no table.", rich_help_panel=RUNS
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +122,7 @@ class Asked:
     jobs: Annotated[
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write the figures here; - prints them and no table.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
+    json: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,12 +290,4 @@ class AskedWarm:
     jobs: Annotated[
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write the figures here; - prints them and no table.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
+    json: Json = None
