@@ -39,6 +39,12 @@ def test_every_command_explains_itself(scaler: Scaler, command: list[str]) -> No
     assert scaler(*command, "-h").stdout == told.stdout
 
 
+def test_the_exit_codes_are_all_told(scaler: Scaler) -> None:
+    """That of an interrupt, too."""
+    told = " ".join(scaler("--help").stdout.split())
+    assert all(f" {code} " in told.partition("Exit codes:")[2] for code in (0, 1, 2, 130))
+
+
 def test_the_version_is_that_of_the_installation(scaler: Scaler) -> None:
     """Which is also in the metrics."""
     assert scaler("--version").stdout == f"scaler {version('agent-scaler')}\n"
