@@ -11,17 +11,20 @@ import os
 import sys
 from typing import Final
 
-from scaler.cli.extras import needing
+from scaler.cli.extras import INTERRUPTED, NOTHING, needing
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})  # how a write fails that nobody foresaw
 
 
 def main() -> None:
     """Run the command line."""
-    with needing("scaler"):
-        from scaler.cli.app import app
     try:
+        with needing("scaler"):
+            from scaler.cli.app import app
         app()
+    except KeyboardInterrupt:  # it is still being loaded: from then on commands say themselves what is left
+        print(f"interrupted: {NOTHING}", file=sys.stderr)  # noqa: T201 - no rich here
+        sys.exit(INTERRUPTED)
     except OSError as error:
         if error.errno not in FULL:
             raise

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from scaler.cli import options
 from scaler.cli.config import commands as config_commands
 from scaler.cli.demo import demo
-from scaler.cli.extras import needing
+from scaler.cli.extras import NOTHING, needing
 from scaler.cli.forms import LogFormat, LogLevel
 from scaler.cli.gate import commands as gate_commands
-from scaler.cli.output import refuse
+from scaler.cli.output import interruptible, refuse
 from scaler.cli.person import Kubeconfig, usual
 from scaler.cli.simulate import commands as simulate_commands
 from scaler.cli.version import own_version
 
+
+class _Commands(TyperGroup):
+    """The commands; typer itself ends them without a word when they are interrupted."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - as typer has it
+        with interruptible(NOTHING):
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer has it
+        with interruptible("what was done by now stays done"):
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="scaler",
+    cls=_Commands,
     help="Keeps pools of AI agents the right size and never takes a pod away mid-reasoning.",
-    epilog="Exit codes: 0 it worked; 1 it did not, or something was found; 2 the request or the file cannot be used.",
+    epilog="Exit codes: 0 it worked; 1 it did not, or something was found; 2 the request or the file cannot be used; "
+    "130 it was interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

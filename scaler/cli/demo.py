@@ -15,7 +15,10 @@ def demo(  # noqa: PLR0913 - an option each
     *,
     seed: Annotated[int, typer.Option(help="The same seed gives the same figures.")] = 1,
     seconds: Annotated[int, typer.Option(help="How long to run, in virtual seconds.")] = 7200,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the figures here; - prints them and nothing else."),
+    ] = None,
     table: Annotated[bool, typer.Option("--table/--no-table", help="Show what happens, or only how far it is.")] = True,
     speed: Annotated[
         float | None,

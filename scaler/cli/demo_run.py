@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json as json_
 import math
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.text import Text
 
 from scaler.cli.demo_view import Show, comparison, reading, viewing
 from scaler.cli.disk import Disk, Folders
 from scaler.cli.lockstep import LockstepError, play
-from scaler.cli.output import fail, refuse
+from scaler.cli.output import fail, interruptible, refuse
+from scaler.cli.simulate_files import check_file, reader, write
 from scaler.core.types import Instant
 from scaler.live.clock import SystemClock
 from scaler.sim.peers.catalogue import PEERS
 from scaler.sim.peers.sight import Pool
 from scaler.sim.pool import Setting
 from scaler.sim.run import Peer
-from scaler.sim.score import Score, score
+from scaler.sim.score import score
 from scaler.sim.workload import Workload, generate
 from scaler.sim.world import World
 
@@ -54,34 +53,43 @@ class Wish:
 def run(wish: Wish) -> None:
     """Show the demo, and write its figures."""
     _check(wish)
-    console = Console()
+    console = reader(wish.json)
     tasks = generate(Workload(), start=START, seconds=wish.seconds, seed=wish.seed)
     world = World(Setting(guarded=True), tasks, start=START, seed=wish.seed)
     try:
-        with viewing(console, wish.seconds, table=wish.table) as show:
+        with interruptible(_left(wish)), viewing(console, wish.seconds, table=wish.table) as show:
             asyncio.run(_run(world, wish, show))
     except LockstepError as error:
         fail(f"the demo did not hold: {error}")
     peer = World(Setting(guarded=False), tasks, start=START, seed=wish.seed)
     Peer(peer, PEERS["hpa"], Pool()).run(START + wish.seconds)
     ours, hpa = score(world), score(peer)
-    console.print(comparison(ours, hpa))
-    console.print(Text(reading(ours, hpa)))
-    if wish.json is not None:
-        _write(wish.json, ours, hpa)
+    try:
+        write(wish.json, {"ours": asdict(ours), "hpa": asdict(hpa)})
+    finally:
+        console.print(comparison(ours, hpa))
+        console.print(Text(reading(ours, hpa)))
+
+
+def _left(wish: Wish) -> str:
+    """What there is of a demo that did not come to its end."""
+    kept = "" if wish.journal is None else f"; the ticks until then are in {wish.journal}"
+    return f"there are no figures of half a demo{kept}"
 
 
 async def _run(world: World, wish: Wish, show: Show) -> None:
     """Run the world under the scaler, no faster than was asked for."""
     wall, journal = SystemClock(), Disk(Folders(journal=wish.journal)).journal
     began = wall.now()
-    async with aclosing(play(world, START + wish.seconds, journal)) as moments:
-        async for moment in moments:
-            if wish.speed is not None:
-                await wall.sleep_until(began + moment.elapsed / wish.speed)
-            show(moment)
-    if journal is not None:
-        journal.close()
+    try:
+        async with aclosing(play(world, START + wish.seconds, journal)) as moments:
+            async for moment in moments:
+                if wish.speed is not None:
+                    await wall.sleep_until(began + moment.elapsed / wish.speed)
+                show(moment)
+    finally:
+        if journal is not None:
+            journal.close()
 
 
 def _check(wish: Wish) -> None:
@@ -93,13 +101,4 @@ def _check(wish: Wish) -> None:
         refuse(f"--seconds {wish.seconds} is out of range: {allowed}; 7200 is enough to see pods come and go")
     if wish.speed is not None and not (math.isfinite(wish.speed) and wish.speed > 0):
         refuse(f"--speed {wish.speed:g} is out of range: above 0; leave it out to go as fast as possible")
-    if wish.json is not None and (wish.json.is_dir() or not wish.json.parent.is_dir()):
-        refuse(f"--json {wish.json} is no file that can be written: name one in a folder that exists")
-
-
-def _write(path: Path, ours: Score, hpa: Score) -> None:
-    text = json_.dumps({"ours": asdict(ours), "hpa": asdict(hpa)}, indent=2)
-    try:
-        path.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        fail(f"--json {path} cannot be written: {error.strerror}")
+    check_file("--json", wish.json)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 BAD_INPUT = 2  # the exit code of everything that the caller can put right
+INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+NOTHING = "nothing was begun"
 
 
 @contextmanager

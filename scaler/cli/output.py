@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeAlias
 
 import typer
 
-from scaler.cli.extras import BAD_INPUT
+from scaler.cli.extras import BAD_INPUT, INTERRUPTED
 
 FAILED = 1  # a finding, or something that did not work
 
@@ -30,3 +31,18 @@ def refuse(why: str) -> NoReturn:
     """End because of what was asked for."""
     typer.echo(why, err=True)
     raise typer.Exit(BAD_INPUT)
+
+
+def interrupted(left: str) -> NoReturn:
+    """End because somebody does not want to wait for it; ``left`` says what there is of it."""
+    typer.echo(f"interrupted: {left}", err=True)
+    raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def interruptible(left: str) -> Iterator[None]:
+    """Say what is left where this block is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupted(left)

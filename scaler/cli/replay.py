@@ -171,4 +171,4 @@ def _policy(file: Path, pool: str) -> Policy:
     except ConfigError as error:
         refuse("\n".join(f"{file}: {problem}" for problem in error.problems))
     except (OSError, UnicodeDecodeError) as error:
-        refuse(f"--policy {file} cannot be read: {error}")
+        refuse(f"--policy {file} cannot be read: {getattr(error, 'strerror', error)}")

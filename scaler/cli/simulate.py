@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Final, TypeVar, get_type_hints
 
 import typer
 
 from scaler.cli.extras import needing
+from scaler.cli.output import interruptible, refuse
 from scaler.cli.simulate_asked import Asked, AskedCompare, AskedReport, AskedSweep, AskedTune, AskedWarm
 
 commands = typer.Typer(
@@ -21,16 +23,33 @@ commands = typer.Typer(
 
 Wish = TypeVar("Wish", bound="Asked | AskedWarm")
 SCENARIO: Final = "simulations/monday-morning.yaml --seeds 3"
+READ: Final = ("scenario", "trace", "rate", "durations", "journal", "knobs")  # options that name files
+WRITTEN: Final = ("json", "html")
+
+
+def _check_apart(wish: Asked | AskedWarm) -> None:
+    """Refuse to write over what is read, or two things into one file: that is a slip, and would not be noticed."""
+    seen: dict[Path, str] = {}
+    for name in (*READ, *WRITTEN):
+        given = getattr(wish, name, None) or []
+        for file in given if isinstance(given, list) else [Path(given)]:
+            whole = file.resolve()
+            if name in WRITTEN and whole in seen and (whole.is_file() or not whole.exists()):
+                refuse(f"--{name} {file} is the file of {seen[whole]} too, and would be written over it: name another")
+            seen[whole] = name.upper() if name == "scenario" else f"--{name}"
 
 
 def _command(act: Callable[[Wish], None], example: str = SCENARIO) -> None:
     """Add a command that takes the fields of the one argument of ``act``: each option is written down once."""
-    (wish,) = get_type_hints(act, include_extras=True).keys() - {"return"}
-    kind: type[Wish] = get_type_hints(act)[wish]
+    (asked,) = get_type_hints(act, include_extras=True).keys() - {"return"}
+    kind: type[Wish] = get_type_hints(act)[asked]
     hints = get_type_hints(kind, include_extras=True)
 
     def command(**given: object) -> None:
-        act(kind(**given))  # type: ignore[arg-type] # typer has parsed them by these very annotations
+        wish = kind(**given)  # type: ignore[arg-type] # typer has parsed them by these very annotations
+        _check_apart(wish)
+        with interruptible("what is in no file by now is lost"):
+            act(wish)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     taken = [inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name]) for f in fields(kind)]
@@ -45,7 +64,7 @@ def run(asked: Asked) -> None:
     """Run one policy, ours unless --policies names another, and print its figures."""
     with needing("sim"):
         from scaler.cli.simulate_run import compare_policies
-    compare_policies(asked, policies=asked.policies or "ours")
+    compare_policies(asked, policies="ours" if asked.policies is None else asked.policies)
 
 
 def compare(asked: AskedCompare) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
@@ -13,13 +13,20 @@ WORK: Final = "What comes"
 POOL: Final = "The pool"
 RUNS: Final = "The runs"
 
+Json: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", metavar="FILE", help="Write the figures here; - prints them and no table.", rich_help_panel=RUNS
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What every command takes. Whatever is given here stands instead of what the scenario says."""
 
     scenario: Annotated[
-        Path | None, typer.Argument(metavar="[SCENARIO]", help="A scenario file; simulations/ has some.")
+        Path | None, typer.Argument(metavar="SCENARIO", help="A scenario file; simulations/ has some.")
     ] = None
     trace: Annotated[
         Path | None,
@@ -104,22 +111,18 @@ class Asked:
     limits: Annotated[
         bool,
         typer.Option(
-            help="Work out what the best possible would cost; this takes longest. Without it those figures are null.",
+            help="Work out the least that the work can cost, in pod-seconds; this takes longest, and else these "
+            "figures are null. opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price "
+            "over it. opt_blind: orders only for tasks that wait, as an HPA would; /blind is over it. opt_zero_wait: "
+            "the pods of the cheapest schedule in which nobody waits, knowing all that comes. Nothing is told over "
+            "that one: where waiting is cheaper than a pod, a policy may cost less.",
             rich_help_panel=RUNS,
         ),
     ] = True
     jobs: Annotated[
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write the figures here; - prints them and no table.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
+    json: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,8 @@ class AskedSweep(Asked):
         str,
         typer.Option(
             metavar="FIGURE,...",
-            help="Figures of the summary to print: one as a heat map, several with a row for each policy.",
+            help="Figures of the summary to print: one as a heat map, several with a row for each policy. An unknown "
+            "name lists them all.",
         ),
     ] = "price"
 
@@ -194,7 +198,7 @@ class AskedWarm:
     scenario: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE.yaml]",
+            metavar="FILE.yaml",
             help="A question about a warm pool, as in simulations/warm; it takes the place of the options about what "
             "comes and the pool, and of --policies and --seeds.",
         ),
@@ -286,12 +290,4 @@ class AskedWarm:
     jobs: Annotated[
         int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
     ] = os.cpu_count() or 1
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Write the figures here; - prints them and no table.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
+    json: Json = None

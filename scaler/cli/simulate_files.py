@@ -74,11 +74,18 @@ def reader(json: Path | None) -> Console:
 
 
 def check_named(scenario: Scenario) -> Scenario:
-    """The scenario, unless it names what is no file: every process reads it anew, and a pipe is empty by then."""
+    """The scenario, unless it names what is no file that can be read: no point of a sweep is to find that out hours on.
+
+    Every process reads it anew, and a pipe is empty by then.
+    """
     return placed(scenario, _regular)
 
 
 def _regular(file: Path) -> Path:
     if file.exists() and not file.is_file():
         refuse(f"{file} is no regular file, and each process reads it anew: write it to a file first, and name that")
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        refuse(f"{file} cannot be read: {error.strerror}")
     return file

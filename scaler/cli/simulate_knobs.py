@@ -6,7 +6,7 @@ import json as json_
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import typer
 
@@ -22,6 +22,7 @@ from scaler.sim.tuner import knobs_of
 
 AnyKnobs = Knobs | OurKnobs
 K = TypeVar("K", bound=AnyKnobs)
+WAY_OUT: Final = f"give what scaler simulate tune --json wrote, for one of {', '.join(POLICIES)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ def check_knobs(scenario: Scenario, found: Mapping[str, Found], *, equal: bool) 
 
 def read_knobs(files: Sequence[Path]) -> dict[str, Found]:
     """By policy, what was found."""
-    return dict(map(_read, files))
+    found: dict[str, Found] = {}
+    for file in files:
+        policy, knobs = _read(file)
+        if policy in found:
+            refuse(f"--knobs {file} has those of {policy}, and so has another before it: give one file for each policy")
+        found[policy] = knobs
+    return found
 
 
 def searched(scenario: Scenario, found: Mapping[str, Found]) -> list[Match]:
@@ -98,9 +105,10 @@ def _read(file: Path) -> tuple[str, Found]:
         done = [trial for trial in trials if not trial.get("unfinished")]
         worthy = front(done, lambda trial: (trial["wait_p95_s"], trial["pod_hours"]))
         return policy, Found(_set(shipped, told["best"]), tuple(_set(shipped, trial["knobs"]) for trial in worthy))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        ways = f"give what scaler simulate tune --json wrote, for one of {', '.join(POLICIES)}"
-        refuse(f"--knobs {file} cannot be used: {error!r}; {ways}")
+    except OSError as error:
+        refuse(f"--knobs {file} cannot be read: {error.strerror}; {WAY_OUT}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        refuse(f"--knobs {file} cannot be used: {error!r}; {WAY_OUT}")
 
 
 def _set(shipped: K, values: Mapping[str, Any]) -> K:

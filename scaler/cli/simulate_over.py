@@ -56,8 +56,13 @@ def _split(text: str) -> tuple[str, list[str]]:
     if not key or not values:
         refuse(f"--over {text} cannot be used: write a key of the scenario and its values, like startup=18s,93s")
     apart = ";" in values or PREFIX in values
-    parts = values.removesuffix(";").split(";") if apart else values.split(",")
+    mark = ";" if apart else ","
+    parts = values.removesuffix(mark).split(mark)
     for part in parts:
+        if parts.count(part) > 1:
+            refuse(f"--over {text} cannot be used: {part} is given twice, and would be run twice; give it once")
+        if not part.strip():
+            refuse(f"--over {text} cannot be used: a value is empty; write one between two of {mark}, or leave one out")
         if part.startswith(PREFIX):
             try:
                 lognormal(part)

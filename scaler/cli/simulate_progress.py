@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scaler.cli.output import interrupted
 from scaler.live.clock import steady
 
 EVERY: Final = 10.0  # seconds between two lines
@@ -18,8 +19,26 @@ SILENT: Final = 30.0  # until a line says that nothing more is done yet
 
 
 @contextmanager
-def progress(total: int, of: str = "runs and limits") -> Iterator[Callable[[], None]]:
-    """Tell on stderr how many are done. Answers what to call for each."""
+def progress(
+    total: int, of: str = "runs and limits", left: str = "nothing of them is kept"
+) -> Iterator[Callable[[], None]]:
+    """Tell on stderr how many are done, and what is ``left`` of them if interrupted. Answers what to call for each."""
+    done = 0
+    try:
+        with _shown(total, of) as told:
+
+            def one_more() -> None:
+                nonlocal done
+                done += 1
+                told()
+
+            yield one_more
+    except KeyboardInterrupt:
+        interrupted(f"{done} of {total} {of} were done, and {left}")
+
+
+@contextmanager
+def _shown(total: int, of: str) -> Iterator[Callable[[], None]]:
     console = Console(stderr=True)
     if not console.is_terminal:
         lines, ended = _Lines(total, of), Event()

@@ -20,7 +20,7 @@ from scaler.cli.simulate_files import check_file, make_folder, reader, write
 from scaler.cli.simulate_kept import Kept
 from scaler.cli.simulate_over import Point, points_of
 from scaler.cli.simulate_progress import progress
-from scaler.cli.simulate_run import COLUMNS, figures, print_whole
+from scaler.cli.simulate_run import COLUMNS, figures, names_of, print_whole
 from scaler.sim.compare import TOLD, Job, cores, jobs, rows, summary, work_out
 
 Figures: TypeAlias = Mapping[str, Any]
@@ -51,7 +51,9 @@ def sweep(asked: AskedSweep) -> None:
 
 def figures_of(text: str, *, limits: bool) -> list[str]:
     """The figures to print, by name."""
-    names = [name.strip() for name in text.split(",")]
+    names = names_of(text)
+    if not names:
+        refuse(f"--show {text!r} names no figure; there are {', '.join(TOLD)}")
     if unknown := [name for name in names if name not in TOLD]:
         refuse(f"--show {', '.join(unknown)} is no figure; there are {', '.join(TOLD)}")
     if not limits and (unknown := [name for name in names if name in LIMITS]):
@@ -68,7 +70,10 @@ def _found(asked: AskedSweep, points: Sequence[Point], kept: Kept | None) -> lis
     todo = [jobs(point.scenario, limits=asked.limits) for point in points]
     found: list[Figures] = []
     runs = sum(len(each) for each, figures in zip(todo, known, strict=True) if figures is None)
-    with _executor(asked) as executor, progress(runs) as told:
+    left = f"every point that was done is kept in {asked.out}: the same command goes on from there"
+    if kept is None:
+        left = "nothing of them is kept: with --out DIR every point that is done would be"
+    with _executor(asked) as executor, progress(runs, left=left) as told:
         for point, each, figures in zip(points, todo, known, strict=True):
             found.append(_worked_out(point, each, executor, told) if figures is None else figures)
             if figures is None and kept is not None:

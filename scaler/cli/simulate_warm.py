@@ -26,7 +26,7 @@ from scaler.sim.compose import Recipe
 from scaler.sim.durations import PREFIX, startup
 from scaler.sim.traces import Trace, read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
-from scaler.sim.warm_scenario import WarmScenario, question, read_warm
+from scaler.sim.warm_scenario import WarmScenario, out_of_range, question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 LEAST: Final = 1e-6  # of what multiplies
@@ -70,7 +70,9 @@ def _question(asked: AskedWarm) -> Question:
         return _of_file(asked, asked.scenario)
     wanted = _wanted(asked)
     try:
-        names = names_of(asked.policies or ",".join(NAMES))
+        names = NAMES if asked.policies is None else names_of(asked.policies)
+        if not names:
+            refuse(f"--policies {asked.policies!r} names nobody; there are {', '.join(NAMES)}")
         _above("seeds", wanted.seeds, 1)
         _above("start", wanted.start or 0, 0)
         policy = WarmPolicy(
@@ -86,8 +88,7 @@ def _question(asked: AskedWarm) -> Question:
             equal=asked.equal,
         )
     except PolicyError as error:
-        option = {"min_size": "min", "max_size": "max"}.get(error.key, error.key.replace("_", "-"))
-        refuse(f"--{option} {error.value} is out of range: must be {error.allowed}")
+        refuse(out_of_range(error, lambda key: f"--{key.replace('_', '-')}"))
     except ValueError as error:
         refuse(str(error))
 
@@ -199,6 +200,9 @@ def _equals(told: Mapping[str, object]) -> Iterator[str]:
         saved = figures["idle_saved"]
         if saved is None:
             yield f"no {peer} misses as few as ours"
+            continue
+        if saved["mean"] is None:
+            yield f"where as few miss: nothing stands idle under {peer} = {figures['knob']:g}, so it has no share"
             continue
         percent = {key: value and 100.0 * value for key, value in saved.items()}
         less = f"{percent['mean']:.0f} %{bounds(percent, '{:.0f}')} less idle time"

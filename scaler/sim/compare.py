@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -74,18 +75,33 @@ def jobs(
     ]
 
 
+class _Worker(SpawnProcess):
+    """A process that hears no interrupt, not even while it starts: a terminal sends them one too, and it is ours."""
+
+    def start(self) -> None:
+        """Start with interrupts held back, which a process has from whoever starts it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Fresh(SpawnContext):
+    Process = _Worker
+
+
 @contextmanager
 def cores(count: int) -> Iterator[Executor | None]:
     """So many processes to work on; None, which is this one, for a single one.
 
     They are fresh, not copies of this process: what it has read and which threads it runs are no part of an answer.
-    Where it is broken off they end at once, and say nothing: a terminal interrupts them as well, which is ours to hear.
+    Where it is broken off they end at once, and say nothing.
     """
     if count == 1:
         yield None
         return
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, fresh, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(count, _Fresh()) as pool:
         try:
             yield pool
         except BaseException:

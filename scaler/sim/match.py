@@ -55,8 +55,10 @@ class Row:
         price: pod-seconds + wait price x seconds waited.
         quick_reversals_per_hour: rises that were followed by a fall within twice the p90 startup.
         wasted_starts: pods that went without having run a task.
-        opt_zero_wait, opt_w, opt_blind: the least price without waiting (a lower bound for several slots), with waiting
-            at its price, and of those who order only for what waits; None where they were not asked for.
+        opt_zero_wait: pod-seconds of the cheapest schedule in which nobody waits, knowing all that comes, from before
+            the run on (a lower bound for several slots). Who lets tasks wait may cost less: no price is told over it.
+        opt_w, opt_blind: the least price with waiting paid for, and of those who order only for what waits. These three
+            are None where they were not asked for.
         hours_at_target: of the hours whose p95 wait the last of these keeps at target, the share in which it was here.
         unfinished: tasks that were not done a day after the last arrival; where there are any, nothing else counts.
     """

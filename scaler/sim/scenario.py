@@ -154,7 +154,11 @@ def read_scenario(file: Path) -> Scenario:
         document = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            [_whole(file, f"cannot be read: {error}", "name a scenario file, as simulations/ has")]
+            [
+                _whole(
+                    f"cannot be read: {getattr(error, 'strerror', error)}", "name a scenario file, as simulations/ has"
+                )
+            ]
         ) from None
     return placed(parsed(document), lambda named: file.parent / named)
 
@@ -214,5 +218,5 @@ def _placed(text: str | None, place: Callable[[Path], Path]) -> str | None:
     return text if text is None or text.startswith(PREFIX) else str(place(Path(text)))
 
 
-def _whole(file: Path, allowed: str, way_out: str) -> Problem:
-    return Problem(path=str(file), value=None, allowed=allowed, way_out=way_out)
+def _whole(allowed: str, way_out: str) -> Problem:
+    return Problem(path="the file", value=None, allowed=allowed, way_out=way_out)

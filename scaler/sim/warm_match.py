@@ -271,13 +271,17 @@ def _means(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _saved(peer: str, found: Iterable[Played]) -> dict[str, object]:
-    """The knob, and the share of the peer's idle time that ours does without, negative where it has more."""
+    """The knob, and the share of the peer's idle time that ours does without, negative where it has more.
+
+    Of no idle time there is no share; and there is no knob either where none lets as few miss.
+    """
     pairs = [(each.row, each.equals[peer]) for each in found]
-    known = [(row, equal) for row, equal in pairs if equal is not None and equal.idle > 0]
+    known = [(row, equal) for row, equal in pairs if equal is not None]
     if len(known) < len(pairs):
         return {"knob": None, "idle_saved": None}
     knobs = math.fsum(equal.knob for _, equal in known) / len(known)
-    saved = [1.0 - row.idle_sandbox_hours * 3600.0 / equal.idle for row, equal in known]
+    idles = all(equal.idle > 0 for _, equal in known)
+    saved = [1.0 - row.idle_sandbox_hours * 3600.0 / equal.idle for row, equal in known] if idles else []
     return {"knob": round(knobs, 2), "idle_saved": interval(saved)}
 
 

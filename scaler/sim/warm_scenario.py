@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -81,9 +82,10 @@ def read_warm(file: Path) -> WarmScenario:
     try:
         document = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", error)
         way_out = "name a scenario of a warm pool, as simulations/warm has"
         raise ConfigError(
-            [Problem(path=str(file), value=None, allowed=f"cannot be read: {error}", way_out=way_out)]
+            [Problem(path="the file", value=None, allowed=f"cannot be read: {why}", way_out=way_out)]
         ) from None
     try:
         found = WarmScenario.model_validate({} if document.value is None else document.value)
@@ -96,6 +98,14 @@ def read_warm(file: Path) -> WarmScenario:
         "rate": file.parent / found.rate if isinstance(found.rate, Path) else found.rate,
     }
     return found.model_copy(update=beside)
+
+
+def out_of_range(error: PolicyError, option: Callable[[str], str] = str) -> str:
+    """What a policy refuses, by the keys of a scenario, or by the options that ``option`` makes of them."""
+    known = {"min_size": option("min"), "max_size": option("max")}
+    allowed = error.allowed.replace("min_size", known["min_size"])
+    value = f"{error.value:g}" if isinstance(error.value, float) else error.value
+    return f"{known.get(error.key) or option(error.key)} {value} is out of range: must be {allowed}"
 
 
 def question(scenario: WarmScenario, *, equal: bool) -> Question:
@@ -115,7 +125,7 @@ def question(scenario: WarmScenario, *, equal: bool) -> Question:
             wait_price=scenario.wait_price,
         )
     except PolicyError as error:
-        raise ValueError(f"{error.key} {error.value} is out of range: must be {error.allowed}") from None
+        raise ValueError(out_of_range(error)) from None
     return Question(
         recipe=Recipe(
             arrivals=rate or () if scenario.trace is None else read_trace(scenario.trace),

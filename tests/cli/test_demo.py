@@ -46,6 +46,17 @@ def test_the_figures_are_a_contract(scaler: Scaler, tmp_path: Path) -> None:
     assert all(math.isfinite(figure) and figure >= 0 for run in figures.values() for figure in run.values())
 
 
+def test_stdout_is_for_the_program_that_asks_for_it(
+    scaler: Scaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with simulate: the figures and nothing else, and no file that is called like that."""
+    monkeypatch.chdir(tmp_path)
+    ran = scaler("demo", "--seconds", "60", "--json", "-")
+    assert ran.exit_code == 0, ran.output
+    assert list(json.loads(ran.stdout)) == ["ours", "hpa"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_same_seed_gives_the_same_figures(scaler: Scaler, tmp_path: Path) -> None:
     """Byte for byte, over a real gRPC connection; another seed gives others."""
     said = []
@@ -96,8 +107,9 @@ def test_it_can_be_watched(scaler: Scaler) -> None:
         (["--seconds", "86401"], "--seconds 86401 is out of range: from 60 to 86400"),
         (["--speed", "0"], "--speed 0 is out of range: above 0; leave it out"),
         (["--speed", "nan"], "--speed nan is out of range: above 0; leave it out"),
-        (["--json", "/nowhere/figures.json"], "--json /nowhere/figures.json is no file that can be written: name one"),
-        (["--json", "/"], "--json / is no file that can be written: name one"),
+        (["--json", "/nowhere/figures.json"], "--json /nowhere/figures.json is no file that can be written: No such"),
+        (["--json", "/"], "--json / is no file that can be written: Is a directory; name one"),
+        (["--json", "/proc/figures.json"], "--json /proc/figures.json is no file that can be written: No such"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

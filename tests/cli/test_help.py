@@ -39,6 +39,12 @@ def test_every_command_explains_itself(scaler: Scaler, command: list[str]) -> No
     assert scaler(*command, "-h").stdout == told.stdout
 
 
+def test_the_exit_codes_are_all_told(scaler: Scaler) -> None:
+    """That of an interrupt, too."""
+    told = " ".join(scaler("--help").stdout.split())
+    assert all(f" {code} " in told.partition("Exit codes:")[2] for code in (0, 1, 2, 130))
+
+
 def test_the_version_is_that_of_the_installation(scaler: Scaler) -> None:
     """Which is also in the metrics."""
     assert scaler("--version").stdout == f"scaler {version('agent-scaler')}\n"
@@ -72,3 +78,20 @@ def test_a_command_without_its_extra_is_bad_input(capsys: pytest.CaptureFixture[
         raise ModuleNotFoundError(name="rich.live")
     assert ended.value.code == 2
     assert capsys.readouterr().err == "this needs rich.live: pip install 'agent-scaler[sim]'\n"
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "report", "sweep", "tune", "warm"])
+def test_what_may_be_left_out_stands_in_one_pair_of_brackets(scaler: Scaler, command: str) -> None:
+    """As everywhere in usages."""
+    usage = scaler("simulate", command, "--help").stdout.strip().splitlines()[0]
+    assert usage.split()[-2:] in (["[OPTIONS]", "[SCENARIO]"], ["[OPTIONS]", "[FILE.yaml]"])
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "report", "sweep"])
+def test_each_limit_is_told_with_its_unit_and_what_is_over_it(scaler: Scaler, command: str) -> None:
+    """Where they are asked for; so that nobody takes /opt for the price over the limit without waiting."""
+    told = " ".join(scaler("simulate", command, "--help").stdout.replace("│", " ").split())
+    assert "the least that the work can cost, in pod-seconds" in told
+    assert "opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price over it." in told
+    assert "opt_zero_wait: the pods of the cheapest schedule in which nobody waits, knowing all that comes." in told
+    assert "Nothing is told over that one: where waiting is cheaper than a pod, a policy may cost less." in told

@@ -210,6 +210,21 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
         ),
         (["compare", "--policies", "kpa", "--knobs", "K"], "--knobs has those of hpa, and only kpa is asked"),
         (["compare", "--knobs", "K", "--equal"], "--knobs of hpa has no trial in which all tasks were done"),
+        (["compare", "--knobs", "K", "--knobs", "K2"], "hpa2.json has those of hpa, and so has another before it"),
+        (["compare", "--knobs", "B"], "give what scaler simulate tune --json wrote, for one of ours, hpa"),
+        (["run", "--rate", "R", "--policies", ""], "policies = []: must not be empty"),
+        (["run", "--trace", "T", "--json", "T"], "trace.csv is the file of --trace too, and would be written over it"),
+        (["report", "--html", "x", "--json", "x"], "--html x is the file of --json too, and would be written over it"),
+        (["compare", "--knobs", "K", "--json", "K"], "hpa.json is the file of --knobs too"),
+        (["run", "S", "--json", "S"], "small.yaml is the file of SCENARIO too"),
+        (
+            ["run", "/nowhere.yaml"],
+            "cannot be used:\nthe file: cannot be read: No such file or directory; name a scenario",
+        ),
+        (
+            ["sweep", "--rate", "R", "--over", "lasts=10m,,20m"],
+            "cannot be used: a value is empty; write one between two",
+        ),
         (["compare", "--knobs", "O", "--equal"], "--equal asks the peers of --knobs, and those are of ours"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -218,10 +233,14 @@ def test_what_cannot_be_run_says_what_to_do(scaler: Scaler, tmp_path: Path, argu
     """Exit code 2, and nothing on stdout."""
     (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,3\n3600,3\n")
     (tmp_path / "trace.csv").write_text("arrival_s,duration_s\n0,3\n60,3\n")
-    files = {"R": "rate.csv", "T": "trace.csv", "K": "hpa.json", "O": "ours.json"}
+    files = {"R": "rate.csv", "T": "trace.csv", "S": "small.yaml"}
+    files |= {"K": "hpa.json", "K2": "hpa2.json", "O": "ours.json", "B": "bad.json"}
+    (tmp_path / "small.yaml").write_text(SCENARIO)
+    (tmp_path / "bad.json").write_text(json.dumps({"policy": "hpa", "trials": [5], "best": {}}))
     for policy in ("hpa", "ours"):
         found: dict[str, object] = {"policy": policy, "trials": [], "best": asdict(base(policy, Scenario()))}
         (tmp_path / f"{policy}.json").write_text(json.dumps(found))
+        (tmp_path / f"{policy}2.json").write_text(json.dumps(found))
     given = [str(tmp_path / files[argument]) if argument in files else argument for argument in arguments]
     alone = [] if "--jobs" in arguments else ["--jobs", "1"]
     ran = scaler("simulate", *given, *alone, *([] if "warm" in arguments else ["--no-limits"]))

@@ -102,7 +102,7 @@ def test_a_sweep_shows_what_it_is_asked_for(scaler: Scaler, scenario: Path) -> N
     """One figure as a map of the policies, several with a row for each; whole however narrow the terminal is."""
     asked = ("simulate", "sweep", scenario, *ALONE, "--over", "slots=1,2")
     figures = "killed,pod_hours,wait_p95_s,wait_p99_s,quick_reversals_per_hour,wasted_starts,price"
-    one, several = scaler(*asked, "--show", "wait_p95_s"), scaler(*asked, "--show", figures)
+    one, several = scaler(*asked, "--show", "wait_p95_s,"), scaler(*asked, "--show", figures)
     assert "wait_p95_s" in one.stdout
     lines = [line.split() for line in several.stdout.splitlines() if line.strip()]
     assert lines[0] == ["slots", "policy", "killed", "pod", "h", "p95", "s", "p99", "s", "turns", "waste", "price"]
@@ -134,6 +134,7 @@ def test_figures_of_tasks_that_were_never_done_are_marked(scaler: Scaler, tmp_pa
         ("durations=lognormal:4,0.5;lognormal:3,0.5", ["lognormal:4,0.5", "lognormal:3,0.5"]),
         ("rate=[[0,2],[600,2]];[[0,1],[600,1]]", [[[0, 2], [600, 2]], [[0, 1], [600, 1]]]),
         ("startup=18,93", ["18", "93"]),
+        ("lasts=5m,", ["5m"]),
         ("target_wait=18,93", [18, 93]),
     ],
 )
@@ -159,6 +160,8 @@ def test_values_may_have_commas_and_numbers_are_seconds(
         (["rate=r.csv", "--trace", "a.csv"], "--over rate and --trace both say what comes: give one of them"),
         (["trace=a.csv", "rate=r.csv"], "--over trace and --over rate both say what comes: give one of them"),
         (["slots=1", "--show", "opt_w"], "--show opt_w follows from the limits: leave out --no-limits"),
+        (["slots=1,2,1"], "--over slots=1,2,1 cannot be used: 1 is given twice, and would be run twice; give it once"),
+        (["slots=1", "--show", ","], "--show ',' names no figure; there are tasks"),
         (["slots=1", "--out", "/proc"], "--out /proc is no folder that can be written to"),
         (["trace=/dev/null"], "/dev/null is no regular file"),
     ],
@@ -170,3 +173,10 @@ def test_contradictions_are_refused_by_name(scaler: Scaler, scenario: Path, argu
     ran = scaler("simulate", "sweep", scenario, *ALONE, *given)
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert said in ran.stderr
+
+
+def test_a_file_that_is_not_there_is_told_before_the_first_point_is_run(scaler: Scaler, trace: Path) -> None:
+    """Not hours later, by the point that needs it."""
+    ran = scaler("simulate", "sweep", *ALONE, "--trace", trace, "--over", "durations=lognormal:3,0;absent.csv")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == "absent.csv cannot be read: No such file or directory\n"

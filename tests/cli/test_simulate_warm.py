@@ -75,8 +75,8 @@ def test_its_help_teaches(scaler: Scaler) -> None:
         (["--trace", "absent.csv"], "absent.csv cannot be read: No such file"),
         (["--trace", "T", "--lead-time", "soon"], "--lead-time soon is none: write MU,SIGMA like 3.22,0.3"),
         (["--trace", "T", "--lasts", "never"], "--lasts never is no length of time: write 30s, 5m or 1h30m"),
-        (["--trace", "T", "--miss-target", "1"], "--miss-target 1.0 is out of range: must be above 0 and below 1"),
-        (["--trace", "T", "--max", "0"], "--max 0 is out of range: must be >= 1 and >= min_size"),
+        (["--trace", "T", "--miss-target", "1"], "--miss-target 1 is out of range: must be above 0 and below 1"),
+        (["--trace", "T", "--max", "0"], "--max 0 is out of range: must be >= 1 and >= --min"),
         (["--trace", "T", "--seeds", "0"], "--seeds 0 is out of range: from 1 on"),
         (["--trace", "T", "--start", "-1"], "--start -1 is out of range: from 0 on"),
         (["--trace", "T", "--thin", "0"], "--thin 0 is out of range: above 0"),
@@ -85,6 +85,9 @@ def test_its_help_teaches(scaler: Scaler) -> None:
         (["--trace", "T", "--policies", "fixed=x"], "policies: fixed=x: 'x' is no number"),
         (["--trace", "T", "--policies", "fixed=3.7"], "policies: fixed=3.7: 3.7 is no whole number"),
         (["--trace", "T", "--policies", "buffer=3.7"], "policies: buffer=3.7: 3.7 is no whole number"),
+        (["--trace", "T", "--policies", ","], "--policies ',' names nobody; there are ours, fixed, rate"),
+        (["/nowhere.yaml"], "/nowhere.yaml: the file: cannot be read: No such file or directory; name a scenario"),
+        (["--trace", "T", "--json", "T"], "claims.csv is the file of --trace too, and would be written over it"),
         (["--trace", "T", "--thin", "5"], "thin = 5 is no share of a trace's arrivals"),
         (["--trace", "T", "--bursts", "20"], "bursts = 20 is for a curve"),
         (["--trace", "T", "--start", "2000", "--max", "10"], "start = 2000 is more than max = 10"),
@@ -131,7 +134,7 @@ def test_a_scenario_says_all_of_it(scaler: Scaler, tmp_path: Path) -> None:
         (WARM + "stretch: 2\n", (), "stretch = 2 is for a trace"),
         (WARM + "start: 2000\n", (), "start = 2000 is more than max = 1000"),
         (WARM + "size: 5\n", (), "size"),
-        (WARM + "min: 2000\n", (), "max_size 1000 is out of range: must be >= 1 and >= min_size"),
+        (WARM + "min: 2000\n", (), "max 1000 is out of range: must be >= 1 and >= min"),
         (WARM + "trace: claims.csv\n", (), "give either a trace of claims (trace) or a curve of their rate (rate)"),
         (WARM.replace("10s", "soon"), (), "lead_time"),
         (WARM.replace("fixed", "guess"), (), "guess is none"),
@@ -146,3 +149,14 @@ def test_a_scenario_that_cannot_be_asked_is_refused(
     ran = scaler("simulate", "warm", file, *options)
     assert ran.exit_code == 2
     assert told in " ".join(ran.output.split())
+
+
+def test_who_stands_idle_for_no_time_is_not_said_to_miss_more(scaler: Scaler, tmp_path: Path) -> None:
+    """Of no idle time there is no share; that others miss as few holds all the same."""
+    (tmp_path / "claims.csv").write_text("arrival_s\n0\n")
+    out = tmp_path / "out.json"
+    ran = scaler("simulate", "warm", "--trace", tmp_path / "claims.csv", *ALONE, "--json", out)
+    assert ran.exit_code == 0, ran.output
+    assert "no fixed misses as few as ours" not in ran.stdout
+    assert "where as few miss: nothing stands idle under fixed = 1, so it has no share" in ran.stdout
+    assert json.loads(out.read_text())["summary"]["at_equal_misses"]["fixed"]["knob"] == 1

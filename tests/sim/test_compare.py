@@ -276,14 +276,17 @@ def test_a_report_says_whose_figures_lie() -> None:
 
 
 def test_who_works_ends_at_once_where_it_is_broken_off(tmp_path: Path) -> None:
-    """Not first what it has begun, which may take minutes; and it does not hear the interrupt that a terminal sends."""
+    """Not first what it has begun, which may take minutes; and no interrupt reaches it, not even while it starts."""
     begun, done, working = tmp_path / "begun", tmp_path / "done", list[BaseProcess]()
     os.mkfifo(begun)
 
     def broken_off() -> None:
         with cores(2) as executor:
             assert executor is not None
-            assert executor.submit(signal.getsignal, signal.SIGINT).result() is signal.SIG_IGN
+            asked = executor.submit(os.getpid)
+            for starting in multiprocessing.active_children():
+                os.kill(int(starting.pid or 0), signal.SIGINT)
+                assert asked.result() == starting.pid
             executor.submit(_work, begun, done)
             begun.read_bytes()
             working.extend(multiprocessing.active_children())
