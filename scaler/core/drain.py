@@ -135,17 +135,20 @@ def released(fleet: Fleet, count: int) -> Mask:
     return chosen
 
 
-def delete(fleet: Fleet, settled: Mask, *, spare: int) -> tuple[Order, ...]:
+def delete(fleet: Fleet, settled: Mask, *, spare: range) -> tuple[Order, ...]:
     """Delete drained pods that the target no longer counts (``settled``, shape (n,)).
 
-    ``spare`` live replicas above the target are left to them: while the workload still asks for those, its controller
-    would start a pod that nobody wants. So they go as soon as the live replicas are lower, and at once where the target
-    wants their room. Highest ordinal first: a StatefulSet does not start that one again.
+    As many are left as there are live replicas above the target, whose ordinals are ``spare``: while the workload still
+    asks for those, its controller would start a pod that nobody wants, and a StatefulSet's in those very places. So
+    they go as soon as the live replicas are lower, and at once where the target wants their room. Highest ordinal
+    first: a StatefulSet does not start that one again.
     """
     rows = settled.nonzero()[0]
-    count = len(rows) - spare
+    count = len(rows) - len(spare)
     if count <= 0:
         return ()
     pods = fleet.pods
-    rows = rows[np.argsort(-pods.ordinal[rows], kind="stable")][:count]
+    ordinals = pods.ordinal[rows]
+    left = (ordinals >= spare.start) & (ordinals < spare.stop)
+    rows = rows[np.lexsort((-ordinals, left))][:count]
     return tuple([_new_order(Verb.DELETE, pods.uids[i], int(pods.epoch[i])) for i in rows])

@@ -169,9 +169,9 @@ def orders(given: Given, plan: Plan, target: int) -> tuple[Order, ...]:
         return ()
     if not (fleet.draining or fleet.drained or plan.moved or plan.removal.chosen):
         return ()
-    spare = int(replicas.value) - target if isinstance(replicas, Known) else fleet.drained
-    gone = settled(given.policy, plan, fleet, target)
-    deletions = drain.delete(fleet, gone, spare=spare)
+    live = int(replicas.value) if isinstance(replicas, Known) else target + fleet.drained
+    start, gone = given.policy.ordinals_start, settled(given.policy, plan, fleet, target)
+    deletions = drain.delete(fleet, gone, spare=range(start + target, start + live))
     if given.policy.guarantee is Guarantee.BEST_EFFORT:
         return (*plan.calls, *deletions)
     return (

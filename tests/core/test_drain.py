@@ -188,25 +188,29 @@ def test_a_pool_that_drains_nobody_gives_no_orders() -> None:
     """Nothing to go on with, nothing to call back, nothing to delete."""
     calm = fleet(busy("a"), idle("b"))
     assert drain.go_on(calm, (), commit=True) == drain.call_back(calm, 5) == ()
-    assert drain.delete(calm, calm.settled, spare=0) == ()
+    assert drain.delete(calm, calm.settled, spare=range(0)) == ()
 
 
 @pytest.mark.parametrize(
-    ("settled", "spare", "deleted"),
+    ("settled", "target", "live", "deleted"),
     [
-        pytest.param("cd", 2, [], id="NeverBeforeTheReplicasAreLower"),
-        pytest.param("cd", 1, ["delete d 1"], id="AsManyAsTheReplicasAreLower"),
-        pytest.param("cd", 0, ["delete d 1", "delete c 1"], id="AllOnceNothingIsSpare"),
-        pytest.param("cd", -3, ["delete d 1", "delete c 1"], id="AtOnceWhereTheTargetWantsTheirRoom"),
-        pytest.param("c", 0, ["delete c 1"], id="OnlyThoseTheTargetNoLongerCounts"),
-        pytest.param("", -1, [], id="NoneWhileTheTargetCountsThem"),
+        pytest.param("cd", 2, 4, [], id="NeverBeforeTheReplicasAreLower"),
+        pytest.param("cd", 2, 3, ["delete d 1"], id="AsManyAsTheReplicasAreLower"),
+        pytest.param("cd", 2, 2, ["delete d 1", "delete c 1"], id="AllOnceNothingIsSpare"),
+        pytest.param("cd", 5, 2, ["delete d 1", "delete c 1"], id="AtOnceWhereTheTargetWantsTheirRoom"),
+        pytest.param("cd", 3, 4, ["delete c 1"], id="NotInAPlaceThatTheReplicasStillAskFor"),
+        pytest.param("c", 2, 2, ["delete c 1"], id="OnlyThoseTheTargetNoLongerCounts"),
+        pytest.param("", 3, 2, [], id="NoneWhileTheTargetCountsThem"),
     ],
 )
-def test_drained_pods_are_deleted_where_nobody_is_born_for_them(settled: str, spare: int, deleted: list[str]) -> None:
-    """Each row: drained pods that the target no longer counts, live replicas above the target, and who is deleted.
+@pytest.mark.parametrize("start", [0, 5])
+def test_drained_pods_are_deleted_where_nobody_is_born_for_them(
+    start: int, settled: str, target: int, live: int, deleted: list[str]
+) -> None:
+    """Each row: drained pods that the target no longer counts, the target, the live replicas, and who is deleted.
 
-    The highest ordinal goes first: it is the one that a StatefulSet of that size does not start again.
+    The highest ordinal goes first, the one that a StatefulSet of that size does not start again; but none that it does.
     """
-    pods = numbered([busy("a"), busy("b"), drained(idle("c")), drained(idle("d"))])
-    mask = np.array([pod.uid in settled for pod in pods])
+    pods = numbered([busy("a"), busy("b"), drained(idle("c")), drained(idle("d"))], start=start)
+    mask, spare = np.array([pod.uid in settled for pod in pods]), range(start + target, start + live)
     assert words(drain.delete(fleet(*pods), mask, spare=spare)) == deleted

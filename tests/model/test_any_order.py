@@ -120,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
     def delete(self, who: int, spare: int) -> None:
         """It deletes what is released."""
         fleet = self.leaders[who].fleet
-        self.leaders[who].orders += drain.delete(fleet, drain.released(fleet, len(fleet.pods)), spare=spare)
+        self.leaders[who].orders += drain.delete(fleet, drain.released(fleet, len(fleet.pods)), spare=range(spare))
 
     @rule(who=st.integers(min_value=0, max_value=LEADERS - 1), which=ANY, forget=st.booleans())
     def carry_out(self, who: int, which: int, *, forget: bool) -> None:
@@ -245,7 +245,7 @@ class AnyOrder(RuleBasedStateMachine):
     def _next(self, leader: Leader) -> Sequence[Order]:
         fleet = leader.fleet
         going = drain.go_on(fleet, (), commit=True)
-        return going + drain.delete(fleet, drain.released(fleet, len(fleet.pods)), spare=0)
+        return going + drain.delete(fleet, drain.released(fleet, len(fleet.pods)), spare=range(0))
 
 
 def test_in_any_order_no_task_is_lost() -> None:

@@ -74,6 +74,7 @@ class Cluster:
         deaf: agents that are not heard any more; ``mute`` agents never acknowledge; what ``hung`` ones run never ends.
         lost: signals that fail; ``blind``, the pods cannot be listed; ``unread``, nor the replicas.
         killed: pods that were taken before they were drained.
+        drained: when those were drained that have been, gone ones among them.
     """
 
     policy: Policy
@@ -101,6 +102,7 @@ class Cluster:
     announced: tuple[Announcement, ...] = ()
     agents: dict[PodUid, Agent] = field(default_factory=dict, init=False)
     killed: list[PodUid] = field(default_factory=list, init=False)
+    drained: dict[PodUid, Instant] = field(default_factory=dict, init=False)
     ticks: list[Ticked] = field(default_factory=list, init=False)
     memory: Memory = field(init=False)
     past: list[Known] = field(default_factory=list, init=False)
@@ -223,6 +225,8 @@ class Cluster:
             del self.agents[order.uid]
             return
         agent.pod = pod
+        if pod.phase is Phase.DRAINED:
+            self.drained[pod.uid] = self.clock
         agent.shut = {Verb.CLOSE: order.epoch, Verb.CANCEL: None}.get(order.verb, agent.shut)
 
     def control(self) -> None:

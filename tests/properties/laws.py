@@ -126,12 +126,18 @@ def gives_legal_orders(t: Ticked) -> None:
 
 
 def deletes_nothing_that_returns(t: Ticked) -> None:
-    """Deleting drained pods never has the controller start more pods than the target wants beside those that stand."""
+    """Deleting drained pods never has the controller start more pods than the target wants beside those that stand.
+
+    Nor, of a StatefulSet, one in a place that the target has given up and the live replicas have not.
+    """
     live = t.given.observation.replicas
-    if deleted := len(t.ordered(Verb.DELETE)):
+    if deleted := t.ordered(Verb.DELETE):
         asked = max(t.target, int(live.value) if isinstance(live, Known) else t.target)
-        born = asked - (len(t.pods) - deleted)
+        born = asked - (len(t.pods) - len(deleted))
         assert born <= max(t.target - t.standing, asked - len(t.pods))
+        if t.given.policy.workload is Workload.STATEFUL_SET:
+            places = {pod.ordinal - t.given.policy.ordinals_start for pod in t.pods if pod.uid in deleted}
+            assert places.isdisjoint(range(t.target, asked))
 
 
 def rises_within_rate(t: Ticked) -> None:
