@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.output import refuse
-from scaler.cli.simulate_asked import AskedWarm
+from scaler.cli.simulate_asked_warm import AskedWarm
 from scaler.cli.simulate_files import check_file, reader, write
 from scaler.cli.simulate_progress import progress
 from scaler.cli.simulate_run import bounds, names_of, shown
