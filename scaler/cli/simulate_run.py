@@ -49,6 +49,8 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("turns", "quick_reversals_per_hour", 1),
     ("waste", "wasted_starts", 0),
 )
+TRACES: Final = {".csv", ".gz", ".jsonl"}
+PLACES: Final = "give a trace of arrivals (--trace), a rate (--rate) or a journal (--journal)"
 WIDEST: Final = 400
 READABLE: Final = 110  # characters of a line
 MEANING: Final = {  # of figures that do not say it by themselves
@@ -74,7 +76,7 @@ def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path
     tuned = read_knobs(knobs)
     check_knobs(scenario, tuned, equal=equal)
     best = {policy: found.best for policy, found in tuned.items()}
-    todo, more = jobs(scenario, limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
+    todo, more = jobs(_working(scenario), limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
     given = answers([*todo, *more], asked)
     found = rows(todo, given[: len(todo)])
     told = summary(scenario, found)
@@ -100,7 +102,7 @@ def write_report(asked: AskedReport) -> None:
         refuse("--html - is no file: name one, like report.html")
     for option, file in (("--html", asked.html), ("--json", asked.json)):
         check_file(option, file)
-    todo = jobs(scenario, limits=asked.limits, drawn=True)
+    todo = jobs(_working(scenario), limits=asked.limits, drawn=True)
     given = answers(todo, asked)
     found = rows(todo, given)
     told = summary(scenario, found)
@@ -116,6 +118,8 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
     """The scenario with what the options say instead."""
     if asked.jobs < 1:
         refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
+    if asked.scenario is not None and TRACES & {*asked.scenario.suffixes}:
+        refuse(f"{asked.scenario} is no scenario: give tasks by --trace {asked.scenario}, and a curve by --rate")
     changes = {key: _plain(key, value) for key in KEYS if (value := getattr(asked, key)) is not None}
     if policies is not None:
         changes["policies"] = [*names_of(policies)]
@@ -130,6 +134,13 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
         refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
     except ValueError as error:
         refuse(str(error))
+
+
+def _working(scenario: Scenario) -> Scenario:
+    """The scenario, unless it has no work: that needs no processes to be found out."""
+    if scenario.trace is None and scenario.rate is None:
+        refuse(f"nothing says what comes: name a scenario, as simulations/ has, or {PLACES}")
+    return scenario
 
 
 def names_of(text: str) -> list[str]:
@@ -245,7 +256,12 @@ def _pairs(told: Mapping[str, object]) -> Iterator[str]:
 def _share(figure: Mapping[str, float | None]) -> str:
     if (mean := figure["mean"]) is None:
         return "-"
-    return f"{100 * mean:+.0f} %{bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
+    return f"{_whole(mean):+d} %{bounds({k: v and _whole(v) for k, v in figure.items()}, '{:+d}')}"
+
+
+def _whole(share: float) -> int:
+    """Percent; of none there is no less."""
+    return round(100 * share)
 
 
 def bounds(figure: Mapping[str, float | None], form: str) -> str:

@@ -12,6 +12,7 @@ from scaler.sim.scenario import Scenario
 Means: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 LONG: Final = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"))  # units of what lasts
+LESS: Final = 0.995  # of pod hours, below which a difference is told
 MANY: Final = 10.0  # pod hours
 FEW: Final = 2  # of a unit, from which on it is told in it
 
@@ -95,9 +96,11 @@ def _claim(scenario: Scenario, means: Means, fit: Sequence[str], best: str) -> s
 
 
 def _others(scenario: Scenario, means: Means, best: str, fit: Sequence[str]) -> Iterator[str]:
-    """Who would take less, and what it does for it."""
+    """Who would take less, and what it does for it: nothing, where even the best leaves tasks undone."""
+    if means[best]["unfinished"]:
+        return
     for name, of in means.items():
-        if name not in fit and of["pod_hours"] < means[best]["pod_hours"]:
+        if name not in fit and of["pod_hours"] < LESS * means[best]["pod_hours"]:
             harm = []
             if of["unfinished"]:
                 harm.append("leaves tasks undone")
