@@ -247,10 +247,13 @@ class AskedSweep(Asked):
         str,
         typer.Option(
             metavar="FIGURE,...",
-            help="Figures of the summary to print: one as a heat map, several with a row for each policy. An unknown "
+            help="Figures of the summary to show: one as a heat map, several with a row for each policy. An unknown "
             "name lists them all.",
         ),
     ] = "price"
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write heat maps of these figures here, for a browser.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

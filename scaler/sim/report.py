@@ -54,15 +54,15 @@ def page(
     marks = {policy: (look.colour, look.mark) for policy, look in looks.items()}
     sections = (
         _answer(found, told),
-        _section("Side by side", figures(scenario, told, marks, found.pick) + _lies(rows) + _reading(scenario),
+        section("Side by side", figures(scenario, told, marks, found.pick) + _lies(rows) + _reading(scenario),
                  f"{means_of(scenario.seeds)}. Red misses the target, or loses work."),
-        _section("Ours beside each", paired(told), "By how much ours is above the other on the same arrivals, and "
+        section("Ours beside each", paired(told), "By how much ours is above the other on the same arrivals, and "
                  "between which bounds, with 95 % confidence.") if told["paired"] else "",
         *_drawings(scenario, rows, histories, looks),
-        _section("What was asked", asked(scenario, origin), scenario.shows.strip()),
+        section("What was asked", asked(scenario, origin), scenario.shows.strip()),
     )  # fmt: skip
     title = html.escape(scenario.question.strip() or "How many pods, at which wait?")
-    return _document(title, f'<p class="facts">{html.escape(_facts(scenario, rows))}</p>{"".join(sections)}')
+    return document(title, f'<p class="facts">{html.escape(_facts(scenario, rows))}</p>{"".join(sections)}')
 
 
 def _facts(scenario: Scenario, rows: Sequence[Row]) -> str:
@@ -119,17 +119,17 @@ def _drawings(
 ) -> tuple[str, ...]:
     cut = any(history.killed[-1] for history in histories.values())
     return (
-        _section("Cost against wait", _plot("cost-against-wait", plots.pareto(rows, looks, scenario.target_wait)),
+        section("Cost against wait", plot("cost-against-wait", plots.pareto(rows, looks, scenario.target_wait)),
                  "A small mark a run, a large one their mean. Left is cheaper, low is faster; who is left of and below "
                  "another is better at both. Hold the pointer over a mark to see its price."),
-        _section("Waits", _plot("waits", plots.waits(histories, looks, scenario.target_wait)),
+        section("Waits", plot("waits", plots.waits(histories, looks, scenario.target_wait)),
                  f"Run 1 of each: the share of tasks that waited at most so long, {plots.LEAST:g} s and less in one. "
                  "The higher on the left, the better."),
-        _section("Demand, supply and scaling events", _panels(histories, looks), "Run 1 of each, all on the same axes. "
+        section("Demand, supply and scaling events", _panels(histories, looks), "Run 1 of each, all on the same axes. "
                  "Demand is tasks that run or wait, in pods; where it stands above the pods, tasks wait."),
-        _section("Where pods were lost", _plot("where-pods-were-lost", plots.lost(histories, looks)),
+        section("Where pods were lost", plot("where-pods-were-lost", plots.lost(histories, looks)),
                  "Run 1 of each: runs that were cut, added up. Their work began anew.") if cut else
-        _section("Where pods were lost", "", "Nowhere: in run 1 of each, no run was cut."),
+        section("Where pods were lost", "", "Nowhere: in run 1 of each, no run was cut."),
     )  # fmt: skip
 
 
@@ -138,14 +138,15 @@ def _panels(histories: Mapping[str, History], looks: plots.Looks) -> str:
     drawn = "".join(
         f'<figure><figcaption><span style="color:{looks[policy].colour}">{looks[policy].mark}</span> '
         f"{html.escape(policy)}</figcaption>"
-        f"{_plot(f'panel-{policy}', plots.panel(history, histories.values()))}</figure>"
+        f"{plot(f'panel-{policy}', plots.panel(history, histories.values()))}</figure>"
         for policy, history in histories.items()
     )
     alone = " one" if len(histories) == 1 else ""
     return f'<ul class="legend">{legend}</ul><div class="panels{alone}">{drawn}</div>'
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """A whole file, with all that it needs."""
     style = files("scaler.sim").joinpath("report.css").read_text(encoding="utf-8")
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -154,12 +155,13 @@ def _document(title: str, body: str) -> str:
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{title}</h1>{body}</body></html>\n'
 
 
-def _section(title: str, content: str, note: str) -> str:
+def section(title: str, content: str, note: str) -> str:
+    """A part of it, with a note on how it is read."""
     told = f'<p class="note">{html.escape(note)}</p>' if note else ""
     return f"<section><h2>{html.escape(title)}</h2>{told}{content}</section>"
 
 
-def _plot(name: str, figure: go.Figure) -> str:
+def plot(name: str, figure: go.Figure) -> str:
     """A plot. It has a name, for plotly would draw one, and no two pages would be the same."""
     figure.update_layout(
         template="plotly_white",
