@@ -24,6 +24,7 @@ from scaler.sim.verdict import Verdict, hours, lasting, verdict
 
 CONFIG: Final = {
     "displaylogo": False,
+    "showSendToCloud": False,  # a button that uploads the figures, and is there by default
     "responsive": True,
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
 }

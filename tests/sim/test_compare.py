@@ -135,7 +135,7 @@ def test_an_interval_is_student_s() -> None:
 
 
 def test_a_report_is_whole_and_fetches_nothing() -> None:
-    """Every policy and plot is in it, and no address that a browser would load from; titles are escaped."""
+    """Every policy and plot is in it, and nothing that a browser would load or send; titles are escaped."""
     scenario = changed(small(), {"seeds": 1, "question": "<b>How many?</b>"})
     todo = jobs(scenario, limits=False, drawn=True)
     given = work_out(todo, None, told=lambda: None)
@@ -147,6 +147,7 @@ def test_a_report_is_whole_and_fetches_nothing() -> None:
     assert body.count("Plotly.newPlot") == len(LABELS)
     for plot, labels in zip(body.split("Plotly.newPlot")[1:], LABELS, strict=True):
         assert [label for label in labels if f'"{label}"' not in plot] == []
+    assert body.count('"showSendToCloud": false') == len(LABELS)  # no plot has a button that uploads it
     assert "<script src" not in text
     assert "<link" not in text
     assert "http" not in body
