@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from scaler.core.types import Seconds
+from scaler.sim.ablations import ABLATIONS
 from scaler.sim.scenario import Scenario
 
 Means: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -33,9 +34,10 @@ class Verdict:
 
 
 def verdict(scenario: Scenario, told: Mapping[str, object]) -> Verdict:
-    """Read the figures of ``compare.summary``."""
-    means = told["policies"]
-    assert isinstance(means, dict)  # noqa: S101 - summary made it
+    """Read the figures of ``compare.summary``. Ours without a part is nothing to take: it shows what that is worth."""
+    every = told["policies"]
+    assert isinstance(every, dict)  # noqa: S101 - summary made it
+    means = {name: of for name, of in every.items() if name not in ABLATIONS} or every
     fit = [name for name, of in means.items() if _keeps(of, scenario.target_wait)]
     best = min(fit or means, key=lambda name: _worth(means[name], keeps=bool(fit)))
     lines = (

@@ -73,6 +73,16 @@ def test_one_who_is_alone_is_not_compared() -> None:
     )
 
 
+def test_ours_without_a_part_is_nothing_to_take() -> None:
+    """Nobody can deploy it; where nothing else is asked, it is told of all the same."""
+    part = row("ours-no-band", 8.0, 5.0)
+    pick, _, said = told(row("ours", 12.0, 5.0), part)
+    assert pick == "ours"
+    assert "ours alone" not in said
+    assert "no-band" not in said
+    assert told(part)[0] == "ours-no-band"
+
+
 def test_a_bound_that_binds_is_told() -> None:
     """A planner who asks whether a smaller maximum will do is told that it was reached."""
     assert "ours asked for all 100 replicas that max allows" in told(row("ours", 9.0, 5.0, pods_peak=100))[2]
