@@ -12,7 +12,8 @@ import typer
 
 from scaler.cli.extras import needing
 from scaler.cli.output import interruptible, refuse
-from scaler.cli.simulate_asked import Asked, AskedCompare, AskedReport, AskedSweep, AskedTune, AskedWarm
+from scaler.cli.simulate_asked import Asked, AskedCompare, AskedReport, AskedSweep, AskedTune
+from scaler.cli.simulate_asked_warm import AskedWarm
 
 commands = typer.Typer(
     name="simulate",

@@ -1,4 +1,4 @@
-"""What the commands of ``scaler simulate`` take, each option written down once."""
+"""What the commands of ``scaler simulate`` take, each option written down once; ``warm`` has its own."""
 
 from __future__ import annotations
 
@@ -74,40 +74,110 @@ class Asked:
     )
     bursts: Annotated[
         float | None,
-        typer.Option(help="Variance over mean of a curve's arrivals in 60 s; 1 is Poisson.", rich_help_panel=WORK),
+        typer.Option(
+            help="Variance over mean of a curve's arrivals in 60 s; 1 is Poisson.",
+            show_default="1",
+            rich_help_panel=WORK,
+        ),
     ] = None
     thin: Annotated[
         float | None,
-        typer.Option(help="Share of a trace's arrivals that is kept; a curve is multiplied.", rich_help_panel=WORK),
+        typer.Option(
+            help="Share of a trace's arrivals that is kept; a curve is multiplied.",
+            show_default="1",
+            rich_help_panel=WORK,
+        ),
     ] = None
     stretch: Annotated[
-        float | None, typer.Option(help="Times that a trace takes longer than it did.", rich_help_panel=WORK)
+        float | None,
+        typer.Option(
+            help="Times that a trace takes longer than it did.",
+            show_default="1",
+            rich_help_panel=WORK,
+        ),
     ] = None
-    slots: Annotated[int | None, typer.Option(help="Tasks that a pod runs at once.", rich_help_panel=POOL)] = None
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            help="Tasks that a pod runs at once.",
+            show_default="1",
+            rich_help_panel=POOL,
+        ),
+    ] = None
     startup: Annotated[
         str | None,
         typer.Option(
-            metavar="18s|lognormal:MU,SIGMA", help="From a pod's creation until it is ready.", rich_help_panel=POOL
+            metavar="18s|lognormal:MU,SIGMA",
+            help="From a pod's creation until it is ready.",
+            show_default="18s",
+            rich_help_panel=POOL,
         ),
     ] = None
-    min: Annotated[int | None, typer.Option(help="Fewest replicas.", rich_help_panel=POOL)] = None
-    max: Annotated[int | None, typer.Option(help="Most replicas.", rich_help_panel=POOL)] = None
+    min: Annotated[
+        int | None,
+        typer.Option(
+            help="Fewest replicas.",
+            show_default="0",
+            rich_help_panel=POOL,
+        ),
+    ] = None
+    max: Annotated[
+        int | None,
+        typer.Option(
+            help="Most replicas.",
+            show_default="100",
+            rich_help_panel=POOL,
+        ),
+    ] = None
     target_wait: Annotated[
         str | None,
-        typer.Option(metavar="30s", help="How long 95 % of the tasks may wait at most.", rich_help_panel=POOL),
+        typer.Option(
+            metavar="30s",
+            help="How long 95 % of the tasks may wait at most.",
+            show_default="30s",
+            rich_help_panel=POOL,
+        ),
     ] = None
     dispatch: Annotated[
         str | None,
-        typer.Option(metavar="pull|random|latest|lowest", help="How a task finds its slot.", rich_help_panel=POOL),
+        typer.Option(
+            metavar="pull|random|latest|lowest",
+            help="How a task finds its slot.",
+            show_default="pull",
+            rich_help_panel=POOL,
+        ),
     ] = None
     wait_price: Annotated[
-        float | None, typer.Option(help="Price of a second of waiting, in pod-seconds.", rich_help_panel=RUNS)
+        float | None,
+        typer.Option(
+            help="Price of a second of waiting, in pod-seconds.",
+            show_default="10",
+            rich_help_panel=RUNS,
+        ),
+    ] = None
+    pod_price_per_hour: Annotated[
+        float | None,
+        typer.Option(help="What an hour of a pod costs, in any currency: tells money too.", rich_help_panel=RUNS),
     ] = None
     policies: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Who is asked: ours and the peers by name.", rich_help_panel=RUNS),
+        typer.Option(
+            metavar="A,B",
+            help="Who is asked: ours, hpa (KEDA, on the queue), kpa (Knative), predictive (an HPA that forecasts), "
+            "saturation (WVA), buffer (Agones), job (ScaledJob), fixed; ours-... is ours without a part, and an "
+            "unknown name lists them all. Without it those of the scenario, else all; run takes ours alone.",
+            show_default="all of these",
+            rich_help_panel=RUNS,
+        ),
     ] = None
-    seeds: Annotated[int | None, typer.Option(help="Runs of each, with seeds 1 to N.", rich_help_panel=RUNS)] = None
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Runs of each, with seeds 1 to N.",
+            show_default="5",
+            rich_help_panel=RUNS,
+        ),
+    ] = None
     limits: Annotated[
         bool,
         typer.Option(
@@ -177,10 +247,13 @@ class AskedSweep(Asked):
         str,
         typer.Option(
             metavar="FIGURE,...",
-            help="Figures of the summary to print: one as a heat map, several with a row for each policy. An unknown "
+            help="Figures of the summary to show: one as a heat map, several with a row for each policy. An unknown "
             "name lists them all.",
         ),
     ] = "price"
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write heat maps of these figures here, for a browser.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,105 +262,3 @@ class AskedTune(Asked):
 
     policy: Annotated[str, typer.Option(help="Whose knobs: ours, or a peer by name.")] = "ours"
     budget: Annotated[int, typer.Option(help="Trials, each of all seeds.")] = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskedWarm:
-    """What ``warm`` takes. Its world is claims and a pool of idle sandboxes; a scenario says all of it in one file."""
-
-    scenario: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE.yaml",
-            help="A question about a warm pool, as in simulations/warm; it takes the place of the options about what "
-            "comes and the pool, and of --policies and --seeds.",
-        ),
-    ] = None
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv[.gz]",
-            help="Claims: a column arrival_s. Azure's, BurstGPT's and Mooncake's own files are read too.",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    rate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Claims as a curve: arrival_s, rate_per_min.", rich_help_panel=WORK),
-    ] = None
-    lasts: Annotated[
-        str | None, typer.Option(metavar="12h", help="How much of the claims is used.", rich_help_panel=WORK)
-    ] = None
-    bursts: Annotated[
-        float | None,
-        typer.Option(
-            help="Variance over mean of a curve's claims in 60 s; 1 is Poisson.",
-            show_default="1",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    thin: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of a trace's claims that is kept; a curve is multiplied.",
-            show_default="1",
-            rich_help_panel=WORK,
-        ),
-    ] = None
-    stretch: Annotated[
-        float | None,
-        typer.Option(help="Times that a trace takes longer than it did.", show_default="1", rich_help_panel=WORK),
-    ] = None
-    lead_time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MU,SIGMA|25s",
-            help="From a sandbox's creation until it is ready: mean and deviation of the logarithm of seconds, or the "
-            "median.",
-            show_default="25s",
-            rich_help_panel=POOL,
-        ),
-    ] = None
-    miss_target: Annotated[
-        float | None,
-        typer.Option(help="Share of claims that may find no ready sandbox.", show_default="0.01", rich_help_panel=POOL),
-    ] = None
-    wait_price: Annotated[
-        float | None,
-        typer.Option(
-            help="Price of a second of waiting, in seconds of an idle sandbox: ours aims at that instead.",
-            rich_help_panel=POOL,
-        ),
-    ] = None
-    min: Annotated[int | None, typer.Option(help="Smallest size of ours.", show_default="0", rich_help_panel=POOL)] = (
-        None
-    )
-    max: Annotated[int | None, typer.Option(help="Largest size.", show_default="1000", rich_help_panel=POOL)] = None
-    start: Annotated[
-        int | None,
-        typer.Option(
-            help="Sandboxes that stand ready at first, for every policy. Without it, as many as a fixed pool needs.",
-            rich_help_panel=POOL,
-        ),
-    ] = None
-    policies: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Who is asked: ours, fixed, rate (times 20 s, agent-sandbox's KEDA example), hpa (its HPA example, of "
-            "type Value), buffer (Agones), histogram. Knobs: fixed=40, rate=30, hpa=0.5, buffer=20 or buffer=10%, "
-            "histogram=60.",
-            rich_help_panel=RUNS,
-        ),
-    ] = None
-    seeds: Annotated[
-        int | None, typer.Option(help="Runs of each, with seeds 1 to N.", show_default="3", rich_help_panel=RUNS)
-    ] = None
-    equal: Annotated[
-        bool,
-        typer.Option(help="Look for the knobs at which the others miss as few as ours.", rich_help_panel=RUNS),
-    ] = True
-    jobs: Annotated[
-        int, typer.Option(help="Processes; the figures are the same with any number.", rich_help_panel=RUNS)
-    ] = os.cpu_count() or 1
-    json: Json = None

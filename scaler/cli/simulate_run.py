@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,19 +26,22 @@ from scaler.config.reading import Plain
 from scaler.sim.compare import Answer, Job, NoLimit, cores, histories, jobs, lies, means_of, rows, summary, work_out
 from scaler.sim.match import Row
 from scaler.sim.scenario import OURS, Scenario, read_scenario
+from scaler.sim.verdict import verdict
 
 KEYS: Final = (  # options that are keys of a scenario
     *("trace", "rate", "durations", "begins", "lasts", "longest", "bursts", "thin", "stretch"),
-    *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "seeds"),
+    *("slots", "startup", "min", "max", "target_wait", "dispatch", "wait_price", "pod_price_per_hour", "seeds"),
 )
 LENGTHS: Final = ("begins", "lasts", "longest", "target_wait")
 JOURNALLED: Final = ("trace", "lasts", "slots", "min", "max", "target_wait")  # keys that a journal sets
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
+    ("peak", "pods_peak", 0),
+    ("pod h", "pod_hours", 1),
+    ("money", "money", 2),
     ("killed", "killed", 1),
     ("p50 s", "wait_p50_s", 1),
     ("p95 s", "wait_p95_s", 1),
     ("p99 s", "wait_p99_s", 1),
-    ("pod h", "pod_hours", 1),
     ("price", "price", 0),
     ("/opt", "price_over_opt_w", 2),
     ("/blind", "price_over_opt_blind", 2),
@@ -45,13 +49,22 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("turns", "quick_reversals_per_hour", 1),
     ("waste", "wasted_starts", 0),
 )
+TRACES: Final = {".csv", ".gz", ".jsonl"}
+PLACES: Final = "give a trace of arrivals (--trace), a rate (--rate) or a journal (--journal)"
 WIDEST: Final = 400
-READING: Final = """\
-killed: runs that were cut. p50, p95, p99: seconds from arrival to the run that counts. pod h: pod hours. price:
-pod-seconds, and each second of waiting at {price:g}. /opt, /blind: price over that of the best possible, which knows
-all that comes, and of the best that may order only for tasks that wait, every 15 s as an HPA does. hours: of those
-that the latter keeps at the target of p95 wait, the share kept here. turns: quick reversals an hour. waste: pods that
-never ran a task."""
+READABLE: Final = 110  # characters of a line
+MEANING: Final = {  # of figures that do not say it by themselves
+    "pods_peak": "peak: most pods that were asked for at once, in any run",
+    "pod_hours": "pod h: pod hours",
+    "killed": "killed: runs that were cut, whose work began anew",
+    "wait_p99_s": "p50, p95, p99: seconds from arrival to the run that counts",
+    "price": "price: pod-seconds, and each second of waiting at {price:g}",
+    "price_over_opt_w": "/opt: price over that of the best possible, which knows all that comes",
+    "price_over_opt_blind": "/blind: over that of the best that orders only for tasks that wait, every 15 s as an HPA",
+    "hours_at_target": "hours: of those that the latter keeps at the target of p95 wait, the share kept here",
+    "quick_reversals_per_hour": "turns: quick reversals an hour",
+    "wasted_starts": "waste: pods that never ran a task",
+}
 
 
 def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path] = (), equal: bool = False) -> None:
@@ -63,7 +76,7 @@ def compare_policies(asked: Asked, *, policies: str | None, knobs: Sequence[Path
     tuned = read_knobs(knobs)
     check_knobs(scenario, tuned, equal=equal)
     best = {policy: found.best for policy, found in tuned.items()}
-    todo, more = jobs(scenario, limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
+    todo, more = jobs(_working(scenario), limits=asked.limits, knobs=best), searched(scenario, tuned) if equal else []
     given = answers([*todo, *more], asked)
     found = rows(todo, given[: len(todo)])
     told = summary(scenario, found)
@@ -89,7 +102,7 @@ def write_report(asked: AskedReport) -> None:
         refuse("--html - is no file: name one, like report.html")
     for option, file in (("--html", asked.html), ("--json", asked.json)):
         check_file(option, file)
-    todo = jobs(scenario, limits=asked.limits, drawn=True)
+    todo = jobs(_working(scenario), limits=asked.limits, drawn=True)
     given = answers(todo, asked)
     found = rows(todo, given)
     told = summary(scenario, found)
@@ -105,6 +118,8 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
     """The scenario with what the options say instead."""
     if asked.jobs < 1:
         refuse(f"--jobs {asked.jobs} is out of range: from 1 on; as many as there are cores is fastest")
+    if asked.scenario is not None and TRACES & {*asked.scenario.suffixes}:
+        refuse(f"{asked.scenario} is no scenario: give tasks by --trace {asked.scenario}, and a curve by --rate")
     changes = {key: _plain(key, value) for key in KEYS if (value := getattr(asked, key)) is not None}
     if policies is not None:
         changes["policies"] = [*names_of(policies)]
@@ -119,6 +134,13 @@ def scenario_of(asked: Asked, policies: str | None) -> Scenario:
         refuse(f"{asked.scenario or 'the options'} cannot be used:\n{error}")
     except ValueError as error:
         refuse(str(error))
+
+
+def _working(scenario: Scenario) -> Scenario:
+    """The scenario, unless it has no work: that needs no processes to be found out."""
+    if scenario.trace is None and scenario.rate is None:
+        refuse(f"nothing says what comes: name a scenario, as simulations/ has, or {PLACES}")
+    return scenario
 
 
 def names_of(text: str) -> list[str]:
@@ -174,10 +196,14 @@ def tell(console: Console, scenario: Scenario, found: Sequence[Row], told: Mappi
     """Print the figures for a reader."""
     if scenario.question:
         console.print(Text(scenario.question.strip()), style="bold")
+    for line in verdict(scenario, told).lines:
+        console.print(Text(line), soft_wrap=True)
     print_whole(console, _table(scenario, told))
     for line in (*_pairs(told), *tell_equals(told.get("at_equal_wait", {}))):
         console.print(Text(line), soft_wrap=True)
-    console.print(Text(READING.format(price=scenario.wait_price)), style="dim", soft_wrap=True)
+    meant = (MEANING[key] for _, key, _ in _columns(told) if key in MEANING)
+    text = f"{'. '.join(meant).format(price=scenario.wait_price)}."
+    console.print(Text(textwrap.fill(text, READABLE)), style="dim", soft_wrap=True)
     for line in lies(found):
         console.print(Text(line), soft_wrap=True)
 
@@ -193,13 +219,21 @@ def print_whole(console: Console, table: Table) -> None:
 def _table(scenario: Scenario, told: Mapping[str, object]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), title=means_of(scenario.seeds), title_justify="left")
     table.add_column("policy", no_wrap=True)
-    for name, *_ in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
     means = told["policies"]
     assert isinstance(means, dict)  # noqa: S101 - summary made it
+    columns = _columns(told)
+    for name, *_ in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     for policy, figures in means.items():
-        table.add_row(policy, *(shown(figures[key], decimals) for _, key, decimals in COLUMNS))
+        table.add_row(policy, *(shown(figures[key], decimals) for _, key, decimals in columns))
     return table
+
+
+def _columns(told: Mapping[str, object]) -> list[tuple[str, str, int]]:
+    """Those that somebody has a figure for."""
+    means = told["policies"]
+    assert isinstance(means, dict)  # noqa: S101 - summary made it
+    return [column for column in COLUMNS if any(of[column[1]] is not None for of in means.values())]
 
 
 def shown(figure: float | None, decimals: int) -> str:
@@ -222,7 +256,12 @@ def _pairs(told: Mapping[str, object]) -> Iterator[str]:
 def _share(figure: Mapping[str, float | None]) -> str:
     if (mean := figure["mean"]) is None:
         return "-"
-    return f"{100 * mean:+.0f} %{bounds({k: v and 100 * v for k, v in figure.items()}, '{:+.0f}')}"
+    return f"{_whole(mean):+d} %{bounds({k: v and _whole(v) for k, v in figure.items()}, '{:+d}')}"
+
+
+def _whole(share: float) -> int:
+    """Percent; of none there is no less."""
+    return round(100 * share)
 
 
 def bounds(figure: Mapping[str, float | None], form: str) -> str:

@@ -16,12 +16,13 @@ from rich.text import Text
 from scaler.cli.extras import needing
 from scaler.cli.output import refuse
 from scaler.cli.simulate_asked import AskedSweep
-from scaler.cli.simulate_files import check_file, make_folder, reader, write
+from scaler.cli.simulate_files import STDOUT, check_file, make_folder, reader, write, write_text
 from scaler.cli.simulate_kept import Kept
 from scaler.cli.simulate_over import Point, points_of
 from scaler.cli.simulate_progress import progress
-from scaler.cli.simulate_run import COLUMNS, figures, names_of, print_whole
-from scaler.sim.compare import TOLD, Job, cores, jobs, rows, summary, work_out
+from scaler.cli.simulate_run import COLUMNS, MEANING, figures, names_of, print_whole
+from scaler.sim.compare import TOLD, Job, cores, jobs, means_of, rows, summary, work_out
+from scaler.sim.scenario import Scenario
 
 Figures: TypeAlias = Mapping[str, Any]
 Means: TypeAlias = Mapping[str, Mapping[str, "float | None"]]
@@ -35,7 +36,10 @@ SHADES: Final = ("on grey7", "on grey15", "on grey23", "on grey30", "on grey37")
 
 def sweep(asked: AskedSweep) -> None:
     """Work all combinations out, and tell."""
-    check_file("--json", asked.json)
+    if asked.html == STDOUT:
+        refuse("--html - is no file: name one, like sweep.html")
+    for option, file in (("--html", asked.html), ("--json", asked.json)):
+        check_file(option, file)
     shown = figures_of(asked.show, limits=asked.limits)
     points = points_of(asked)
     kept = None
@@ -45,8 +49,22 @@ def sweep(asked: AskedSweep) -> None:
     found = _found(asked, points, kept)
     try:
         write(asked.json, _written(points, found))
+        if asked.html is not None:
+            write_text(asked.html, _page(points, found, shown))
     finally:
         _tell(reader(asked.json), points, found, shown)
+
+
+def _page(points: Sequence[Point], found: Sequence[Figures], shown: Sequence[str]) -> str:
+    from scaler.sim.report_map import sweep_page  # the plots are a large import that nothing else needs
+
+    scenario, keys = points[0].scenario, list(points[0].settings)
+    cells = [
+        ([*map(str, point.settings.values())], figures["summary"]["policies"])
+        for point, figures in zip(points, found, strict=True)
+    ]
+    title = scenario.question.strip() or f"What {' and '.join(keys)} come to"
+    return sweep_page(title, keys, cells, shown, f"{means_of(scenario.seeds)}.")
 
 
 def figures_of(text: str, *, limits: bool) -> list[str]:
@@ -122,6 +140,7 @@ def _tell(console: Console, points: Sequence[Point], found: Sequence[Figures], s
     lines = [list(map(str, point.settings.values())) for point in points]
     if len(shown) == 1:
         print_whole(console, _map(keys, shown[0], list(zip(lines, means, strict=True))))
+        console.print(Text(_reading(shown[0], points[0].scenario)), style="dim", soft_wrap=True)
     else:
         table = Table(*keys, "policy", *(HEADINGS.get(name, name) for name in shown), box=None, padding=(0, 1, 0, 0))
         for line, each in zip(lines, means, strict=True):
@@ -133,6 +152,12 @@ def _tell(console: Console, points: Sequence[Point], found: Sequence[Figures], s
             if left := mean["unfinished"]:
                 told = f"{LIES} {point}, {policy}: {left:,.10g} tasks of a run were never done; its figures lie"
                 console.print(Text(told), soft_wrap=True)
+
+
+def _reading(name: str, scenario: Scenario) -> str:
+    """How the map is read, and what its figure is where the name does not say it."""
+    meant = MEANING.get(name, "").format(price=scenario.wait_price)
+    return f"{means_of(scenario.seeds)}; the darker, the less{f'. {meant}' if meant else ''}."
 
 
 def _map(keys: Sequence[str], name: str, cells: Sequence[tuple[list[str], Means]]) -> Table:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaler.cli.output import refuse
-from scaler.cli.simulate_asked import AskedWarm
+from scaler.cli.simulate_asked_warm import AskedWarm
 from scaler.cli.simulate_files import check_file, reader, write
 from scaler.cli.simulate_progress import progress
 from scaler.cli.simulate_run import bounds, names_of, shown
@@ -29,6 +29,7 @@ from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work
 from scaler.sim.warm_scenario import WarmScenario, out_of_range, question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
+BOUNDED: Final = ("mean", "low", "high")
 LEAST: Final = 1e-6  # of what multiplies
 COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimals
     ("claims", "claims", 0),
@@ -39,6 +40,7 @@ COLUMNS: Final[tuple[tuple[str, str, int], ...]] = (  # heading, figure, decimal
     ("pool h", "pool_sandbox_hours", 1),
     ("max", "max_size", 0),
 )
+KNOWS: Final = {"knowing": "the limit, which knows the rate, ", "priced": "the limit at a price for each miss, "}
 READING: Final = """\
 missed: claims that found no ready sandbox; % of all claims. cold: those of them that started their own. p95 s: the
 wait that 95 in 100 claims do not exceed. idle h: sandbox hours ready and unclaimed; pool h: with those on their way.
@@ -186,10 +188,34 @@ def _tell(console: Console, question: Question, told: Mapping[str, object]) -> N
     for policy, figures in means.items():
         cells = [shown(figures[key], decimals) for _, key, decimals in COLUMNS]
         table.add_row(policy, *cells[:2], shown(100.0 * figures["miss_rate"], 2), *cells[2:])
+    for line in _verdict(question, means):
+        console.print(Text(line), soft_wrap=True)
     console.print(table)
     for line in _equals(told):
         console.print(Text(line), soft_wrap=True)
     console.print(Text(READING), style="dim", soft_wrap=True)
+
+
+def _verdict(question: Question, means: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Whom to take: who keeps the target while the least stands idle, or else whose claims miss least."""
+    if question.policy.wait_price is not None:  # ours aims at another thing then
+        return
+    target = question.policy.miss_target
+    fit = [name for name, of in means.items() if of["miss_rate"] <= target]
+    best = min(fit or means, key=lambda name: means[name]["idle_sandbox_hours" if fit else "miss_rate"])
+    of, aim = means[best], f"the miss target of {100 * target:g} %"
+    if not fit:
+        why = f"nobody keeps {aim}; fewest miss with {best}" if len(means) > 1 else f"{best} misses {aim}"
+    else:
+        why = (
+            f"{best} stands idle for the least of the {len(fit)} that keep {aim}" if fit[1:] else f"{best} keeps {aim}"
+        )
+    found = ", a size that was found on these very claims" if best == "fixed" else ""
+    most = math.ceil(of["max_size"])
+    yield (
+        f"{why}: at most {most:,} sandbox{'' if most == 1 else 'es'}, {of['idle_sandbox_hours']:,.1f} idle hours, "
+        f"{100 * of['miss_rate']:.2f} % of claims miss{found}."
+    )
 
 
 def _equals(told: Mapping[str, object]) -> Iterator[str]:
@@ -205,5 +231,16 @@ def _equals(told: Mapping[str, object]) -> Iterator[str]:
             yield f"where as few miss: nothing stands idle under {peer} = {figures['knob']:g}, so it has no share"
             continue
         percent = {key: value and 100.0 * value for key, value in saved.items()}
-        less = f"{percent['mean']:.0f} %{bounds(percent, '{:.0f}')} less idle time"
-        yield f"where as few miss: ours has {less} than {peer} = {figures['knob']:g}"
+        is_less = percent["mean"] >= 0.0
+        share = _percent(percent if is_less else _turned(percent))
+        than = f"{KNOWS.get(peer, '')}{peer} = {figures['knob']:g}"
+        yield f"where as few miss: ours has {share} {'less' if is_less else 'more'} idle time than {than}"
+
+
+def _percent(figure: Mapping[str, float | None]) -> str:
+    return f"{figure['mean']:.0f} %{bounds(figure, '{:.0f}')}"
+
+
+def _turned(figure: Mapping[str, float | None]) -> dict[str, float | None]:
+    """What is saved, as what is spent."""
+    return {to: value and -value for to, value in zip(("mean", "high", "low"), map(figure.get, BOUNDED), strict=True)}

@@ -29,7 +29,7 @@ from scaler.sim.score_waits import kept
 Figure: TypeAlias = "float | None"
 TOLD: Final = (
     *("tasks", "unfinished", "killed", "wait_p50_s", "wait_p95_s", "wait_p99_s", "pod_hours", "price"),
-    *("quick_reversals_per_hour", "wasted_starts"),
+    *("quick_reversals_per_hour", "wasted_starts", "pods_peak", "money"),
     *("opt_zero_wait", "opt_w", "opt_blind", "price_over_opt_w", "price_over_opt_blind", "hours_at_target"),
 )
 CONFIDENCE: Final = 0.95
@@ -220,7 +220,8 @@ def _ratio(price: float, limit: float) -> Figure:
 
 def _means(found: Sequence[Row]) -> dict[str, Figure]:
     columns: Mapping[str, list[Figure]] = {name: [asdict(row)[name] for row in found] for name in TOLD}
-    return {name: _mean(values) for name, values in columns.items()}
+    most = max((row.pods_peak for row in found), default=0)  # what has to hold every run
+    return {name: _mean(values) for name, values in columns.items()} | {"pods_peak": most}
 
 
 def _mean(values: Iterable[Figure]) -> Figure:

@@ -231,7 +231,10 @@ def _of_curve(recipe: Recipe, curve: Curve, rng: np.random.Generator) -> _Part:
 
 def _lengths(recipe: Recipe, count: int, rng: np.random.Generator) -> Floats:
     if recipe.lengths is None:
-        raise ValueError("nothing says how long a task takes: give durations, a file or lognormal:MU,SIGMA")
+        raise ValueError(
+            "nothing says how long a task takes: have a column duration_s in the trace, or give --durations, a file "
+            "that has one or lognormal:MU,SIGMA of seconds, like lognormal:5.49,1.54"
+        )
     return recipe.lengths.draw(rng, count)
 
 

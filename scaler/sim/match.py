@@ -61,6 +61,8 @@ class Row:
             are None where they were not asked for.
         hours_at_target: of the hours whose p95 wait the last of these keeps at target, the share in which it was here.
         unfinished: tasks that were not done a day after the last arrival; where there are any, nothing else counts.
+        pods_peak: most replicas that were asked for at once, which is what a quota or a node group has to hold.
+        money: what the pod hours cost. None where nothing says what one costs.
     """
 
     policy: str
@@ -81,6 +83,8 @@ class Row:
     price_over_opt_w: float | None = None
     price_over_opt_blind: float | None = None
     hours_at_target: float | None = None
+    pods_peak: int = 0
+    money: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,4 +207,10 @@ def _row(match: Match, world: World) -> Row:
         price=round(world.pool.seconds + match.scenario.wait_price * math.fsum(waits.tolist()), 3),
         quick_reversals_per_hour=round(reversals_per_hour(world), 3),
         wasted_starts=world.pool.wasted,
+        pods_peak=max((count for _, count in world.scaled), default=world.replicas),
+        money=_money(match.scenario, world.pool.seconds / HOUR),
     )
+
+
+def _money(scenario: Scenario, pod_hours: float) -> float | None:
+    return None if scenario.pod_price_per_hour is None else round(scenario.pod_price_per_hour * pod_hours, 4)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from scaler.config.knobs import Section
 from scaler.sim.scenario import Scenario
 
-FIGURES: Final = (
-    *(("tasks", "tasks", 0), ("unfinished", "never done", 1), ("killed", "runs cut", 1)),
-    ("wait_p50_s", "p50 wait, s", 1),
-    *(("wait_p95_s", "p95 wait, s", 1), ("wait_p99_s", "p99 wait, s", 1), ("pod_hours", "pod hours", 1)),
-    *(("price", "price", 0), ("price_over_opt_w", "/ best", 2), ("price_over_opt_blind", "/ best blind", 2)),
-    ("hours_at_target", "hours at target", 2),
-    *(("quick_reversals_per_hour", "turns per hour", 2), ("wasted_starts", "wasted starts", 1)),
+FIGURES: Final = (  # group, figure, heading, decimals, and by what it is multiplied
+    ("Pods", "pods_peak", "at most", 0, 1),
+    ("Pods", "pod_hours", "pod hours", 1, 1),
+    ("Pods", "money", "money", 2, 1),
+    ("Waits, s", "wait_p50_s", "50 % at most", 1, 1),
+    ("Waits, s", "wait_p95_s", "95 % at most", 1, 1),
+    ("Waits, s", "wait_p99_s", "99 % at most", 1, 1),
+    ("Waits, s", "hours_at_target", "hours at target, %", 0, 100),
+    ("Tasks", "killed", "runs cut", 1, 1),
+    ("Tasks", "unfinished", "never done", 1, 1),
+    ("Price", "price", "pod-seconds", 0, 1),
+    ("Price", "price_over_opt_w", "over best", 2, 1),
+    ("Price", "price_over_opt_blind", "over best blind", 2, 1),
+    ("Calm", "quick_reversals_per_hour", "quick turns an hour", 1, 1),
+    ("Calm", "wasted_starts", "starts in vain", 0, 1),
 )
 BOUNDED: Final = ("mean", "low", "high")
 ALWAYS: Final = ("trace", "rate", "durations", "slots", "startup", "min", "max", "target_wait", "policies", "seeds")
@@ -54,13 +64,47 @@ def _item(item: object) -> str:
     return f"[{', '.join(f'{number:g}' for number in item)}]" if isinstance(item, tuple) else str(item)
 
 
-def figures(told: Mapping[str, object]) -> str:
-    """A line a policy, without the figures that nobody has."""
+def figures(scenario: Scenario, told: Mapping[str, object], marks: Mapping[str, tuple[str, str]], pick: str) -> str:
+    """A line a policy with its mark, without the figures that nobody has; what is bad is marked, and whom to take."""
     means = told["policies"]
     assert isinstance(means, dict)  # noqa: S101 - summary made it
-    known = [row for row in FIGURES if any(figures[row[0]] is not None for figures in means.values())]
-    lines = ([policy, *(_shown(of[key], decimals) for key, _, decimals in known)] for policy, of in means.items())
-    return _table(("policy", *(name for _, name, _ in known)), lines)
+    known = [row for row in FIGURES if any(_is_told(row[1], of[row[1]]) for of in means.values())]
+    first = [place == 0 or known[place - 1][0] != row[0] for place, row in enumerate(known)]
+    groups = "".join(
+        f'<th class="group begins" colspan="{len([*of])}">{html.escape(group)}</th>'
+        for group, of in itertools.groupby(known, lambda row: row[0])
+    )
+    heads = "".join(
+        f"<th{_classes(begins='begins' if begins else '')}>{html.escape(head)}</th>"
+        for (_, _, head, *_), begins in zip(known, first, strict=True)
+    )
+    body = ""
+    for policy, of in means.items():
+        colour, mark = marks.get(policy, ("inherit", ""))
+        cells = "".join(
+            f"<td{_classes(begins='begins' if begins else '', bad='bad' if _is_bad(scenario, key, of[key]) else '')}>"
+            f"{_shown(of[key], decimals, times)}</td>"
+            for (_, key, _, decimals, times), begins in zip(known, first, strict=True)
+        )
+        name = f'<span style="color:{colour}">{mark}</span> {html.escape(policy)}'
+        body += f'<tr{_classes(pick="pick" if policy == pick else "")}><th scope="row">{name}</th>{cells}</tr>'
+    head = f'<thead><tr><th rowspan="2">policy</th>{groups}</tr><tr>{heads}</tr></thead>'
+    return f'<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _is_told(key: str, value: float | None) -> bool:
+    return bool(value) if key == "unfinished" else value is not None
+
+
+def _is_bad(scenario: Scenario, key: str, value: float | None) -> bool:
+    return value is not None and value > {"wait_p95_s": scenario.target_wait, "killed": 0, "unfinished": 0}.get(
+        key, inf
+    )
+
+
+def _classes(**named: str) -> str:
+    given = " ".join(filter(None, named.values()))
+    return f' class="{given}"' if given else ""
 
 
 def paired(told: Mapping[str, object]) -> str:
@@ -68,10 +112,23 @@ def paired(told: Mapping[str, object]) -> str:
     pairs = told["paired"]
     assert isinstance(pairs, dict)  # noqa: S101 - summary made it
     lines = (
-        [peer, _percent(of["price"]), _percent(of["pod_hours"]), _bounded(of["wait_p95_s"], 1.0, "{:+.1f}")]
+        [
+            peer,
+            _percent(of["price"]),
+            _percent(of["pod_hours"]),
+            _bounded(of["wait_p95_s"], 1.0, "{:+.1f}"),
+            _says(of["price"]),
+        ]
         for peer, of in pairs.items()
     )
-    return _table(("ours beside", "price, %", "pod hours, %", "p95 wait, s"), lines)
+    return _table(("ours beside", "price, %", "pod hours, %", "p95 wait, s", "by price"), lines)
+
+
+def _says(price: Mapping[str, float | None]) -> str:
+    low, high = price["low"], price["high"]
+    if low is None or high is None or low <= 0.0 <= high:
+        return "cannot be told" if price["mean"] is not None else ""
+    return "ours is cheaper" if high < 0.0 else "ours is dearer"
 
 
 def _percent(figure: Mapping[str, float | None]) -> str:
@@ -86,14 +143,14 @@ def _bounded(figure: Mapping[str, float | None], times: float, form: str) -> str
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[str]], *, text: int = 0) -> str:
     """A table; so many columns after the first are text, not figures."""
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
     marks = ["", *[' class="text"'] * text, *[""] * len(heads)]
+    head = "".join(f"<th{mark}>{html.escape(name)}</th>" for mark, name in zip(marks, heads, strict=False))
     body = "".join(
         f"<tr>{''.join(f'<td{mark}>{html.escape(cell)}</td>' for mark, cell in zip(marks, line, strict=False))}</tr>"
         for line in lines
     )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _shown(figure: float | None, decimals: int) -> str:
-    return "" if figure is None else f"{figure:,.{decimals}f}"
+def _shown(figure: float | None, decimals: int, times: float) -> str:
+    return "-" if figure is None else f"{times * figure:,.{decimals}f}"

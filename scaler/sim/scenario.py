@@ -126,6 +126,9 @@ class Scenario(Section):
     )
     target_wait: Duration = Field(default=30.0, description="How long a task may wait, at the 95th percentile.")
     wait_price: Number = Field(default=10.0, description="Price of a second of waiting, in pod-seconds.")
+    pod_price_per_hour: Number | None = Field(
+        default=None, description="Money that an hour of a pod costs, in any currency; figures have it too then."
+    )
     workload: Literal["ReplicaSet", "StatefulSet", "StatefulSet, Parallel"] = Field(
         default="ReplicaSet", description="Who owns the pods."
     )

@@ -29,8 +29,8 @@ from scaler.sim.workload import NO_SESSION
 Curve: TypeAlias = "tuple[tuple[Seconds, float], ...]"  # seconds, and tasks per minute then; straight in between
 
 WAY_OUT: Final = (
-    "a trace has a column arrival_s, and where they are known duration_s, tokens and session; Azure's "
-    "(TIMESTAMP, ContextTokens, GeneratedTokens), BurstGPT's and Mooncake's own files are read too"
+    "a trace has a column arrival_s, in seconds, or TIMESTAMP, with dates, and where they are known duration_s, tokens "
+    "and session; Azure's (TIMESTAMP, ContextTokens, GeneratedTokens), BurstGPT's and Mooncake's own files are read too"
 )
 
 
@@ -75,7 +75,8 @@ class Cell:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= least):
-            raise self.wrong(f"a number from {least:g} on")
+            dates = f"; dates stand in a column {DATED}" if self.column == PLAIN.arrival else ""
+            raise self.wrong(f"a number from {least:g} on{dates}")
         return value
 
     def instant(self) -> float:
@@ -119,10 +120,11 @@ class Format:
     unit: float = 1.0  # seconds in one unit of the arrivals
 
 
+DATED: Final = "TIMESTAMP"
 PLAIN: Final = Format("plain", "arrival_s", "duration_s", "tokens", "session")
 FORMATS: Final = (
     PLAIN,
-    Format("Azure", "TIMESTAMP", tokens="GeneratedTokens", dated=True),
+    Format("Azure", DATED, "duration_s", "GeneratedTokens", "session", dated=True),  # or one's own, with dates
     Format("BurstGPT", "Timestamp", "Elapsed time", "Response tokens", "Session ID"),
     Format("Mooncake", "timestamp", tokens="output_length", unit=0.001),
 )

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from scaler.cli.extras import needing
+from scaler.sim.scenario import POLICIES, Scenario
 from tests.cli.conftest import Scaler
 from tests.house.source import ROOT
 
@@ -95,3 +96,18 @@ def test_each_limit_is_told_with_its_unit_and_what_is_over_it(scaler: Scaler, co
     assert "opt_w: knows all that comes, and pays for waiting as policies do; /opt is the price over it." in told
     assert "opt_zero_wait: the pods of the cheapest schedule in which nobody waits, knowing all that comes." in told
     assert "Nothing is told over that one: where waiting is cheaper than a pod, a policy may cost less." in told
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "report", "sweep", "tune"])
+def test_what_holds_where_nothing_is_said_is_told(scaler: Scaler, command: str) -> None:
+    """For a planner who gives a trace and no scenario, the defaults are the pool: they are those of a scenario."""
+    told = " ".join(scaler("simulate", command, "--help").stdout.replace("│", " ").split())
+    usual = Scenario()
+    keys = ("slots", "startup", "min", "max", "dispatch", "wait_price", "seeds", "bursts", "thin", "stretch")
+    for key in keys:
+        value = getattr(usual, key)
+        shown = f"{value:g}" if isinstance(value, float) else str(getattr(value, "value", value))
+        about = told[told.index(f"--{key.replace('_', '-')} ") :]
+        assert about[about.index("[default: (") :].startswith(f"[default: ({shown})]"), key
+    assert f"[default: ({usual.target_wait:g}s)]" in told[told.index("--target-wait") :]
+    assert all(name in told[told.index("--policies") :] for name in POLICIES)

@@ -170,7 +170,12 @@ def test_every_command_takes_the_same_work_and_pool(scaler: Scaler, command: str
     [
         (["run", "absent.yaml"], "absent.yaml cannot be used"),
         (["run", "--trace", "absent.csv", "--seeds", "1"], "absent.csv cannot be read: No such file"),
-        (["run"], "give a trace of arrivals (--trace), a rate (--rate) or a journal (--journal)"),
+        (
+            ["run"],
+            "nothing says what comes: name a scenario, as simulations/ has, or give a trace of arrivals (--trace)",
+        ),
+        (["run", "T"], "trace.csv is no scenario: give tasks by --trace"),
+        (["run", "--rate", "R"], "nothing says how long a task takes: have a column duration_s in the trace, or give"),
         (["compare", "--slots", "0"], "slots = 0: must be >= 1; set it to a value >= 1"),
         (["compare", "--policies", "ours,hpb"], "hpb is none; there are ours, hpa"),
         (["run", "--startup", "soon"], "write its median like 18s or 1m33s"),

@@ -37,16 +37,21 @@ def test_every_run_is_a_row_with_what_was_set_for_it(scaler: Scaler, scenario: P
     assert all(set(each["policies"]) == {"ours", "hpa"} for each in told["summary"]["points"])
 
 
+def _written(file: Path) -> tuple[int, int]:
+    """Which file it is and when it was written; when it was read last is another matter."""
+    return file.stat().st_ino, file.stat().st_mtime_ns
+
+
 def test_a_sweep_goes_on_where_it_was_stopped(scaler: Scaler, scenario: Path, tmp_path: Path) -> None:
     """What is kept is not written again, and is said to be from before."""
     kept = tmp_path / "kept"
     asked = ("simulate", "sweep", scenario, *ALONE, "--policies", "job", "--out", kept)
     first = scaler(*asked, "--over", "slots=1,2")
     assert (first.exit_code, first.stderr) == (0, "")
-    before = {file: file.stat() for file in kept.iterdir()}
+    before = {file: _written(file) for file in kept.iterdir()}
     second = scaler(*asked, "--over", "slots=1,2,3")
     assert second.stderr == f"2 of 3 points are taken from {kept}, as they were found before\n"
-    assert {file: file.stat() for file in before} == before
+    assert {file: _written(file) for file in before} == before
     assert len(list(kept.iterdir())) == 3
 
 
@@ -180,3 +185,35 @@ def test_a_file_that_is_not_there_is_told_before_the_first_point_is_run(scaler: 
     ran = scaler("simulate", "sweep", *ALONE, "--trace", trace, "--over", "durations=lognormal:3,0;absent.csv")
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr == "absent.csv cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("over", "maps", "told"),
+    [
+        pytest.param(("slots=1,2", "startup=5s,9s"), 4, '"slots"', id="AMapForEachPolicyAndFigure"),
+        pytest.param(("slots=1,2",), 2, '"policy"', id="OneForAllPoliciesWhereThereIsOneKey"),
+    ],
+)
+def test_a_sweep_is_drawn_for_a_browser(
+    scaler: Scaler, scenario: Path, tmp_path: Path, over: tuple[str, ...], maps: int, told: str
+) -> None:
+    """With every figure in its place, in colours that mean the same for everybody."""
+    page, out = tmp_path / "page.html", tmp_path / "out.json"
+    keys = [word for key in over for word in ("--over", key)]
+    asked = (*keys, "--policies", "fixed,job", "--show", "price,pods_peak", "--html", page, "--json", out)
+    ran = scaler("simulate", "sweep", scenario, *ALONE, *asked)
+    assert ran.exit_code == 0, ran.output
+    body = page.read_text()
+    body = body[body.index("<body>") :]
+    assert (body.count("Plotly.newPlot"), "http" in body, told in body) == (maps, False, True)
+    points = json.loads(out.read_text())["summary"]["points"]
+    prices = [of["price"] for point in points for of in point["policies"].values()]
+    assert [price for price in prices if f'"{price:,.0f}"' not in body] == []
+    first = body.split("Plotly.newPlot")[1]
+    assert (f'"zmax":{max(prices)}' in first, f'"zmin":{min(prices)}' in first) == (True, True)
+
+
+def test_a_map_says_how_it_is_read(scaler: Scaler, scenario: Path) -> None:
+    """Which shade is less, and what the figure is."""
+    ran = scaler("simulate", "sweep", scenario, *ALONE, "--policies", "job", "--over", "slots=1,2")
+    assert "the darker, the less. price: pod-seconds, and each second of waiting at 10." in " ".join(ran.stdout.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,28 @@ def test_who_stands_idle_for_no_time_is_not_said_to_miss_more(scaler: Scaler, tm
     assert "no fixed misses as few as ours" not in ran.stdout
     assert "where as few miss: nothing stands idle under fixed = 1, so it has no share" in ran.stdout
     assert json.loads(out.read_text())["summary"]["at_equal_misses"]["fixed"]["knob"] == 1
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ("fixed=1", "fixed=1 misses the miss target of 1 %: at most 1 sandbox, "),
+        ("fixed=50", "fixed=50 keeps the miss target of 1 %: at most 50 sandboxes, "),
+        ("fixed=40,fixed=50,rate=1", "fixed=40 stands idle for the least of the 2 that keep the miss target of 1 %: "),
+        ("rate=1,fixed=1", "nobody keeps the miss target of 1 %; fewest miss with "),
+    ],
+)
+def test_who_is_to_be_taken_is_said_first(scaler: Scaler, trace: Path, policies: str, said: str) -> None:
+    """Who keeps the target while the least stands idle; with a price of waiting there is another aim."""
+    asked = ("simulate", "warm", "--trace", trace, "--policies", policies, "--no-equal", *ALONE)
+    assert scaler(*asked).stdout.startswith(said)
+    assert scaler(*asked, "--wait-price", "50").stdout.startswith("One run")
+
+
+def test_what_saves_nothing_costs(scaler: Scaler, tmp_path: Path) -> None:
+    """Nobody reads minus nine percent less; and limits are told by what they are."""
+    (tmp_path / "rate.csv").write_text("arrival_s,rate_per_min\n0,5\n3600,5\n")
+    ran = scaler("simulate", "warm", "--rate", tmp_path / "rate.csv", *ALONE)
+    assert re.search(r"ours has \d+ % more idle time than fixed = \d", ran.stdout)
+    assert not re.search(r"ours has -", ran.stdout)
+    assert " idle time than the limit, which knows the rate, knowing = " in " ".join(ran.stdout.split())

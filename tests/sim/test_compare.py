@@ -17,6 +17,7 @@ import pytest
 
 from scaler.config.problems import ConfigError
 from scaler.config.reading import read_yaml
+from scaler.sim import report_plots as plots
 from scaler.sim import stage
 from scaler.sim.compare import NoLimit, cores, histories, interval, jobs, lies, rows, summary, work_out
 from scaler.sim.match import Match, Played, Row, limits_of, play
@@ -39,13 +40,14 @@ ISSUED = [  # the columns that scripts rely on
 ]
 
 
+PANEL = (
+    *("minutes since the start", "pods", "demand", "ready", "starting", "draining or ending"),
+    *("queue", "tasks that wait", "change", "more replicas", "fewer replicas", "runs cut"),
+)
 LABELS = (  # what a reader finds in each plot of the report
-    ("ours", "hpa", "job", "pod hours", "p95 wait, s"),
-    ("ours", "hpa", "job", "waited, s", "share of tasks", "target 30 s", "95 %"),
-    ("ours", "hpa", "job", "hours", "pods", "demand", "ready", "starting", "draining or ending"),
-    ("ours", "hpa", "job", "hours", "tasks that wait"),
-    ("ours", "hpa", "job", "hours", "runs cut so far"),
-    ("ours", "hpa", "job", "hours", "replicas"),
+    ("ours", "hpa", "job", "pod hours", "95 % of tasks waited at most", "target 30 s"),
+    ("ours", "hpa", "job", "waited at most", "share of tasks", "target 30 s", "95 %"),
+    *(PANEL, PANEL, PANEL),
 )
 
 
@@ -133,7 +135,7 @@ def test_an_interval_is_student_s() -> None:
 
 
 def test_a_report_is_whole_and_fetches_nothing() -> None:
-    """Every policy and plot is in it, and no address that a browser would load from; titles are escaped."""
+    """Every policy and plot is in it, and nothing that a browser would load or send; titles are escaped."""
     scenario = changed(small(), {"seeds": 1, "question": "<b>How many?</b>"})
     todo = jobs(scenario, limits=False, drawn=True)
     given = work_out(todo, None, told=lambda: None)
@@ -141,14 +143,18 @@ def test_a_report_is_whole_and_fetches_nothing() -> None:
     text = page(scenario, found, summary(scenario, found), histories(given))
     body = text[text.index("<body>") :]
     assert "&lt;b&gt;How many?" in body
-    assert all(f"<td>{policy}</td>" in body for policy in scenario.policies)
+    assert re.findall(r'<th scope="row">.*?</span> (\w+)</th>', body) == [*scenario.policies]
     assert body.count("Plotly.newPlot") == len(LABELS)
     for plot, labels in zip(body.split("Plotly.newPlot")[1:], LABELS, strict=True):
         assert [label for label in labels if f'"{label}"' not in plot] == []
+    assert body.count('"showSendToCloud": false') == len(LABELS)  # no plot has a button that uploads it
     assert "<script src" not in text
     assert "<link" not in text
     assert "http" not in body
-    assert "<td></td>" not in body  # what was not asked for has no column
+    assert (
+        "over best" not in body[body.index("<table>") : body.index("</table>")]
+    )  # what was not asked for has no column
+    assert body.index('class="answer') < body.index("<table>")  # a planner reads the answer first
 
 
 def test_a_note_on_a_logarithmic_axis_stands_where_its_line_does() -> None:
@@ -158,9 +164,8 @@ def test_a_note_on_a_logarithmic_axis_stands_where_its_line_does() -> None:
     given = work_out(todo, None, told=lambda: None)
     found = rows(todo, given)
     text = page(scenario, found, summary(scenario, found), histories(given))
-    note = re.search(r'"text":"target 100 s","x":([0-9.]+)', text)
-    assert note is not None
-    assert float(note[1]) == 2.0
+    across, along = re.findall(r'"text":"target 100 s","x":([0-9.]+),.*?"y":([0-9.]+)', text)
+    assert (float(across[1]), float(along[0])) == (2.0, 2.0)
 
 
 def test_a_history_is_what_happened() -> None:
@@ -273,6 +278,57 @@ def test_a_report_says_whose_figures_lie() -> None:
     body = page(scenario, found, summary(scenario, found), histories(given))
     assert "job, seed 1: 7 tasks were never done; its figures lie" in body
     assert "<th>never done</th>" in body
+
+
+def test_where_runs_were_cut_there_is_a_plot_of_it() -> None:
+    """And where none was, a line: an empty plot would make a reader look for what is not there."""
+    scenario = changed(small(), {"seeds": 1, "policies": ["job"]})
+    todo = jobs(scenario, limits=False, drawn=True)
+    given = work_out(todo, None, told=lambda: None)
+    kept, found = histories(given), rows(todo, given)
+    whole = page(scenario, found, summary(scenario, found), kept)
+    cut = {"job": replace(kept["job"], killed=[*kept["job"].killed[:-1], 2])}
+    lossy = page(scenario, found, summary(scenario, found), cut)
+    assert ("no run was cut" in whole, '"runs cut so far"' in whole) == (True, False)
+    assert ("no run was cut" in lossy, '"runs cut so far"' in lossy, '"2 runs cut"' in lossy) == (False, True, True)
+
+
+def test_plots_of_what_everybody_did_have_the_same_axes() -> None:
+    """A pool of three pods beside one of twenty looks smaller; and the time is told in a unit that has few digits."""
+    scenario = changed(small(), {"seeds": 1})
+    given = work_out(jobs(scenario, limits=False, drawn=True), None, told=lambda: None)
+    kept = histories(given)
+    axes = [plots.panel(history, kept.values()).layout for history in kept.values()]
+    ranges = {(of.xaxis3.range, of.yaxis.range, of.yaxis2.range, of.yaxis3.range) for of in axes}
+    assert len(ranges) == 1
+    assert {of.xaxis3.title.text for of in axes} == {"minutes since the start"}
+    most = max(max(map(sum, zip(h.ready, h.starting, h.draining, strict=True))) for h in kept.values())
+    assert axes[0].yaxis.range[1] >= most
+
+
+def test_a_peak_is_the_most_of_any_run() -> None:
+    """A quota has to hold all of them, and a mean is below it; it is what the pods really were."""
+    played = [play(Match(scenario=small(), policy="ours", seed=seed, drawn=True)) for seed in (1, 2)]
+    peaks = []
+    for each in played:
+        assert each.history is not None
+        peaks.append(max(map(sum, zip(each.history.ready, each.history.starting, each.history.draining, strict=True))))
+    rows_ = [replace(each.row, pods_peak=peak) for each, peak in zip(played, (3, 9), strict=True)]
+    told = summary(changed(small(), {"policies": ["ours"]}), rows_)["policies"]
+    assert isinstance(told, dict)
+    assert told["ours"]["pods_peak"] == 9
+    assert [each.row.pods_peak for each in played] == peaks
+
+
+def test_money_is_what_pod_hours_cost() -> None:
+    """Where something says what one costs, and else nothing is told."""
+    free, paid = (
+        play(Match(scenario=changed(small(), price), policy="job", seed=1)).row
+        for price in ({}, {"pod_price_per_hour": 0.25})
+    )
+    assert free.money is None
+    assert paid.money == pytest.approx(0.25 * paid.pod_hours, abs=1e-3)
+    assert replace(paid, money=None) == free
 
 
 def test_who_works_ends_at_once_where_it_is_broken_off(tmp_path: Path) -> None:

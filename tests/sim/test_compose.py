@@ -89,7 +89,7 @@ def test_a_batch_comes_at_once(tasks: int) -> None:
 
 def test_without_any_length_there_is_no_work() -> None:
     """The error says what to give."""
-    with pytest.raises(ValueError, match="give durations, a file or lognormal:MU,SIGMA"):
+    with pytest.raises(ValueError, match="or give --durations, a file that has one or lognormal:MU,SIGMA"):
         composed(Recipe(arrivals=replace(TRACE, seconds=None)))
 
 

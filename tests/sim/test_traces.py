@@ -57,6 +57,15 @@ def test_azure_s_own_file_is_read(tmp_path: Path) -> None:
     assert trace.tokens.tolist() == [8, 10]
 
 
+def test_dates_and_lengths_of_one_s_own_are_read(tmp_path: Path) -> None:
+    """As most exports have them: under Azure's name for dates, with the plain names beside it."""
+    dated = "TIMESTAMP,duration_s,session\n2026-01-01T00:00:09Z,7,a\n2026-01-01 00:00:05.5,30,a\n"
+    trace = read_trace(written(tmp_path, dated))
+    assert trace.seconds is not None
+    assert trace.session is not None
+    assert (trace.arrived_at.tolist(), trace.seconds.tolist(), trace.session.tolist()) == ([0, 3.5], [30, 7], [2, 2])
+
+
 def test_burstgpt_s_own_file_is_read(tmp_path: Path) -> None:
     """Its sessions are names, and a row without one is a task by itself."""
     trace = read_trace(written(tmp_path, BURST))
@@ -98,6 +107,7 @@ def test_durations_are_of_tasks_that_ended(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("arrival_s\nsoon\n", "trace.csv, line 2, arrival_s = 'soon': expected a number from 0 on"),
+        ("arrival_s\n2026-01-01T00:00:05Z\n", "expected a number from 0 on; dates stand in a column TIMESTAMP"),
         ("arrival_s,duration_s\n1,2\n2,-3\n", "trace.csv, line 3, duration_s = '-3': expected a number from 0 on"),
         ("arrival_s\n1\nnan\n", "line 3, arrival_s = 'nan'"),
         ("TIMESTAMP,GeneratedTokens\nyesterday,3\n", "line 2, TIMESTAMP = 'yesterday': expected a date and time"),
