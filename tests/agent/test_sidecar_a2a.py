@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -168,3 +170,15 @@ async def test_the_sidecar_asks_with_its_own_token(site: Site, agent: Speaker) -
         agent.states["t"] = agent.state("completed")
         await beside.inflight(0)
     assert agent.credentials == {"Bearer ours"}
+
+
+async def test_a_message_that_comes_packed_begins_a_task_like_any_other(beside: Beside, agent: Speaker) -> None:
+    """Its client packs what is long; the task goes on after the answer all the same."""
+    said = gzip.compress(json.dumps(agent.call("begin", "t")).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with beside.client.post(f"{beside.url}/a2a", data=said, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+    await heard(agent, "t")
+    assert beside.gate.activity().inflight == 1
+    agent.states["t"] = agent.state("completed")
+    await beside.inflight(0)

@@ -47,6 +47,7 @@ async def serving(gate: Gate, settings: Settings, place: tuple[str, int]) -> Asy
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=1.0,
+            auto_decompress=False,  # what is packed passes so, as its headers say
         )
         await runner.setup()
         asking = asyncio.create_task(ask_for_open_tasks(tracker, settings, session))
