@@ -60,6 +60,12 @@ def closed(after: int = 5) -> Reply:
     return _json(503, {"error": "this pod takes no more tasks; ask again, and another pod answers"}, retry_after=after)
 
 
+def unread() -> Reply:
+    """What is answered to a call of which nobody could say whether it begins a task that outlives its answer."""
+    why = "the body's Content-Encoding cannot be read, or is damaged; send a JSON body as it is, or as gzip"
+    return _json(415, {"error": why})
+
+
 class Desk:
     """Answers for one gate. ``answer`` may block on the disk, for orders alone."""
 

@@ -53,13 +53,16 @@ def check(
         _print_problems(file, error.problems, json=json)
         raise typer.Exit(FAILED) from None
     pools, classes = [str(key) for key in keys(settings)], list(settings.classes)
+    warm = [str(key) for key in settings.warm_pools.pools]
     risen = rising(settings)
     if json:
         only_rise: Json = {"pools": risen.pools, "classes": risen.classes}
         told: dict[str, Json] = {"file": str(file), "good": True, "problems": [], "pools": pools, "classes": classes}
-        as_json({**told, "only_rise": only_rise})
+        as_json({**told, "warm_pools": warm, "only_rise": only_rise})
         return
-    typer.echo(f"{file} is good: {len(pools)} pools, {len(classes)} classes")
+    typer.echo(
+        f"{file} is good: {len(pools)} pools, {len(classes)} classes{f', {len(warm)} warm pools' if warm else ''}"
+    )
     if risen:
         typer.echo(f"warning: {unseen(risen)}", err=True)
 

@@ -70,6 +70,8 @@ def _read(page: str, accept: str, context: ssl.SSLContext) -> str:
         fail(f"the answer of {page} cannot be read: {str(error) or type(error).__name__}; --url must name a scaler")
     except (URLError, OSError) as error:
         why = error.reason if isinstance(error, URLError) else error
+        if isinstance(why, ssl.SSLCertVerificationError):
+            fail(f"{page} is not believed: {why.verify_message}; name its authority with --ca, or its host with --url")
         fail(f"no scaler answers at {page}: {why}; start one with `scaler serve`, or name it with --url")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,8 @@ class JsonLines(logging.Formatter):
         more = {key: value for key, value in vars(record).items() if key not in OF_EVERY_LINE}
         if record.exc_info:
             more["exception"] = self.formatException(record.exc_info)
-        return json.dumps({**told, **more, "timestamp": self.formatTime(record)}, default=str)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        return json.dumps({**told, **more, "timestamp": at}, default=str)
 
 
 def run(settings: Settings, place: tuple[str, int], *, slots: int, grace: float) -> None:

@@ -152,11 +152,13 @@ class _Told:
 
 
 def _moved(before: _Told | None, now: _Told) -> bool:
-    """Whether the target or what KEDA is told is another number than before."""
-    target = now.outcome.decision.replicas
-    if before is None:
-        return _plain(target) not in {None, now.outcome.trail[0].before}
-    pairs = ((before.outcome.decision.replicas, target), (before.report, now.report))
+    """Whether the target or what KEDA is told is another number than before.
+
+    Where no target is known of before, as at most starts, it is the replicas that were there.
+    """
+    target, was = now.outcome.decision.replicas, None if before is None else before.outcome.decision.replicas
+    stood = now.outcome.trail[0].before if was is None or isinstance(was, Unknown) else was
+    pairs = [(stood, target)] if before is None else [(stood, target), (before.report, now.report)]
     return any(a != b for a, b in pairs if not isinstance(a, Unknown) and not isinstance(b, Unknown))
 
 

@@ -102,8 +102,10 @@ def pool_key(metadata: TriggerMetadata, namespace: str, name: str) -> PoolKey:
     if slash and owner != namespace:
         allowed = f"a pool is read only by its own namespace, and this trigger is in {shown(namespace)}"
         raise ForeignPoolError([Problem(path="pool", value=shown(asked), allowed=allowed, way_out="name a pool there")])
-    found = [_bad_name("namespace", namespace)] if not is_namespace(namespace) else []
-    found += [_bad_name("pool" if metadata.pool else "name", pool)] if not is_name(pool) else []
+    found = [_bad_namespace(namespace)] if not is_namespace(namespace) else []
+    found += (
+        [_bad_name("pool" if metadata.pool else "name", pool, "digits, dots and hyphens")] if not is_name(pool) else []
+    )
     if found:
         raise MetadataError(found)
     return PoolKey(namespace, pool)
@@ -118,7 +120,7 @@ def warm_key(metadata: TriggerMetadata, namespace: str) -> PoolKey | None:
     if metadata.warm_pool is None:
         return None
     if not is_namespace(namespace):
-        raise MetadataError([_bad_name("namespace", namespace)])
+        raise MetadataError([_bad_namespace(namespace)])
     return PoolKey(namespace, metadata.warm_pool)
 
 
@@ -127,8 +129,12 @@ def _beside(key: str) -> Problem:
     return Problem(path=key, value=None, allowed=allowed, way_out="set it in the file, under warm_pools")
 
 
-def _bad_name(path: str, text: str) -> Problem:
-    allowed = "must be at most 63 lower-case letters, digits and hyphens"
+def _bad_namespace(text: str) -> Problem:
+    return _bad_name("namespace", text, "digits and hyphens")
+
+
+def _bad_name(path: str, text: str, rest: str) -> Problem:
+    allowed = f"must be at most 63 lower-case letters, {rest}"
     return Problem(path=path, value=shown(text), allowed=allowed, way_out="use a name Kubernetes would take")
 
 

@@ -234,7 +234,9 @@ def _contradiction(error: PolicyError, layered: _Layered) -> Problem:
         allowed = f"must be at least min, which is {layered.layer.min} (from {layered.told('min')})"
         way_out = "raise max or lower min"
     else:
-        allowed, way_out = f"must be {error.allowed}", "set both or neither"
+        paired = layered.layer.budget_per_hour is not None and layered.layer.pod_price_per_hour is not None
+        way_out = "raise it, or lower min or pod_price_per_hour" if paired else "set both or neither"
+        allowed = f"must be {error.allowed}"
     key = _KEYS.get(error.key, error.key)
     return Problem(path=key, value=f"{error.value!r} (from {layered.told(key)})", allowed=allowed, way_out=way_out)
 

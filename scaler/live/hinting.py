@@ -151,9 +151,10 @@ class HintDesk:
     def _give(self, caller: Caller, wish: Wish, now: Instant) -> tuple[Granted, Verdict]:
         pool, given = self._pool(caller, wish.pool), self._standing(now)
         name = caller.name, wish.id
-        if name in given:
-            return Granted(_same(given[name], wish), ()), Verdict.REPEATED
         section = self.section()
+        if name in given:
+            same = _same(given[name], wish)
+            return Granted(same, tuple(_bounds(same, pool.spec.policy, section.longest))), Verdict.REPEATED
         _check_room(caller.name, [hint for hint in given.values() if hint.caller == caller.name], section.most)
         _check_room(str(wish.pool), pool.hints.standing(now), MOST_IN_POOL)
         self._turn += 1

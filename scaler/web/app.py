@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -27,6 +28,8 @@ from scaler.web.running import Readiness, Running
 from scaler.web.tls import NewestContext
 from scaler.web.views import Json, explanation, row
 
+STRANGERS: Final = logging.getLogger(f"{__name__}.strangers")  # what aiohttp says of bytes that are no HTTP
+STRANGERS.disabled = True  # each is answered 400; whoever scans ports writes no traceback into the log
 NAMED: Final = 3  # pools that a message names
 TICK: Final = 5  # seconds after which a pool that was just taken in has been evaluated
 
@@ -60,7 +63,7 @@ async def served(
         OSError: the place cannot be listened on.
     """
     context = None if certificates is None else NewestContext.following(certificates)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    runner = web.AppRunner(app, access_log=None, logger=STRANGERS, shutdown_timeout=1, auto_decompress=False)
     await runner.setup()
     try:
         try:

@@ -168,6 +168,8 @@ async def _body(request: web.Request) -> bytes:
     """The body, if it is JSON by its type, short, and whole within a few seconds."""
     if request.content_type != "application/json":
         raise Refusal(415, "the body must be JSON: send Content-Type: application/json")
+    if coding := request.headers.get("Content-Encoding"):
+        raise Refusal(415, f"the body is not unpacked: send it without Content-Encoding, which is {coding!r:.60}")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_WITHIN):
@@ -177,6 +179,8 @@ async def _body(request: web.Request) -> bytes:
                     raise Refusal(413, f"the body must be at most {BODY_MOST} bytes")
     except TimeoutError:
         raise Refusal(408, f"the body was not whole within {BODY_WITHIN:g} s") from None
+    except (web.RequestPayloadError, ConnectionError) as error:  # the caller left, or sent what is no HTTP
+        raise Refusal(400, "the body did not come whole") from error
     return bytes(body)
 
 

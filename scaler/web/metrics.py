@@ -29,7 +29,7 @@ STAGES: Final = ("ready", "starting", "ordered", "overdue", "draining", "drained
 POOL_FAMILIES: Final = MappingProxyType(
     {
         "min_replicas": Family("Fewest replicas the pool may have."),
-        "max_replicas": Family("Most replicas the pool may have."),
+        "max_replicas": Family("Most replicas the pool may have, by its maximum and its money."),
         "mode_info": Family("1, with the pool's mode.", ("mode",)),
         "target_replicas": Family("Replicas we would have the pool be."),
         "reported_replicas": Family(
@@ -103,7 +103,7 @@ class Page:
     def _pool(self, sheet: Sheet, pool: Pool, now: Instant) -> None:
         key, policy = pool.spec.key, pool.spec.policy
         sheet.set("min_replicas", policy.min_replicas)
-        sheet.set("max_replicas", policy.max_replicas)
+        sheet.set("max_replicas", policy.cap)
         sheet.set("mode_info", 1, policy.mode.value)
         if isinstance(pool.spec.pods, WatchedPods) and policy.guarantee is Guarantee.PROTECTED:
             sheet.set("guards_hold", pool.unguarded is None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import aiohttp
@@ -213,3 +215,44 @@ async def test_the_record_of_another_pod_is_none_of_ours(site: Site, agent: Plai
     (site.place.folder / "tasks.json").write_bytes(b'{"version": 1, "uid": "other", "busy": true, "tasks": {}}')
     async with before(site, agent.application()) as beside:
         assert beside.gate.activity().inflight == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)], ids=["gzip", "deflate"]
+)
+async def test_what_is_packed_arrives_packed(
+    beside: Beside, kind: str, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Its headers say how and how long it is; an agent that is sent anything else under them cannot read it."""
+    said = b'{"to": "echo"}' * 1000
+    headers = {"Content-Type": kind, "Content-Encoding": coding}
+    async with beside.client.post(f"{beside.url}/echo", data=pack(said), headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        assert (await answer.json())["length"] == len(said)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("br", b"{}"),
+        ("gzip", b"{}"),
+        ("gzip", gzip.compress(b"{}")[:-1]),
+        ("gzip", gzip.compress(b"{}") + b"{}"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}"))),
+    ],
+    ids=["unknown", "not packed", "cut off", "more behind", "twice"],
+)
+async def test_a_call_that_cannot_be_read_does_not_reach_the_agent(beside: Beside, coding: str, body: bytes) -> None:
+    """It might begin a task of which the gate never hears; its client is told how to send it."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    async with beside.client.post(f"{beside.url}/echo", data=body, headers=headers) as answer:
+        assert (answer.status, "as gzip" in await answer.text()) == (415, True)
+    assert beside.gate.activity().inflight == 0
+
+
+async def test_an_order_that_is_packed_is_none(beside: Beside) -> None:
+    """As any body that is no JSON object with an order."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with beside.client.post(f"{beside.url}/drain", data=b"{}", headers=headers) as answer:
+        assert answer.status == 400

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -157,6 +161,43 @@ async def test_an_answer_that_cannot_be_read_may_have_begun_anything(beside: Bes
     assert "not known" in beside.gate.unknown
 
 
+@pytest.mark.parametrize("head", [None, "application/json", "text/event-stream"])
+async def test_an_answer_that_breaks_off_may_have_begun_anything(site: Site, agent: Speaker, head: str | None) -> None:
+    """Before its first word, or in the middle, before it has named a task: the agent may work on all the same."""
+
+    async def breaks_off(request: web.Request) -> web.StreamResponse:
+        """Take the call, and hang up."""
+        assert (await request.json())["id"] == 1
+        response = web.StreamResponse(headers={} if head is None else {"Content-Type": head})
+        if head is not None:
+            await response.prepare(request)
+            await response.write(b'{"jsonrpc": "2.0", "resu')
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    app = web.Application()
+    app.router.add_post("/a2a", breaks_off)
+    async with before(site, app) as beside:
+        with contextlib.suppress(aiohttp.ClientPayloadError):
+            async with beside.client.post(f"{beside.url}/a2a", json=agent.call("begin", "t")) as answer:
+                assert answer.status == (502 if head is None else 200)
+                await answer.read()
+        await beside.inflight(1)
+        beside.gate.drain(1)
+        assert not beside.gate.activity().acked
+        assert "not known" in beside.gate.unknown
+
+
+async def test_an_agent_that_nobody_could_ask_has_begun_nothing(site: Site, agent: Speaker) -> None:
+    """It is not there yet, or no more."""
+    async with nobody() as silent, sidecar(site, silent) as beside:
+        async with beside.client.post(f"{beside.url}/a2a", json=agent.call("begin", "t")) as answer:
+            assert answer.status == 502
+        await beside.inflight(0)
+        assert beside.gate.unknown == ""
+
+
 async def test_the_sidecar_asks_with_its_own_token(site: Site, agent: Speaker) -> None:
     """Never with that of a client."""
     token = site.folder / "token"
@@ -168,3 +209,15 @@ async def test_the_sidecar_asks_with_its_own_token(site: Site, agent: Speaker) -
         agent.states["t"] = agent.state("completed")
         await beside.inflight(0)
     assert agent.credentials == {"Bearer ours"}
+
+
+async def test_a_message_that_comes_packed_begins_a_task_like_any_other(beside: Beside, agent: Speaker) -> None:
+    """Its client packs what is long; the task goes on after the answer all the same."""
+    said = gzip.compress(json.dumps(agent.call("begin", "t")).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with beside.client.post(f"{beside.url}/a2a", data=said, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+    await heard(agent, "t")
+    assert beside.gate.activity().inflight == 1
+    agent.states["t"] = agent.state("completed")
+    await beside.inflight(0)

@@ -38,7 +38,10 @@ def test_a_good_file_is_called_good(scaler: Scaler, file: Path) -> None:
     told = scaler("config", "check", file, "--json")
     expected = {"file": str(file), "good": True, "problems": [], "pools": ["agents/coder"], "classes": ["coding"]}
     only_rise = {"pools": ["agents/coder"], "classes": []}
-    assert (told.exit_code, json.loads(told.stdout)) == (0, {**expected, "only_rise": only_rise})
+    assert (told.exit_code, json.loads(told.stdout)) == (0, {**expected, "warm_pools": [], "only_rise": only_rise})
+    file.write_text("warm_pools: {pools: {agents/python: {max: 3}}}")
+    assert scaler("config", "check", file).stdout == f"{file} is good: 0 pools, 0 classes, 1 warm pools\n"
+    assert json.loads(scaler("config", "check", file, "--json").stdout)["warm_pools"] == ["agents/python"]
 
 
 def test_every_finding_is_told_and_the_exit_code_is_1(scaler: Scaler, file: Path) -> None:

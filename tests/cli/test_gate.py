@@ -9,6 +9,7 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,8 @@ async def test_keys_may_come_later_and_their_absence_is_told(tmp_path: Path) -> 
         told = {key: line[key] for key in ("event", "level", "file", "why")}
         event = "the keys cannot be read, so no order is believed"
         assert told == {"event": event, "level": "warning", "file": "/nope", "why": "No such file or directory"}
+        assert line["timestamp"].endswith("Z"), "the local time of a node is nobody's"
+        assert datetime.fromisoformat(line["timestamp"]).tzinfo is UTC
         assert process.returncode is None
     finally:
         await stop(process)

@@ -71,6 +71,18 @@ def test_what_stays_the_same_is_said_only_to_those_who_want_all(caplog: pytest.L
         assert [level for level, _ in told(*story)] == ["info", "info", "debug", "info", "debug"]
 
 
+def test_a_move_is_one_also_after_nothing_was_known() -> None:
+    """So most processes begin: the first look knows no replicas, and the second has more asked for than there are."""
+    seen = Observation(replicas=Unknown("nobody said"), pods=Unknown("no source"), signals={})
+    blind = tick(POLICY, Memory.fresh(NOON, POLICY.pace), seen, NOON)
+    for queue, event in ((3, "the target moved"), (1, "the target stands for another reason")):
+        board = LoggedBoard()
+        with capture_logs() as log:
+            board.publish(KEY, blind)
+            board.publish(KEY, decided(Known(queue, NOON + 5), after=blind))
+        assert (log[-1]["before"], log[-1]["after"], log[-1]["event"]) == (1, queue, event)
+
+
 def told(*outcomes: Outcome) -> list[tuple[str, str]]:
     """Level and reason of each line that these outcomes of one pool make."""
     board = LoggedBoard()

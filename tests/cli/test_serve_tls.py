@@ -10,6 +10,7 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from scaler.external.client import CallError, Trigger, connected
 from tests.cli.conftest import Scaler
@@ -17,6 +18,7 @@ from tests.cli.serving import Served, serving, start
 from tests.contract.secured import trusting
 from tests.support.certificates import Mount, authority
 from tests.support.dial import presented
+from tests.support.http import serving as pages
 from tests.support.wait import eventually
 
 SERVERS, CLIENTS = authority("servers"), authority("clients")
@@ -108,6 +110,15 @@ async def test_a_certificate_that_cannot_be_used_is_bad_input(secured: Path, mou
     assert process.returncode == 2
     why = f"{mount.files.key} is not the key of {mount.files.certificate}; it is named under tls in the configuration"
     assert why in told.decode()
+
+
+async def test_an_authority_that_explain_does_not_know_is_told_with_the_way_out(scaler: Scaler, mount: Mount) -> None:
+    """A scaler answers there, so to start one would be no advice."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(mount.files.certificate, mount.files.key)
+    async with pages(web.Application(), server) as url:
+        told = await asyncio.to_thread(scaler, "explain", "agents/coder", "--url", url)
+    assert (told.exit_code, "name its authority with --ca" in told.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,17 @@ def test_pools_and_unused_classes_that_contradict_themselves_are_found_where_the
     ]
 
 
+def test_money_that_does_not_pay_for_the_fewest_pods_is_told_with_the_way_out() -> None:
+    """Both halves of it are set, so to set both would be no advice."""
+    text = "classes:\n  dear: {min: 4, budget_per_hour: 5, pod_price_per_hour: 2}\n"
+    assert faults(text) == [
+        (
+            "line 2: classes.dear.budget_per_hour = 5.0 (from class dear): must be enough for 4 pods; "
+            "raise it, or lower min or pod_price_per_hour"
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

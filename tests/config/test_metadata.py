@@ -100,6 +100,21 @@ def test_a_value_out_of_range_is_named_with_key_value_range_and_way_out(key: str
     assert str(caught.value).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "told"),
+    [
+        ("agents", "B", "name = 'B': must be at most 63 lower-case letters, digits, dots and hyphens; "),
+        ("a.b", "coder", "namespace = 'a.b': must be at most 63 lower-case letters, digits and hyphens; "),
+    ],
+)
+def test_what_a_name_may_have_is_told_as_it_is(namespace: str, name: str, told: str) -> None:
+    """A pool may be called a.b, and a namespace may not."""
+    assert pool_key(TriggerMetadata(), "agents", "a.b") == PoolKey("agents", "a.b")
+    with pytest.raises(MetadataError) as caught:
+        pool_key(TriggerMetadata(), namespace, name)
+    assert str(caught.value).startswith(told)
+
+
 def test_all_that_is_wrong_is_told_at_once_and_the_message_stays_short() -> None:
     """Five problems are told and the rest counted: the message travels in a gRPC trailer, which holds 8 KiB."""
     wrong = {f"unknown{'x' * 5_000}{n}": "y" * 5_000 for n in range(20)}

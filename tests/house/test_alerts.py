@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 import yaml
 
+from scaler.core.policy import Pace
 from tests.house.reference import PAGE, RULES, Alert, alerts, metrics, table
 from tests.house.source import ROOT
 from tests.support.process import program
@@ -83,16 +85,42 @@ def test_an_alert_that_nobody_answers_is_true(
     tmp_path: Path, scraped: tuple[tuple[str, str], ...], *, fires: bool
 ) -> None:
     """Ticks are of pools of pods, and a fresh installation has none."""
-    said = ALERTS["AgentScalerNotAnswering"]
+    told(tmp_path, "AgentScalerNotAnswering", scraped, {} if fires else None)
+
+
+POOL: Final = {"pool_namespace": "agents", "pool": "coder"}
+OF_IT: Final = '{pool_namespace="agents", pool="coder"}'
+
+
+@pytest.mark.parametrize(("turns", "fires"), [(5, False), (6, True)])
+def test_an_alert_tells_of_a_pool_that_may_turn_back_no_more(tmp_path: Path, turns: int, *, fires: bool) -> None:
+    """There is never a turn beyond the budget, so to ask for one more would be to ask for nothing."""
+    assert Pace().flap_budget == 6
+    scraped = ((f"agent_scaler_pool_reversals{OF_IT}", f"{turns}x30"),)
+    said = "agents/coder turned back six times within an hour, and may not do so again"
+    told(tmp_path, "AgentScalerFlaps", scraped, POOL if fires else None, said)
+
+
+def told(
+    folder: Path,
+    name: str,
+    scraped: Sequence[tuple[str, str]],
+    labels: Mapping[str, str] | None,
+    summary: str | None = None,
+) -> None:
+    """The alert fires after twenty minutes of this, with these labels and words; where there are none, it does not."""
+    said = ALERTS[name]
     description = said.says.removeprefix(said.summary).strip()
-    labels, notes = {"severity": said.severity}, {"summary": said.summary, "description": description}
-    alerts = [{"exp_labels": labels, "exp_annotations": notes}] if fires else []
+    notes = {"summary": summary or said.summary, "description": description}
+    expected = (
+        [] if labels is None else [{"exp_labels": {"severity": said.severity, **labels}, "exp_annotations": notes}]
+    )
     story = {
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in scraped],
-        "alert_rule_test": [{"eval_time": "20m", "alertname": said.name, "exp_alerts": alerts}],
+        "alert_rule_test": [{"eval_time": "20m", "alertname": said.name, "exp_alerts": expected}],
     }
-    file = tmp_path / "story.yaml"
+    file = folder / "story.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": [story]}))
     command: list[str | Path] = [program("promtool", "prometheus"), "test", "rules", file]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

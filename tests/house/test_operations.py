@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from scaler.sources.health import Fault
 from tests.house.reference import PAGE, Line, lines, metrics, reasons, table, written
 
 TEXT = PAGE.read_text()
@@ -46,6 +47,12 @@ def test_every_log_event_is_told_once_with_its_level() -> None:
 def test_every_log_key_is_told_once() -> None:
     """And no key that no line has any more."""
     assert first("keys") == once({key for line in lines() for key in line.keys})
+
+
+def test_every_fault_of_a_source_is_told() -> None:
+    """Whoever reads `fault` in a log or a label finds it in the row of that key, and none that there is not."""
+    [meaning] = [row[1] for row in table(TEXT, "keys") if row[0] == "`fault`"]
+    assert set(re.findall(r"`(\w+)`", meaning)) == {fault.value for fault in Fault}
 
 
 def test_the_page_names_no_metric_that_there_is_not() -> None:

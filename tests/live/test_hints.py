@@ -106,11 +106,12 @@ def test_hints_of_a_pool_share_what_its_policy_gives_them() -> None:
     assert cut.hint.slots == 2
     (bound,) = cut.bounds
     assert bound.startswith("slots: 2 of 40 are granted, because all hints of agents/coder together may ask for 0.5")
+    assert counter.give(cut.hint.wish, OTHER) == cut  # whoever lost the answer asks again, and reads why it is less
     refused = counter.refusal(slots(1))
     assert (refused.verdict, refused.again) == (Verdict.SPENT, NOON + 600)
     assert counter.give(slots(3), at=600).hint.slots == 3
     nonzero = {verdict: count for verdict, count in counter.desk.counts().items() if count}
-    assert nonzero == {"granted": 2, "cut": 1, "spent": 1}
+    assert nonzero == {"granted": 2, "cut": 1, "repeated": 1, "spent": 1}
 
 
 def test_hints_that_never_stand_together_do_not_share() -> None:

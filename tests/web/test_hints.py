@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from scaler.config.hints import HintsSection
 from scaler.config.pool import PodSource, PoolKey
@@ -318,6 +319,41 @@ async def test_a_body_is_json_by_its_type_and_short(callers: Callers) -> None:
     assert (await callers.post(FAN_OUT, **{"Content-Type": "text/plain"})).status == 415
     assert (await callers.post(b" " * (BODY_MOST + 1))).status == 413
     assert (await callers.post(json.dumps(FAN_OUT).encode().ljust(BODY_MOST))).status == 202
+
+
+async def test_a_body_is_not_unpacked(callers: Callers) -> None:
+    """It would be longer than it is, and one that is not packed as it says would be a fault of the caller's."""
+    answer = await callers.post(FAN_OUT, **{"Content-Encoding": "gzip"})
+    assert (answer.status, "without Content-Encoding" in answer.detail) == (415, True)
+
+
+HEAD = f"POST /api/v1/hints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        f"{HEAD}Content-Length: 100\r\n\r\n{{",
+        f"{HEAD}Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "GET /metrics HTTP/9.9\r\n\r\n",
+    ],
+    ids=["a caller that leaves", "a chunk without a length", "no HTTP"],
+)
+async def test_what_callers_do_wrong_is_no_failure_in_the_log(
+    tmp_path: Path, sent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads the log looks for mistakes of ours; a port that is scanned has none."""
+    async with calling(Scaler(), lambda _: None, tmp_path / "token") as callers:
+        _, writer = await asyncio.open_connection("127.0.0.1", URL(callers.scaler.url).port)
+        writer.write(sent.encode())
+        await writer.drain()
+        async with callers.http.get("/healthz") as answer:
+            assert answer.status == 200
+        writer.close()
+        await writer.wait_closed()
+        async with callers.http.get("/healthz") as answer:
+            assert answer.status == 200
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_when_it_is_worth_asking_again_is_told(callers: Callers) -> None:

@@ -54,6 +54,14 @@ async def test_a_scrape_reads_the_board(scaler: Scaler, http: aiohttp.ClientSess
     assert (of(series, "max_replicas"), of(series, "mode_info", mode="auto")) == (9.0, 1.0)
 
 
+async def test_the_most_that_a_pool_may_have_is_what_its_money_allows(
+    scaler: Scaler, http: aiohttp.ClientSession
+) -> None:
+    """The alert for a pool at its maximum compares with it, and would never tell of one whose budget ends before."""
+    scaler.admit(spec("coder", budget_per_hour=7, pod_price_per_hour=2))
+    assert of(await scrape(http), "max_replicas") == 3.0
+
+
 async def test_what_is_not_known_has_no_series(scaler: Scaler, http: aiohttp.ClientSession) -> None:
     """A missing signal is a gap in the graph, and the hold is told as such."""
     coder = scaler.admit(spec("coder"))

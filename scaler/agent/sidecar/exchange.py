@@ -28,12 +28,14 @@ class Reading:
     Attributes:
         call: what was asked, None where it is no JSON-RPC.
         by: what holds the gate for it, None where nothing does.
+        settled: whether it is known what was begun; until then the agent may work on what nobody has heard of.
     """
 
     tracker: Tracker
     where: Where
     call: a2a.Call | None
     by: Task | None
+    settled: bool = False
 
     async def whole(self, body: bytes | None) -> None:
         """An answer has come to its end; None where it was too long or cannot be read."""
@@ -47,8 +49,15 @@ class Reading:
     async def part(self, body: bytes) -> None:
         """An event of a stream, or all of an answer."""
         await self.tracker.see(a2a.sightings(body), self.where, self.by)
+        self.settled = self.settled or a2a.is_whole(body)
+
+    def over(self) -> None:
+        """Nothing more comes, whyever."""
+        if not self.settled:
+            self._lost()
 
     def _lost(self) -> None:
+        self.settled = True
         if self.call is not None and self.call.begins and self.by is not None:
             self.tracker.lose(self.by)
 
@@ -61,29 +70,37 @@ class Exchange:
         self._url = URL(upstream + request.raw_path, encoded=True)
         self._request = request
         self._reading = reading
+        self._answering = False
         self.streams = False
 
     async def run(self, body: bytes | None) -> web.StreamResponse:
         """Ask the agent and pass on what it answers. ``body`` is the request's where that was read; else it flows.
 
         An answer is read to its end even when its client has gone, for then the agent works on; a stream of events is
-        left with its client.
+        left with its client. An agent that was asked and does not answer may have begun what it was asked for.
         """
         headers = onwards(self._request.headers, self._request.remote)
         if self._reading.call is not None:
             headers["Accept-Encoding"] = "identity"  # what is read along
         data = body if body is not None else self._request.content if self._request.can_read_body else None
         try:
-            asked = self._session.request(
+            async with self._session.request(
                 self._request.method, self._url, headers=headers, data=data, allow_redirects=False
-            )
-            async with asked as answer:
+            ) as answer:
                 return await self._pass(answer)
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            self._reading.settled = True  # nobody was asked
             return web.json_response({"error": f"the agent cannot be reached: {error}"}, status=502)
+        except aiohttp.ClientError as error:
+            if self._answering:
+                raise  # its client sees by the end of the connection that this is not the end of the answer
+            return web.json_response({"error": f"the agent did not answer: {error}"}, status=502)
+        finally:
+            self._reading.over()
 
     async def _pass(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         self.streams = answer.content_type == "text/event-stream"
+        self._answering, self._reading.settled = True, answer.status >= REFUSED
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passing(answer.headers))
         here = await _reaches(response.prepare, self._request)
         read = self._events if self.streams else self._whole
@@ -94,6 +111,7 @@ class Exchange:
                     break
         if here:
             await _reaches(response.write_eof)
+        self._reading.settled |= here or not self.streams
         return response
 
     async def _whole(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:

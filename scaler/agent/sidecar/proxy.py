@@ -13,12 +13,13 @@ import aiohttp
 from aiohttp import web
 
 from scaler.agent.book import GateClosedError
-from scaler.agent.desk import Desk, closed, ours
+from scaler.agent.desk import Desk, closed, ours, unread
 from scaler.agent.doors.with_aiohttp import answered, response
 from scaler.agent.gate import Gate
 from scaler.agent.handles import Task
 from scaler.agent.sidecar import a2a
 from scaler.agent.sidecar.exchange import LARGEST, Exchange, Reading
+from scaler.agent.sidecar.packed import unpacked
 from scaler.agent.sidecar.sockets import connect
 from scaler.agent.sidecar.tracker import NotKeptError, Tracker, Where
 
@@ -66,7 +67,10 @@ class Proxy:
         if ours(request.path):
             return response(await answered(self._desk, request))
         body = await _call_body(request)
-        call = None if body is None else a2a.call(body)
+        said = None if body is None else unpacked(body, request.headers.get("Content-Encoding", ""), LARGEST)
+        if body is not None and said is None:
+            return response(unread())
+        call = None if said is None else a2a.call(said)
         if self._is_free(request) or (call is not None and call.reads):
             return await self._exchange(request, call, None).run(body)
         return await self._work(request, body, call)

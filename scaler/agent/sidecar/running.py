@@ -17,6 +17,7 @@ from scaler.agent.sidecar.proxy import Proxy, Settings
 from scaler.agent.sidecar.tracker import Tracker
 
 CONNECTING: Final = 10.0  # seconds to reach an agent in the same pod
+KEPT: Final = 1.0  # seconds that a connection idles: an agent closes it after two to five, maybe under a call
 
 
 async def run(gate: Gate, settings: Settings, place: tuple[str, int], grace: float) -> None:
@@ -47,6 +48,7 @@ async def serving(gate: Gate, settings: Settings, place: tuple[str, int]) -> Asy
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=1.0,
+            auto_decompress=False,  # what is packed passes so, as its headers say
         )
         await runner.setup()
         asking = asyncio.create_task(ask_for_open_tasks(tracker, settings, session))
@@ -65,7 +67,7 @@ def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECTING),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         max_line_size=65_536,
