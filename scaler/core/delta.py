@@ -89,8 +89,8 @@ def after(seconds: Json, since: Instant) -> Instant:
         ValueError: this is no span (a RecordError, or a list of another length).
     """
     if isinstance(seconds, list):
-        (seconds,), since = seconds, 0.0
-        return from_json(float, seconds)
+        (instant,) = seconds
+        return from_json(float, instant)
     return since + from_json(float, seconds)
 
 

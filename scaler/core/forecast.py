@@ -36,6 +36,7 @@ BUCKET: Seconds = 300.0
 BUCKETS = 288  # of a day
 UNEARNED = Unknown("no forecast has beaten persistence by its gate")
 UNPROVEN = Unknown("too few trials, or nothing to foresee")
+UNWATCHED = Unknown("nobody saw how the last forecast ended")
 Point: TypeAlias = float | None  # a candidate with nothing to say bids None
 Points: TypeAlias = tuple[Point, ...]
 _new_forecast = maker(Forecast)
@@ -139,17 +140,22 @@ def points(memory: ForecastMemory, policy: Policy, ask: Question) -> Points:
 
 def learn(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> ForecastMemory:
     """Take this instant's demand in: raise open peaks, score what matured, and bid anew when it is time."""
-    bids, step, now = _raised(memory.bids, ask), max(GRID, ask.horizon / GRID_PART), ask.now
+    bids, step, now = _raised(memory.bids, ask), _step(ask), ask.now
     if memory.bid_at is not None and now - memory.bid_at < step:
         return memory if bids is memory.bids else replace(memory, bids=bids)
     unwatched = now - 2 * step  # what ended by then proves nothing
     ripe = [b for b in bids if unwatched < b.due <= now]
-    records = _score(memory.records, ripe, ask.q, policy.pace)
+    records = tuple([_scored(r, ripe, i, q=ask.q, pace=policy.pace) for i, r in enumerate(memory.records)])
     tops = tuple([None if p is None else p + r.margin for p, r in zip(said, records, strict=True)])
     bid = _new_bid(now + ask.horizon, ask.demand, ask.demand, said, tops)
     profile, stamps = _remembered(memory, ask)
     bids = (*[b for b in bids if b.due > now], bid)
     return _new_forecast_memory(bid_at=now, bids=bids, records=records, profile=profile, stamps=stamps)
+
+
+def _step(ask: Question) -> Seconds:
+    """How long after a bid the next one is made."""
+    return max(GRID, ask.horizon / GRID_PART)
 
 
 def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
@@ -164,6 +170,9 @@ def _raised(bids: tuple[Bid, ...], ask: Question) -> tuple[Bid, ...]:
 
 def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points) -> Forecast:
     """The best candidate's answer for this instant, Unknown until one has earned its use; before that the ramp's."""
+    # Where nobody saw how even the newest bid ended none is scored, and a skill would be that of better days for ever.
+    if memory.bids and memory.bids[-1].due <= ask.now - 2 * _step(ask):
+        return silent(ask, UNWATCHED)
     gate = policy.pace.forecast_gate
     best = _best(memory.records, said, gate)
     earned, point = memory.records[best].skill, said[best]
@@ -183,7 +192,7 @@ def forecast(memory: ForecastMemory, policy: Policy, ask: Question, said: Points
 
 
 def silent(ask: Question, why: Unknown) -> Forecast:
-    """No forecast, because nothing is known of demand."""
+    """No forecast, because nothing is known of demand, or of what came of the last."""
     return _new_forecast(pods=why, horizon=ask.horizon, quantile=ask.q, candidate=CANDIDATES[0], skill=why)
 
 
@@ -250,12 +259,6 @@ def _remembered(memory: ForecastMemory, ask: Question) -> tuple[Floats, Ints]:
     profile, stamps = memory.profile.copy(), memory.stamps.copy()
     profile[i], stamps[i] = ask.demand, bucket
     return profile, stamps
-
-
-def _score(records: tuple[Record, ...], ripe: list[Bid], q: float, pace: Pace) -> tuple[Record, ...]:
-    if not ripe:
-        return records
-    return tuple([_scored(record, ripe, i, q=q, pace=pace) for i, record in enumerate(records)])
 
 
 def _scored(record: Record, ripe: list[Bid], candidate: int, *, q: float, pace: Pace) -> Record:

@@ -105,6 +105,13 @@ def test_nothing_is_measured_without_a_queue() -> None:
         )
 
 
+def test_nothing_is_measured_of_pods_that_nobody_sees() -> None:
+    """Tasks queue and tokens flow, and whether every slot is taken is not known."""
+    story = under_load(400.0)
+    story.unseen = Unknown("forbidden")
+    assert repeat(story, 5).evidence.learnt.tokens_per_pod == UNMEASURED
+
+
 def test_a_capacity_that_is_set_is_not_learnt() -> None:
     """The operator knows better, from the first tick on."""
     story = under_load(400.0)

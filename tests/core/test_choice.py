@@ -101,6 +101,9 @@ LOADED = [busy("a", 3), busy("b", 1), busy("c", 4), busy("d", 2)]
         pytest.param(
             ROOMY, [busy("a"), sitting("b"), unheard("c"), draining(busy("d"))], 4, [1, 0, 0, 0], id="NoOther"
         ),
+        pytest.param(
+            ROOMY, [replace(busy("a"), displaced=True), busy("b", 2)], 2, [0, 1], id="NoneWhoLeavesWithHisNode"
+        ),
         pytest.param(replace(ROOMY, guarantee=Guarantee.BEST_EFFORT), LOADED, 2, [0, 0, 0, 0], id="NoneWithoutAGate"),
         pytest.param(replace(ROOMY, workload=Workload.STATEFUL_SET), numbered(LOADED), 2, [0] * 4, id="NoOrdinals"),
         pytest.param(REPLICA_SET, [busy("a"), busy("b")], 1, [0, 0], id="OneSlotIsFullOrFree"),

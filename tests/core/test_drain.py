@@ -98,7 +98,9 @@ def test_an_acknowledgement_of_a_drain_that_was_called_back_commits_nothing() ->
     with pytest.raises(IllegalOrderError, match="has not acknowledged epoch 3"):
         carry(marked_again, Order(Verb.COMMIT, "a", 3))
     assert acknowledge(marked_again, 1) == marked_again
-    assert carry(acknowledge(marked_again, 3), Order(Verb.COMMIT, "a", 3)) is not None
+    acknowledged = acknowledge(marked_again, 3)
+    assert carry(acknowledged, Order(Verb.COMMIT, "a", 3)) is not None
+    assert acknowledge(acknowledged, 1) == acknowledged  # nor does an old word that comes late void the new one
 
 
 @pytest.mark.parametrize("phase", [Phase.ACTIVE, Phase.DRAINED])
@@ -195,6 +197,7 @@ def test_a_pool_that_drains_nobody_gives_no_orders() -> None:
     ("settled", "target", "live", "deleted"),
     [
         pytest.param("cd", 2, 4, [], id="NeverBeforeTheReplicasAreLower"),
+        pytest.param("cd", 2, 5, [], id="NorWhileMoreAreStillAskedForThanAreDrained"),
         pytest.param("cd", 2, 3, ["delete d 1"], id="AsManyAsTheReplicasAreLower"),
         pytest.param("cd", 2, 2, ["delete d 1", "delete c 1"], id="AllOnceNothingIsSpare"),
         pytest.param("cd", 5, 2, ["delete d 1", "delete c 1"], id="AtOnceWhereTheTargetWantsTheirRoom"),

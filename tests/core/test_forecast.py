@@ -227,6 +227,42 @@ def test_a_forecast_that_stops_paying_is_dropped() -> None:
     assert isinstance(watch.see([2.0] * 1_500)[-1].pods, Unknown)
 
 
+@pytest.mark.parametrize(
+    ("late", "watched"),
+    [pytest.param(HORIZON + 9.0, True, id="AsLateAsAnyIsScored"), pytest.param(HORIZON + 10.0, False, id="TooLate")],
+)
+@pytest.mark.parametrize(
+    "seen", [pytest.param(bursts(400), id="Proven"), pytest.param([10.0 * look for look in range(9)], id="ARamp")]
+)
+def test_what_nobody_saw_end_is_not_expected_to_go_on(seen: list[float], late: Seconds, *, watched: bool) -> None:
+    """Each row: seconds since the newest bid was made. What comes of it can be seen for two looks after its end."""
+    watch = Watch()
+    watch.see(seen)
+    ask = Question(demand=seen[-1], horizon=HORIZON, q=Q, now=watch.now - TICK + late, signals={})
+    said = forecasts.points(watch.memory, POLICY, ask)
+    found = forecasts.forecast(watch.memory, POLICY, ask, said)
+    assert isinstance(found.pods, float) is watched
+    assert watched or (found.pods, found.skill) == (forecasts.UNWATCHED, forecasts.UNWATCHED)
+
+
+@given(steps=st.lists(st.sampled_from([TICK, 60.0, 139.0, 140.0, 200.0, HOUR]), min_size=2, max_size=12))
+def test_who_looks_too_seldom_to_score_a_forecast_pays_for_none(steps: list[Seconds]) -> None:
+    """A pool of slow ticks, or one of whose signals is dark: what once was proven is used only while it is judged."""
+    known, fresh = (
+        Record(np.full(60, 3.0), margin=3.0, own=1.0, persistence=2.0, trials=60, skill=0.5),
+        Memory.fresh(NOW),
+    )
+    memory = replace(fresh, forecast=replace(fresh.forecast, records=(known, *fresh.forecast.records[1:])))
+    now, bid = NOW, NOW
+    for step in [0.0, *steps]:
+        now += step
+        outcome = tick(POLICY, memory, observe([busy("a")], {Signal.QUEUE: 0.0}, at=now), now)
+        assert (
+            isinstance(outcome.evidence.forecast.pods, Unknown) or now - bid < 140.0
+        )  # a startup, and two steps of bids
+        memory, bid = outcome.memory, outcome.memory.forecast.bid_at or bid
+
+
 def test_a_shorter_horizon_scores_each_bid_once_at_its_own_end() -> None:
     """Startups turn out to be quick: bids made for two minutes stay open while newer, shorter ones come due."""
     watch = Watch(horizon=120.0, step=10.0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scaler.core import explain
-from scaler.core.memory import Crowd, Memory
+from scaler.core.memory import Crowd, Memory, Spare
 from scaler.core.policy import Pace, Policy
 from scaler.core.types import Announcement, Outcome, Seconds, Signal
 from tests.core.pool import HOUR, NOW, TICK, Story, busy, idle, told
@@ -71,6 +71,8 @@ def test_what_is_seldom_asked_goes_back_too() -> None:
     crowded = replace(memory, crowd=Crowd(since=NOW, stand=3), left_at=NOW).at_or_before(memory.at - HOUR)
     assert (crowded.told_at, crowded.crowd) == (memory.at - HOUR, Crowd(since=NOW - HOUR, stand=3))
     assert crowded.left_at == NOW - HOUR
+    uneven = replace(memory, spare=Spare(since=NOW, uneven=NOW - 60.0)).at_or_before(memory.at - HOUR).spare
+    assert (uneven.since, uneven.uneven) == (NOW - HOUR, NOW - HOUR - 60.0)
     assert [wish.at for wish in moved.watch.wishes] == [wish.at - HOUR for wish in memory.watch.wishes] != []
 
 

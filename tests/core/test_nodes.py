@@ -293,6 +293,18 @@ def test_who_leads_next_calls_back_what_drained_for_a_node_that_was_uncordoned_m
     assert told(story.tick()) == ["cancel a", "close b"]
 
 
+def test_what_is_missing_calls_back_the_pools_own_drains_beside_those_a_node_gave_back() -> None:
+    """Two tasks wait, and two pods that drain for different reasons can take them: nobody is called twice."""
+    story = Story.of(Policy(), replace(draining(busy("a")), for_node=True), draining(busy("b")), busy("x"))
+    story.signals[QUEUE] = 2.0
+    assert told(story.tick()) == ["cancel a", "cancel b"]
+
+
+def test_while_additions_are_paused_nobody_is_waited_for_who_cannot_come() -> None:
+    """No other may be started to stand in: then it goes on one at a time, or the node would never be empty."""
+    assert told(Story.of(Policy(pause_up=True), away(busy("a")), busy("x")).tick()) == ["mark a"]
+
+
 @pytest.mark.parametrize(
     ("policy", "change"),
     [
@@ -352,9 +364,10 @@ def test_who_was_drained_for_his_node_stays_while_nobody_may_leave() -> None:
 
 
 @pytest.mark.parametrize("memory", [seasoned(3), replace(Memory.fresh(NOW), target=3)], ids=["Calm", "ANewProcess"])
-def test_who_was_drained_for_a_node_makes_room_though_that_wants_its_pods_again(memory: Memory) -> None:
-    """Uncordoned before the pod was deleted: below a busy one it would hold its place for ever, and do nothing."""
-    pods = numbered([replace(drained(idle("a")), for_node=True), busy("b"), busy("c")])
+@pytest.mark.parametrize("top", [pytest.param(busy("c"), id="Busy"), pytest.param(idle("c"), id="Spare")])
+def test_who_was_drained_for_a_node_makes_room_though_that_wants_its_pods_again(memory: Memory, top: Pod) -> None:
+    """Uncordoned before the pod was deleted: below one that stays it would hold its place for ever, and do nothing."""
+    pods = numbered([replace(drained(idle("a")), for_node=True), busy("b"), top])
     story = Story.of(Policy(workload=Workload.STATEFUL_SET), *pods)
     story.memory = memory
     assert told(story.tick(after=0.0)) == ["delete a"]

@@ -10,6 +10,7 @@ from scaler.core.memory import Memory
 from scaler.core.pods import Activity, Phase
 from scaler.core.policy import Guarantee, Mode, Pace, Policy, Workload
 from scaler.core.reasons import Reason
+from scaler.core.tick import tick
 from scaler.core.types import Announcement, Seconds, Signal, Unknown
 from tests.core.pool import HOUR, NOW, TICK, Story, busy, drained, draining, idle, numbered, starting, told
 
@@ -257,6 +258,22 @@ def test_under_a_veto_only_those_drained_pods_go_whose_room_is_wanted(workload: 
     assert sorted(story.pods) == ["a", "c", "new-1"]
 
 
+def test_under_a_veto_who_is_called_back_stands_for_a_drained_one() -> None:
+    """Two tasks wait: one gets the pod that still drained, so only one of the two drained ones is replaced."""
+    pods = [busy("a"), draining(idle("b")), drained(idle("c")), drained(idle("d"))]
+    story = Story.of(replace(POLICY, pause_down=True), *pods)
+    story.signals[QUEUE] = 2.0
+    assert told(story.tick()) == ["cancel b", "delete c"]
+
+
+def test_no_drained_pod_is_deleted_while_nobody_knows_the_replicas() -> None:
+    """The target falls by it. Deleted before the replicas have, it would be started again."""
+    story = Story.of(POLICY, busy("a"), drained(idle("b")), drained(idle("c")))
+    dark = replace(story.observation(), replicas=Unknown("timeout"))
+    outcome = tick(POLICY, story.memory, dark, NOW)
+    assert (outcome.report, told(outcome)) == (1, [])
+
+
 def test_a_drained_pod_that_lingers_is_replaced_once() -> None:
     """One was replaced for a task and is still there when another task waits: the other makes room for that."""
     story = Story.of(replace(POLICY, pause_down=True), busy("a"), drained(idle("b")), drained(idle("c")))
@@ -288,10 +305,11 @@ def test_a_stateful_set_is_blocked_by_its_top_ordinal() -> None:
     story.expect(3, Reason.DRAINING, "mark c", "mark b")
 
 
-def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:
+@pytest.mark.parametrize("start", [0, 5])
+def test_a_stateful_set_keeps_all_below_a_pod_that_still_works(start: int) -> None:
     """All three drain, and the middle one took a task before its gate closed: only the top can go."""
     pods = [draining(idle("a")), draining(busy("b")), draining(idle("c"))]
-    story = Story.of(STATEFUL, *numbered(pods))
+    story = Story.of(replace(STATEFUL, ordinals_start=start), *numbered(pods, start))
     story.expect(3, Reason.STEADY, "close a", "close b", "close c")
     story.expect(3, Reason.STEADY, "commit a", "close b", "commit c")
     story.expect(2, Reason.FLOOR, "close b")  # two are drained, but the busy one has the second ordinal
@@ -305,16 +323,35 @@ def test_a_stateful_set_keeps_all_below_a_pod_that_still_works() -> None:
     story.expect(0, Reason.STEADY, "delete b", "delete a")
 
 
-def test_below_a_pod_that_stays_a_stateful_set_keeps_no_drained_one_for_ever() -> None:
+@pytest.mark.parametrize("start", [0, 5])
+def test_below_a_pod_that_stays_a_stateful_set_keeps_no_drained_one_for_ever(start: int) -> None:
     """Work came back when the lowest was drained already: it is started again, takes the work, and the top can go."""
-    story = Story.of(STATEFUL, *numbered([drained(idle("a")), busy("b")]))
+    story = Story.of(replace(STATEFUL, ordinals_start=start), *numbered([drained(idle("a")), busy("b")], start))
     for _ in range(6):
         assert story.tick().report == 2
     story.runs("new-1", 1)
     story.runs("b", 0)
     for _ in range(200):
         story.tick()
-    assert [pod.ordinal for pod in story.pods.values()] == [0]
+    assert [pod.ordinal for pod in story.pods.values()] == [start]
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_while_a_pod_above_is_spare_no_drained_one_of_a_stateful_set_is_started_again(start: int) -> None:
+    """The top has nothing to do and will go. A new pod below it would cost a start, and nobody would need it."""
+    pods = numbered([drained(idle("a")), busy("b"), idle("c")], start)
+    story = Story.of(replace(STATEFUL, ordinals_start=start), *pods)
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(3, Reason.DRAINING, "mark c")
+    story.expect(3, Reason.FLOOR, "close c")
+
+
+def test_work_waits_for_no_pod_that_leaves_with_its_node() -> None:
+    """A StatefulSet's lowest is drained, the next has a long task and a node that goes: the lowest is wanted now."""
+    going = replace(draining(busy("b")), displaced=True, for_node=True)
+    story = Story.of(STATEFUL, *numbered([drained(idle("a")), going, busy("c")]))
+    story.signals[QUEUE] = 1.0
+    assert told(story.tick()) == ["close b", "delete a"]
 
 
 def test_pods_that_guards_keep_leave_a_stateful_set_from_the_top() -> None:
@@ -323,6 +360,14 @@ def test_pods_that_guards_keep_leave_a_stateful_set_from_the_top() -> None:
     story.pods |= {pod.uid: pod for pod in numbered([idle("c"), idle("d")], start=2)}
     story.expect_calm(TIMER + 2 * TICK)
     story.expect(2, Reason.DRAINING, "mark d", "mark c", "mark b", "mark a")
+
+
+def test_pods_that_are_going_keep_no_idle_ones_of_a_best_effort_pool() -> None:
+    """One was given up and still stands; three more are idle, and wait for no rollout that there is not."""
+    story = Story.of(replace(POLICY, guarantee=Guarantee.BEST_EFFORT), busy("a"), *(idle(uid) for uid in "bcde"))
+    story.memory, story.replicas = replace(story.memory, target=4, live=4), 4
+    story.expect_calm(TIMER + 2 * TICK)
+    story.expect(1, Reason.IDLE)
 
 
 def test_the_flap_budget_holds_falls_and_never_rises() -> None:
