@@ -23,7 +23,7 @@ class Choice:
     Attributes:
         named: shape (n,), consecutive ticks each pod has been named, this one included.
         chosen: rows of pods named often enough, longest idle first; then, fewest tasks first, ``emptying`` of them that
-            still work and take no more.
+            still work and take no more. Of a StatefulSet, the highest ordinal first.
         ripe: idle pods past the timer; ``blocked`` says that a StatefulSet's top pod kept them.
         uneven: those of them that are spare, and without whom a zone would fall behind the others.
     """
@@ -46,6 +46,7 @@ class Terms:
     Attributes:
         surplus: how many are spare.
         lasting: how many of them nobody has wanted for that long, whichever pods worked meanwhile.
+        beyond: how many of them there may not be, whoever works: they stand above the most that the pool may have.
         timer: for how long a pod must have been idle.
         oldest: where it is not 0, only so many, those that were created first, may leave.
         uneven: where zones are to be even, since when some have waited who would leave theirs behind the others.
@@ -54,6 +55,7 @@ class Terms:
     surplus: int
     timer: Seconds
     lasting: int = 0
+    beyond: int = 0
     oldest: int = 0
     uneven: Instant | None = None
 
@@ -65,7 +67,8 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     nobody has wanted for that long go too, of those that are idle now.
 
     Where pods take several tasks and more are spare than are idle, those with the fewest tasks are named too: work that
-    comes to any pod with room keeps each of them from ever falling idle.
+    comes to any pod with room keeps each of them from ever falling idle. So does work that waits, where more pods stand
+    than there may be: of these, those that are full are named too.
     """
     latest = np.array(fleet.sight.now - terms.timer)
     ripe = fleet.idle_since <= latest  # NaN, of those that are not idle, compares false
@@ -75,15 +78,7 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
     named = np.zeros(len(fleet.named), dtype=np.int64)
     if terms.surplus <= 0:
         return _new_choice(named=named, chosen=(), ripe=count)
-    able = _ripest(fleet, ripe, policy, terms.oldest) if count else _NOBODY
-    rows, uneven = _in_turn(fleet, able, policy, terms)
-    idle = fleet.idle & ~fleet.displaced
-    if len(rows) < terms.lasting:
-        able = _ripest(fleet, idle, policy, terms.oldest)
-        rows, uneven = _in_turn(fleet, able, policy, replace(terms, surplus=terms.lasting))
-    if not terms.oldest and policy.slots_per_pod > 1:
-        rows = np.concatenate((rows, _emptiest(fleet, policy, terms.surplus - int(np.count_nonzero(idle)))))
-    blocked = count > 0 and not len(able) and not len(rows)
+    rows, uneven, blocked = _leaving(fleet, ripe if count else None, policy, terms)
     if not len(rows):
         return _new_choice(named=named, chosen=(), ripe=count, blocked=blocked, uneven=uneven)
     named[rows] = fleet.named[rows] + 1
@@ -98,6 +93,36 @@ def choose(fleet: Fleet, policy: Policy, terms: Terms) -> Choice:
         emptying=int(np.count_nonzero(fleet.pods.inflight[chosen])),
         uneven=uneven,
     )
+
+
+def _leaving(fleet: Fleet, ripe: Mask | None, policy: Policy, terms: Terms) -> tuple[Ints, int, bool]:
+    """Rows of those that leave, in their order; how many would leave their zone behind; whether ripe ones could not."""
+    able = _NOBODY if ripe is None else _ripest(fleet, ripe, policy, terms.oldest)
+    rows, uneven = _in_turn(fleet, able, policy, terms)
+    idle = fleet.idle & ~fleet.displaced
+    if len(rows) < terms.lasting:
+        able = _ripest(fleet, idle, policy, terms.oldest)
+        rows, uneven = _in_turn(fleet, able, policy, replace(terms, surplus=terms.lasting))
+    if policy.guarantee is Guarantee.PROTECTED and not terms.oldest:
+        rows = _with_busy(fleet, rows, idle, policy, terms)
+    return rows, uneven, ripe is not None and not len(able) and not len(rows)
+
+
+def _with_busy(fleet: Fleet, rows: Ints, idle: Mask, policy: Policy, terms: Terms) -> Ints:
+    """These, and those that still work and are told to take no more.
+
+    Only a pod with a gate can be told so, and one that holds a session takes that one's all the same. A StatefulSet
+    gives up its highest ordinal first, whatever runs there: only what may not be is worth that.
+    """
+    if policy.workload is Workload.STATEFUL_SET:
+        if terms.beyond <= len(rows):
+            return rows
+        return _ripest(fleet, idle | _interruptible(fleet), policy, 0)[: terms.beyond]
+    idlers = int(np.count_nonzero(idle))
+    spare, beyond = terms.surplus - idlers, terms.beyond - idlers
+    if beyond <= 0 and (policy.slots_per_pod == 1 or spare <= 0):
+        return rows
+    return np.concatenate((rows, _emptiest(fleet, policy, spare, beyond)))
 
 
 def _ripest(fleet: Fleet, ripe: Mask, policy: Policy, oldest: int) -> Ints:
@@ -133,21 +158,21 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
     return ripe & (ordinals > ordinals[stays].max()) if stays.any() else ripe
 
 
-def _emptiest(fleet: Fleet, policy: Policy, count: int) -> Ints:
-    """Rows of the pods with the fewest tasks, at most so many, that could empty while others take the work.
+def _emptiest(fleet: Fleet, policy: Policy, spare: int, beyond: int) -> Ints:
+    """Rows of the pods with the fewest tasks: so many that have room for more, and so many whoever is full."""
+    loads, rows = fleet.pods.inflight, np.flatnonzero(_interruptible(fleet))
+    rows = rows[np.argsort(loads[rows], kind="stable")]
+    roomy = int(np.count_nonzero(loads[rows] < policy.slots_per_pod))
+    if policy.even_zones:
+        rows = np.concatenate((zones.fullest_first(fleet, rows[:roomy]), rows[roomy:]))
+    return rows[: max(min(spare, roomy), beyond, 0)]
 
-    Only a pod with a gate can be told to take no more, and one that holds a session takes that one's all the same. A
-    StatefulSet gives up its highest ordinal first, whatever runs there.
-    """
+
+def _interruptible(fleet: Fleet) -> Mask:
+    """Pods that work, and take no more once they are told so: what they run ends, and no session brings more."""
     pods, sight = fleet.pods, fleet.sight
-    if count <= 0 or not _ours_to_say(policy):
-        return _NOBODY
-    able = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
-    able &= ~fleet.displaced
-    some = (pods.inflight > 0) & (pods.inflight < policy.slots_per_pod) & (pods.sessions == 0)
-    rows = np.flatnonzero(able & some)
-    rows = rows[np.argsort(pods.inflight[rows], kind="stable")]
-    return (zones.fullest_first(fleet, rows) if policy.even_zones else rows)[:count]
+    able: Mask = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
+    return able & ~fleet.displaced & (pods.inflight > 0) & (pods.sessions == 0)
 
 
 def _created_first(fleet: Fleet, count: int) -> Mask:

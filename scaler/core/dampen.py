@@ -181,7 +181,7 @@ def tell_drains(s: Scene, n: int) -> Step | None:
     if s.chosen:
         idle = s.chosen - s.emptying
         reason = Reason.DRAINING if idle else Reason.EMPTYING
-        note = f"{idle} idle, {s.emptying} with few tasks" if s.emptying else f"{idle} idle"
+        note = f"{idle} idle, {s.emptying} at work" if s.emptying else f"{idle} idle"
         return Step(reason, n, n, f"{note}, named {s.policy.pace.namings} times")
     return None if s.kept is None else Step(s.kept.reason, n, n, s.kept.why)
 

@@ -60,6 +60,7 @@ def make(view: View, base: int) -> Plan:
     excess = _new_excess(
         surplus=surplus,
         lasting=min(surplus, have - watch.most) if watch.kept(given.now) >= timer else 0,
+        beyond=max(0, have - most),
         supply=footing.supply,
         veto=veto,
         timer=timer,

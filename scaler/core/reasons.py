@@ -69,7 +69,7 @@ RENDERINGS: dict[Reason, Rendering] = {
     Reason.TOLERANCE: Rendering("WithinTolerance", "the rise is small and nobody has waited long"),
     Reason.ACTIVATION: Rendering("BelowActivation", "demand has not passed the activation threshold"),
     Reason.DRAINING: Rendering("DrainStarted", "idle pods start to drain"),
-    Reason.EMPTYING: Rendering("EmptyingStarted", "pods with few tasks take no more, for the others have room"),
+    Reason.EMPTYING: Rendering("EmptyingStarted", "busy pods take no more: others have room, or the maximum fell"),
     Reason.UNDRAINED: Rendering("DrainCancelled", "draining pods are called back before new ones start"),
     Reason.DISPLACED: Rendering("NodeDrainStarted", "pods that their nodes ask away take no more work"),
     Reason.REPLACING: Rendering("ReplacementsAwaited", "pods that their nodes ask away stay until others stand in"),

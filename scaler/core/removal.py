@@ -72,12 +72,13 @@ def _unprotected(given: Given) -> Veto | None:
 class Excess:
     """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle.
 
-    ``lasting`` of the surplus was wanted at no time within the timer, whichever pods worked then. Where ``oldest``
-    is not 0, only so many pods, the oldest, may leave.
+    ``lasting`` of the surplus was wanted at no time within the timer, whichever pods worked then; ``beyond`` of it is
+    more than there may be. Where ``oldest`` is not 0, only so many pods, the oldest, may leave.
     """
 
     surplus: int
     lasting: int
+    beyond: int
     supply: Supply
     veto: Veto | None
     timer: Seconds
@@ -97,6 +98,7 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
     terms = _new_terms(
         surplus=surplus - unseen,
         lasting=min(surplus, excess.lasting) - unseen,
+        beyond=min(surplus, excess.beyond) - unseen,
         timer=excess.timer,
         oldest=excess.oldest,
         uneven=was.uneven,

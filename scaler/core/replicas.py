@@ -48,9 +48,15 @@ def _left(given: Given, memory: Memory, live: Known) -> int | Unknown:
 
 def _after(given: Given, live: Known, since: Instant, event: str) -> int | Unknown:
     """The live replicas, if they speak of a time after this event."""
-    if live.at >= since:
+    if _speaks(given, live, since):
         return int(live.value)
-    return Unknown(f"the live replicas were {live.value:.0f} as of {given.now - live.at:.0f} s ago, before {event}")
+    age = abs(given.now - live.at)
+    return Unknown(f"the live replicas were {live.value:.0f} as of {age:.0f} s ago, before {event}")
+
+
+def _speaks(given: Given, live: Known, since: Instant) -> bool:
+    """Whether they were read after this. A stamp from the future, left by a clock that was set back, proves nothing."""
+    return since <= live.at <= given.now
 
 
 def kept(given: Given, memory: Memory) -> int | None:
@@ -74,7 +80,7 @@ def crowd(given: Given, was: Crowd, footing: Footing) -> Crowd:
 def _settled(given: Given, was: Crowd) -> Crowd:
     """By now the live replicas ask for the pods that came, or these are another's: those of a rollout, for instance."""
     live = given.observation.replicas
-    if was.since is None or not isinstance(live, Known) or live.at < was.since:
+    if was.since is None or not isinstance(live, Known) or not _speaks(given, live, was.since):
         return was
     return Crowd(since=None, stand=was.stand)
 

@@ -134,6 +134,30 @@ def test_nobody_empties_in_a_rollout() -> None:
     assert choose(fleet(*LOADED), ROOMY, Terms(surplus=2, timer=0.0, oldest=2)).named.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("policy", "pods", "beyond", "named"),
+    [
+        pytest.param(REPLICA_SET, [busy("a"), busy("b"), busy("c")], 2, [1, 1, 0], id="AsManyAsThereMayNotBe"),
+        pytest.param(REPLICA_SET, [busy("a"), idle("b"), busy("c")], 1, [0, 0, 0], id="AnIdlePodWillLeaveForOne"),
+        pytest.param(REPLICA_SET, [sitting("a"), unheard("b"), busy("c")], 3, [0, 0, 1], id="NoneThatMayGoOnForEver"),
+        pytest.param(ROOMY, LOADED, 1, [1, 1, 0, 1], id="FullOnesOnlyForThese"),
+        pytest.param(ROOMY, LOADED, 4, [1, 1, 1, 1], id="AndTheFullOneLast"),
+        pytest.param(STATEFUL_SET, numbered([busy("a"), busy("b"), busy("c")]), 2, [0, 1, 1], id="TheHighestOrdinals"),
+        pytest.param(STATEFUL_SET, numbered([busy("a"), idle("b"), busy("c")]), 2, [0, 1, 1], id="IdleOnesAmongThem"),
+        pytest.param(STATEFUL_SET, numbered([busy("a"), busy("b"), sitting("c")]), 2, [0] * 3, id="NoneBelowASession"),
+        pytest.param(
+            replace(REPLICA_SET, guarantee=Guarantee.BEST_EFFORT), [busy("a"), busy("b")], 1, [0, 0], id="WithoutAGate"
+        ),
+    ],
+)
+def test_who_takes_no_more_for_there_may_not_be_so_many(
+    policy: Policy, pods: list[Pod], beyond: int, named: list[int]
+) -> None:
+    """Each row: how many pods stand above the maximum, where no more than four are spare, and who is named."""
+    terms = Terms(surplus=4, beyond=beyond, timer=100.0)
+    assert choose(fleet(*pods, idle_for=[0.0] * len(pods)), policy, terms).named.tolist() == named
+
+
 def test_a_choice_tells_how_many_still_work() -> None:
     """The idle one and the emptiest leave together."""
     choice = chosen(ROOMY, [*LOADED, idle("e")], surplus=2, named=(0, 2, 0, 0, 2))

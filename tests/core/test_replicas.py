@@ -47,20 +47,21 @@ def ticks(policy: Policy, memory: Memory, *seen: Observation) -> list[Outcome]:
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.RECOMMEND])
 @pytest.mark.parametrize(
-    ("target", "live", "by", "report"),
+    ("target", "live", "ago", "report"),
     [
         pytest.param(10, 5, 5.0, None, id="ARaiseThatTheReplicasDoNotShowYet"),
         pytest.param(10, 10, 5.0, 10, id="ARaiseThatTheyShow"),
         pytest.param(3, 10, 5.0, None, id="AFallThatTheyDoNotShowYet"),
-        pytest.param(10, 12, -15.0, 12, id="WhatTheyAreOnceNobodyFollowsTheTarget"),
-        pytest.param(10, 12, -14.0, None, id="AndNotASecondBefore"),
+        pytest.param(10, 12, 25.0, 12, id="WhatTheyAreOnceNobodyFollowsTheTarget"),
+        pytest.param(10, 12, 24.0, None, id="AndNotASecondBefore"),
     ],
 )
 def test_a_pool_switched_off_repeats_no_number_from_before(
-    mode: Mode, target: int, live: int, by: Seconds, report: int | None
+    mode: Mode, target: int, live: int, ago: Seconds, report: int | None
 ) -> None:
-    """Each row: our last target, and the replicas as read so long before now. What KEDA is told changes nothing."""
-    outcome = tick(replace(AUTO, mode=mode), followed(target), late(UNSEEN, live, by=by), NOW)
+    """Each row: our last target of so long ago, and the replicas as read since. What KEDA is told changes nothing."""
+    memory = followed(target, until=NOW - ago)
+    outcome = tick(replace(AUTO, mode=mode), memory, late(UNSEEN, live, by=TICK), NOW)
     assert (None if isinstance(outcome.report, Unknown) else outcome.report) == report
     if report is None:
         assert isinstance(outcome.report, Unknown)
@@ -159,6 +160,21 @@ def test_pods_that_come_unasked_are_not_taken_back_before_the_replicas_tell(guar
         "10 pods stand, more than was asked for; the last came 0 s ago, after the replicas were read"
     )
     assert isinstance(still.report, Unknown)
+    assert adopted.report == 10
+
+
+@pytest.mark.parametrize("guarantee", Guarantee)
+def test_a_count_from_before_the_clock_was_set_back_takes_no_pod_back(guarantee: Guarantee) -> None:
+    """The replicas were read, the clock goes back by half a minute, and an operator scales from five to ten by hand.
+
+    By their stamp they were read after that; and they were read before it.
+    """
+    policy, later = replace(AUTO, guarantee=guarantee), NOW + LATE
+    began = tick(policy, followed(5), late(TEN[:5], 5, at=later, by=0.0), later)
+    pods = [*TEN[:5], *(starting(f"by hand {n}") for n in range(5))]
+    stale = replace(late(pods, 5), replicas=Known(5.0, later))
+    held, adopted = ticks(policy, began.memory, stale, late(pods, 10, at=NOW + TICK, by=0.0))
+    assert isinstance(held.report, Unknown)
     assert adopted.report == 10
 
 

@@ -550,15 +550,35 @@ def test_a_rollout_does_not_run_away() -> None:
 
 
 @pytest.mark.parametrize("lowered", [3, 5])
-def test_a_lower_maximum_drains_the_idle_and_waits_for_the_rest(lowered: int) -> None:
-    """The maximum is lowered under eight pods, six of them at work: nobody's work is cut, however long it takes."""
+def test_a_lower_maximum_drains_the_idle_and_lets_others_finish(lowered: int) -> None:
+    """The maximum is lowered under eight pods, six of them at work: nobody's work is cut, however long it takes.
+
+    Those that are more than there may be take no more tasks. Else a queue would keep them there for ever.
+    """
     story = Story.of(POLICY, *(busy(str(n)) for n in range(6)), idle("x"), idle("y"))
     story.policy = replace(POLICY, max_replicas=lowered)
     for _ in range(90):
         outcome = story.tick()
-    assert (outcome.report, outcome.trail[-1].reason) == (6, Reason.BUSY)
+    assert (outcome.report, outcome.trail[-1].reason) == (6, Reason.FLOOR)
     assert sorted(story.pods) == [str(n) for n in range(6)]
-    story.runs("0", 0)
+    leaving = [uid for uid, pod in story.pods.items() if pod.phase is Phase.DRAINING]
+    assert len(leaving) == 6 - lowered
+    for uid in leaving:
+        story.runs(uid, 0)
     for _ in range(90):
         outcome = story.tick()
-    assert outcome.report == 5
+    assert outcome.report == lowered
+    assert sorted(story.pods) == sorted({str(n) for n in range(6)} - set(leaving))
+
+
+def test_a_maximum_that_was_lowered_by_mistake_costs_nothing() -> None:
+    """Lowered to two under six busy pods while others wait, and raised again as they work: each takes tasks again."""
+    story = Story.of(POLICY, *(busy(str(n)) for n in range(6)))
+    story.signals[Signal.QUEUE] = 4.0
+    story.policy = replace(POLICY, max_replicas=2)
+    for _ in range(6):
+        story.tick()
+    assert sum(pod.phase is Phase.DRAINING for pod in story.pods.values()) == 4
+    story.policy = POLICY
+    assert len([order for order in told(story.tick()) if order.startswith("cancel")]) == 4
+    assert {pod.phase for pod in story.pods.values()} == {Phase.ACTIVE}

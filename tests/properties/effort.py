@@ -1,6 +1,7 @@
 """How hard the laws are tried: the same few hundred cases every time, or twenty times as many new ones.
 
-``LAWS=thorough pytest tests/properties`` looks for what the usual run does not reach.
+``LAWS=thorough pytest -o faulthandler_timeout=0 tests/properties`` looks for what the usual run does not reach, for
+longer than a test may hang.
 """
 
 from __future__ import annotations

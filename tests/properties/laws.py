@@ -47,10 +47,13 @@ def obeys_mode(t: Ticked) -> None:
 
 
 def takes_back_nothing_unknown(t: Ticked) -> None:
-    """No number is told that is below pods which came unasked after the live replicas were read."""
+    """No number is told that is below pods which came unasked after the live replicas were read.
+
+    A stamp from the future, left by a clock that was set back, does not say when that was.
+    """
     live, report, since = t.given.observation.replicas, t.outcome.report, t.outcome.memory.crowd.since
     if since is not None:
-        assert isinstance(live, Unknown) or live.at < since
+        assert isinstance(live, Unknown) or live.at < since or live.at > t.given.now
         assert t.blind or isinstance(report, Unknown) or t.stand <= max(report, t.asked)
 
 
@@ -92,7 +95,7 @@ def marks_only_who_can_go(t: Ticked) -> None:
     And what is marked leaves enough for the work that there is. Who leaves with its node has a law of its own.
     """
     marked = t.ordered(Verb.MARK) - t.displaced
-    assert all(t.idle(pod) or t.sparse(pod) for pod in t.pods if pod.uid in marked)
+    assert all(t.idle(pod) or t.tasks(pod) for pod in t.pods if pod.uid in marked)
     evidence = t.outcome.evidence
     assert not marked or evidence.supply.wanted - len(marked) >= min(evidence.demand.need_up, t.cap)
     if t.given.policy.workload is Workload.STATEFUL_SET and marked:
@@ -101,18 +104,25 @@ def marks_only_who_can_go(t: Ticked) -> None:
 
 
 def empties_the_emptiest(t: Ticked) -> None:
-    """A busy pod takes no more only in a pool of gates whose pods take several tasks, and none with fewer is left."""
+    """A busy pod takes no more only in a pool of gates, and none with fewer tasks is left.
+
+    As many as there are more than there may be are told so whatever they run; beyond these, those of a ReplicaSet that
+    have room.
+    """
     marked = t.ordered(Verb.MARK) - t.displaced
     busy = [t.tasks(pod) for pod in t.pods if pod.uid in marked and not t.idle(pod)]
     if not busy:
         return
-    policy = t.given.policy
-    assert policy.slots_per_pod > 1
-    assert (policy.guarantee, policy.workload) == (Guarantee.PROTECTED, Workload.REPLICA_SET)
+    policy, beyond = t.given.policy, max(0, t.outcome.evidence.supply.wanted - t.cap)
+    assert policy.guarantee is Guarantee.PROTECTED
+    if policy.workload is Workload.STATEFUL_SET:
+        assert len(busy) <= beyond
+        return
+    assert sum(tasks >= policy.slots_per_pod for tasks in busy) <= beyond
     named = t.outcome.memory.pods
     fresh = {uid for uid, count in zip(named.uids, named.named, strict=True) if 0 < count < policy.pace.namings}
     left = [t.tasks(pod) for pod in t.pods if t.sparse(pod) and pod.uid not in marked | fresh | t.displaced]
-    assert max(busy) <= min(left, default=policy.slots_per_pod)
+    assert max(busy) <= min(left, default=max(busy))
 
 
 def gives_legal_orders(t: Ticked) -> None:

@@ -64,6 +64,20 @@ def test_constant_load_settles_and_never_moves_again(cluster: Cluster, script: S
 
 
 @tries(15, long=True)
+@given(clusters(), st.sampled_from([3, 12, 45]), st.integers(1, 5))
+def test_a_lower_maximum_is_reached_however_much_waits(cluster: Cluster, load: int, lowered: int) -> None:
+    """Tasks follow one another without a pause, so no pod is ever idle; and in the end there are as many as may be."""
+    cluster.load, cluster.turnover = load, 2
+    cluster.run(120)
+    most = max(lowered, cluster.policy.min_replicas)
+    cluster.policy = replace(cluster.policy, max_replicas=most)
+    cluster.run(400, 20.0)
+    assert cluster.running == min(load, most * cluster.policy.slots_per_pod)
+    assert len(cluster.agents) <= most
+    assert cluster.killed == []
+
+
+@tries(15, long=True)
 @given(clusters(), SCRIPTS, st.sampled_from([0, 3, 11]))
 def test_a_settled_pool_is_as_large_as_its_work(cluster: Cluster, script: Sequence[Act], load: int) -> None:
     """One task a pod, counted: it comes to rest at exactly as many pods as there are tasks, within its bounds.
