@@ -171,8 +171,9 @@ def _emptiest(fleet: Fleet, policy: Policy, spare: int, beyond: int) -> Ints:
 def _interruptible(fleet: Fleet) -> Mask:
     """Pods that work, and take no more once they are told so: what they run ends, and no session brings more."""
     pods, sight = fleet.pods, fleet.sight
-    able: Mask = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
-    return able & ~fleet.displaced & (pods.inflight > 0) & (pods.sessions == 0)
+    able = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
+    takes_no_more: Mask = able & ~fleet.displaced & (pods.inflight > 0) & (pods.sessions == 0)
+    return takes_no_more
 
 
 def _created_first(fleet: Fleet, count: int) -> Mask:
