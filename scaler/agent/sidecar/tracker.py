@@ -220,7 +220,9 @@ class Tracker:
 
     def _recall(self) -> None:
         said = self._gate.folder.read(FILE)
-        if isinstance(said, Absent) or (isinstance(said, dict) and said.get("uid") not in (None, self._gate.place.uid)):
+        if isinstance(said, Absent):
+            return
+        if isinstance(said, dict) and isinstance(uid := said.get("uid"), str) and uid != self._gate.place.uid:
             return
         tasks = None if isinstance(said, Unreadable) else _places(said.get("tasks"))
         busy = isinstance(said, Unreadable) or said.get("busy") is not False
