@@ -39,7 +39,7 @@ class Activity:
     """What a gate says of itself.
 
     Attributes:
-        inflight: tasks running now; once the gate is closed, what consumers are fetching is among them.
+        inflight: tasks running now; once nothing may begin, what consumers are fetching is among them.
         sessions: held between their tasks.
         accepting: whether a task may begin.
         known: whether the state could be read when the process began.
@@ -208,7 +208,7 @@ class Book:
             known = standing.epoch != NO_EPOCH
             oldest, eta = ledger.oldest(steady), ledger.eta(steady)
             return Activity(
-                inflight=len(ledger.tasks) + (0 if standing.open else len(ledger.claims)),
+                inflight=len(ledger.tasks) + (0 if self._accepting else len(ledger.claims)),
                 sessions=ledger.waiting,
                 accepting=self._accepting,
                 known=known,

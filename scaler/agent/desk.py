@@ -62,7 +62,9 @@ def closed(after: int = 5) -> Reply:
 
 def unread() -> Reply:
     """What is answered to a call of which nobody could say whether it begins a task that outlives its answer."""
-    why = "the body's Content-Encoding cannot be read, or is damaged; send a JSON body as it is, or as gzip"
+    why = (
+        "the body is packed in a way that cannot be read, damaged, too long or too deep; send JSON as it is, or as gzip"
+    )
     return _json(415, {"error": why})
 
 

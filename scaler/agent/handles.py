@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
@@ -62,8 +62,7 @@ class Handle:
         try:
             yield
         finally:
-            _CURRENT.reset(outer)
-            self.end()
+            self._leave(outer)
 
     def __enter__(self) -> Self:
         self.begin()
@@ -73,8 +72,14 @@ class Handle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._outer is not None:
-            _CURRENT.reset(self._outer)
+        outer, self._outer = self._outer, None
+        self._leave(outer)
+
+    def _leave(self, outer: Token[Handle | None] | None) -> None:
+        """End, wherever that is: a generator may be closed in another context than it was begun in."""
+        with suppress(ValueError):
+            if outer is not None:
+                _CURRENT.reset(outer)
         self.end()
 
     async def __aenter__(self) -> Self:

@@ -24,7 +24,7 @@ class NotIdleError(Exception):
 
 
 def wait(url: str, folder: Path, *, within: float = A_DAY, clock: Clock | None = None) -> None:
-    """Close the gate at this URL with the word from its folder, and return when nothing is open.
+    """Close the gate at this URL with the word from its folder, and return when it says that nothing is open.
 
     Raises:
         NotIdleError: there is no gate, or it was not idle in time.
@@ -34,14 +34,30 @@ def wait(url: str, folder: Path, *, within: float = A_DAY, clock: Clock | None =
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NotIdleError(f"{folder / WORD} has no word for the gate: {error}; mount the gate's own folder") from error
     try:
-        _ask(url, "/leave", word)
-        until(lambda: _idle(url), "the agent is idle", within=within, now=(clock or SystemClock()).now)
+        steady = (clock or SystemClock()).steady
+        until(lambda: _closed(url, word), "the agent closes its gate", within=within, now=steady)
+        until(lambda: _idle(url), "the agent is idle", within=within, now=steady)
     except (OSError, ValueError, HTTPException, BrokenError) as error:
         raise NotIdleError(str(error)) from error
 
 
+def _closed(url: str, word: str) -> bool:
+    """Whether it has closed its gate. One that is too busy to answer in time is asked again."""
+    try:
+        _ask(url, "/leave", word)
+    except OSError as error:
+        if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+            return False
+        raise
+    return True
+
+
 def _idle(url: str) -> bool:
-    said = _ask(url, "/activity")
+    """Whether it says so. A gate that we have closed and that says nothing is not known to be idle."""
+    try:
+        said = _ask(url, "/activity")
+    except (OSError, ValueError, HTTPException):
+        return False
     return said.get("inflight") == 0 and said.get("sessions") == 0
 
 

@@ -118,6 +118,18 @@ async def test_what_an_application_does_after_its_answer_is_the_task_still(site:
         await idle(gate)
 
 
+@pytest.mark.parametrize("framework", [asgi, with_aiohttp])
+async def test_an_order_that_is_packed_and_damaged_is_none(site: Site, framework: Framework) -> None:
+    """As any body that is no JSON object with an order."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with (
+        framework(site.gate(), asyncio.Event()) as url,
+        aiohttp.ClientSession() as client,
+        client.post(f"{url}/drain", data=b"{}", headers=headers) as answer,
+    ):
+        assert answer.status == 400
+
+
 @pytest.mark.parametrize("extensions", [{}, {"websocket.http.response": {}}], ids=["bare", "with answers"])
 async def test_a_closed_gate_refuses_websockets(site: Site, extensions: dict[str, dict[str, str]]) -> None:
     """With an answer where the server can send one, and with "try again later" where it cannot; open ones are tasks."""

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
 
 import pytest
 
@@ -103,6 +104,38 @@ def test_a_claim_holds_the_gate_while_a_consumer_fetches(site: Site) -> None:
     assert phase(gate) == ("drained", 1)
     with pytest.raises(GateClosedError), gate.claim():
         pass
+
+
+def test_a_claim_counts_for_whoever_waits_for_a_process_that_leaves(site: Site) -> None:
+    """A preStop hook that saw nothing in flight would let the container die with a message on its way."""
+    gate = site.gate()
+    with gate.claim() as claim:
+        gate.leave()
+        assert gate.activity().inflight == 1
+        with claim.task():
+            assert gate.activity().inflight == 2
+    assert gate.activity().inflight == 0
+
+
+async def test_a_generator_ends_its_task_wherever_it_is_closed(site: Site) -> None:
+    """Frameworks run the steps of a stream in contexts of their own, and close it in another one."""
+    gate = site.gate()
+
+    def stream() -> Generator[str, None, None]:
+        with gate.task():
+            yield "first"
+            yield "second"
+
+    left = stream()
+    await asyncio.to_thread(next, left)
+    assert gate.activity().inflight == 1
+    left.close()
+    assert gate.activity().inflight == 0
+    through = stream()
+    for _ in range(2):
+        await asyncio.to_thread(next, through)
+    assert await asyncio.to_thread(next, through, None) is None
+    assert gate.activity().inflight == 0
 
 
 def test_a_session_holds_the_pod_for_its_time(site: Site) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
+from scaler.agent import prestop
 from scaler.agent.conformance.subject import Subject, until
 from scaler.agent.prestop import wait
 from tests.agent.material import Site
@@ -106,3 +111,38 @@ def test_a_prestop_hook_waits_until_the_pod_is_idle(site: Site) -> None:
         assert ended()
         waited.join(60)
         assert not waited.is_alive()
+
+
+def test_a_prestop_hook_waits_for_an_agent_that_is_too_busy_to_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event loop stands still, or it hangs up: whether it is idle is not known, and the hook's end is its death."""
+    monkeypatch.setattr(prestop, "PATIENCE", 0.3)
+    answers: list[int | None] = [None, 0, None, 2, None, 0]  # to /leave and then to /activity; None is silence
+    silent = threading.Event()
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            inflight = answers.pop(0)
+            if inflight is None:
+                silent.wait(60 if len(answers) in {5, 3} else 0)
+                return
+            body = json.dumps({"inflight": inflight, "sessions": 0}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 (as the standard library has it)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    site.place.folder.mkdir(parents=True)
+    (site.place.folder / "leave.json").write_text('{"word": "sesame"}')
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        wait(f"http://127.0.0.1:{server.server_address[1]}", site.place.folder)
+        silent.set()
+        server.shutdown()
+    assert answers == []

@@ -200,7 +200,15 @@ async def test_requests_under_way_are_not_known_to_the_next_process(site: Site, 
         assert (beside.gate.activity().acked, beside.gate.unknown) == (True, "")
 
 
-@pytest.mark.parametrize("left", [b"{", b'{"version": 1}', b'{"version": 1, "busy": false, "tasks": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"{",
+        b'{"version": 1}',
+        b'{"version": 1, "uid": [], "busy": true}',
+        b'{"version": 1, "busy": false, "tasks": {"a": 1}}',
+    ],
+)
 async def test_a_record_that_cannot_be_read_is_not_known(site: Site, agent: Plain, left: bytes) -> None:
     """It may have named anything."""
     site.place.folder.mkdir()

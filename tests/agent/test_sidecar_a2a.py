@@ -114,8 +114,9 @@ async def test_a_task_that_is_open_may_be_continued_on_a_closed_gate(beside: Bes
 
 
 async def test_a_task_that_the_agent_does_not_know_is_over(beside: Beside, agent: Speaker) -> None:
-    """The agent was restarted, and has forgotten it."""
+    """The agent was restarted, and has forgotten what it has shown to us."""
     await beside.post(agent.call("begin", "t"))
+    await heard(agent, "t")
     agent.states.clear()
     await beside.inflight(0)
 

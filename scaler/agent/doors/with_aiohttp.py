@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 from aiohttp.typedefs import Handler, Middleware
 
 from scaler.agent.book import GateClosedError
@@ -41,10 +43,18 @@ async def answered(desk: Desk, request: web.BaseRequest) -> Reply:
     bearer = request.headers.get("Authorization", "")
     if request.path not in WRITES:
         return desk.answer(Question(request.method, request.path, bearer=bearer))
-    body = await request.content.read(LARGEST + 1) if request.can_read_body else b""
-    while len(body) <= LARGEST and not request.content.at_eof():
-        body += await request.content.read(LARGEST + 1)
-    return await asyncio.to_thread(desk.answer, Question(request.method, request.path, body, bearer))
+    question = Question(request.method, request.path, await _body(request), bearer)
+    return await asyncio.to_thread(desk.answer, question)
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The body, or as much of it as shows that it is too long; nothing where it is damaged, for that is no order."""
+    body = b""
+    with suppress(web.RequestPayloadError, ContentEncodingError):
+        while len(body) <= LARGEST and not request.content.at_eof():
+            body += await request.content.read(LARGEST + 1)
+        return body
+    return b""
 
 
 def response(reply: Reply) -> web.Response:

@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-BEGIN: Final = frozenset({"message/send", "message/stream", "SendMessage", "SendStreamingMessage"})
+BEGIN: Final = frozenset(
+    {
+        *("message/send", "message/stream", "tasks/send", "tasks/sendSubscribe"),
+        *("SendMessage", "SendStreamingMessage"),
+    }
+)
 READ: Final = frozenset(
     {
         *("tasks/get", "tasks/cancel", "tasks/resubscribe", "tasks/list", "agent/getAuthenticatedExtendedCard"),
@@ -22,16 +27,28 @@ READ: Final = frozenset(
 OVER: Final = frozenset({"completed", "failed", "canceled", "cancelled", "rejected", "input-required", "auth-required"})
 NOT_FOUND: Final = -32001  # the error of an agent that has no such task
 DEEPEST: Final = 4  # levels below a result at which tasks are told
+READER: Final = json.JSONDecoder(strict=False, parse_int=float)  # no agent's parser takes what this one does not
 
 Said: TypeAlias = Mapping[str, object]
 
 
+class TooDeepError(ValueError):
+    """What is said is nested deeper than we can read, and others may read it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A JSON-RPC call. ``task`` is the task that its message continues, empty where it begins one."""
+    """A JSON-RPC call, or a batch of them.
+
+    Attributes:
+        method: of a batch, that of the call which matters most: one that begins work, or that is no mere question.
+        task: the task that its message continues, empty where it begins one.
+        answers: how many it has.
+    """
 
     method: str
     task: str = ""
+    answers: int = 1
 
     @property
     def begins(self) -> bool:
@@ -58,10 +75,22 @@ class Sighting:
 
 
 def call(body: bytes) -> Call | None:
-    """The call in a request's body; None where it is none."""
-    said = _object(body)
+    """The call in a request's body; None where it is none.
+
+    Raises:
+        TooDeepError: nobody can say.
+    """
+    calls = [each for each in map(_call, _objects(body)) if each is not None]
+    if len(calls) <= 1:
+        return calls[0] if calls else None
+    foremost = min(calls, key=lambda each: (not each.begins, each.reads))
+    return Call(foremost.method, answers=len(calls))
+
+
+def _call(said: Said) -> Call | None:
+    """A call. Some agents do not look for the version."""
     method = said.get("method")
-    if said.get("jsonrpc") != "2.0" or not isinstance(method, str):
+    if not isinstance(method, str) or (said.get("jsonrpc") != "2.0" and method not in BEGIN):
         return None
     message = _at(_at(said, "params"), "message")
     task = message.get("taskId")
@@ -70,19 +99,18 @@ def call(body: bytes) -> Call | None:
 
 def sightings(body: bytes) -> tuple[Sighting, ...]:
     """What an answer, or one event of a stream, says of tasks."""
-    result = _object(body).get("result")
-    return tuple(_seen(result, DEEPEST)) if isinstance(result, Mapping) else ()
+    return tuple(seen for said in _answers(body) for seen in _seen(_at(said, "result"), DEEPEST))
 
 
-def is_whole(body: bytes) -> bool:
-    """Whether an answer could be read: its result, or its error."""
-    said = _object(body)
-    return "result" in said or "error" in said
+def concludes(body: bytes, call: Call) -> bool:
+    """Whether an answer, or an event, tells what was begun: tasks by their names, a message instead, or an error."""
+    answers = _answers(body)
+    return len(answers) >= call.answers and all(map(_tells, answers))
 
 
 def is_gone(body: bytes) -> bool:
     """Whether the agent says that it has no such task."""
-    return _at(_object(body), "error").get("code") == NOT_FOUND
+    return any(_at(said, "error").get("code") == NOT_FOUND for said in _answers(body))
 
 
 def question(method: str, task: str) -> bytes:
@@ -92,11 +120,11 @@ def question(method: str, task: str) -> bytes:
 
 
 def _seen(said: Said, depth: int) -> Iterator[Sighting]:
-    """Tasks have an id and a status, news of them a taskId and a status; 1.0 wraps either in an object."""
-    status = said.get("status")
-    task = said.get("taskId") or said.get("id")
-    if isinstance(status, Mapping) and isinstance(task, str):
-        yield Sighting(task, not _over(status.get("state")))
+    """Tasks have an id and a status, news of them a taskId and a status or artifact; 1.0 wraps each in an object."""
+    task = said.get("taskId") or said.get("task_id") or said.get("id")
+    is_news = isinstance(said.get("status"), Mapping) or "artifact" in said or said.get("kind") == "task"
+    if is_news and isinstance(task, str):
+        yield Sighting(task, not _over(_at(said, "status").get("state")))
         return
     for value in said.values():
         if depth and isinstance(value, Mapping):
@@ -107,12 +135,29 @@ def _over(state: object) -> bool:
     return isinstance(state, str) and state.removeprefix("TASK_STATE_").lower().replace("_", "-") in OVER
 
 
-def _object(body: bytes) -> Said:
+def _tells(answer: Said) -> bool:
+    result = _at(answer, "result")
+    is_message = bool({"messageId", "message_id", "message"} & result.keys()) or result.get("kind") == "message"
+    return answer.get("error") is not None or is_message or any(_seen(result, DEEPEST))
+
+
+def _answers(body: bytes) -> list[Said]:
     try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+        return _objects(body)
+    except TooDeepError:
+        return []
+
+
+def _objects(body: bytes) -> list[Said]:
+    """The object in a body, or those of its list. What stands behind it is passed over, as some agents do."""
+    text = body.decode(json.detect_encoding(body), "replace").lstrip("\ufeff \t\r\n")
+    try:
+        said, _ = READER.raw_decode(text)
+    except RecursionError as error:
+        raise TooDeepError("it is nested too deep to be read") from error
+    except ValueError:
+        return []
+    return [each for each in (said if isinstance(said, list) else [said]) if isinstance(each, dict)]
 
 
 def _at(said: Said, key: str) -> Said:

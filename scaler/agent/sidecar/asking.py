@@ -19,15 +19,13 @@ async def ask_for_open_tasks(tracker: Tracker, settings: Settings, session: aioh
     """Ask, again and again, until cancelled. What cannot be asked stays open. Idle moments are written down."""
     while True:
         for name, where in tracker.overdue(settings.every):
+            since = tracker.steady()
             body = await _answer(session, settings, name, where)
-            if a2a.is_gone(body):
-                await tracker.end(name)
-            else:
-                await tracker.see(a2a.sightings(body), where, None)
+            await tracker.told(name, a2a.sightings(body), gone=a2a.is_gone(body), since=since)
             await asyncio.sleep(PAUSE)
         await tracker.rest()
         if settings.longest is not None:
-            tracker.forget_unknown(settings.longest)
+            await tracker.forget_unknown(settings.longest)
         await asyncio.sleep(min(1.0, settings.every))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -15,10 +15,13 @@ from scaler.agent.handles import Task
 from scaler.agent.sidecar import a2a
 from scaler.agent.sidecar.events import Events
 from scaler.agent.sidecar.headers import onwards, passing
+from scaler.agent.sidecar.packed import unpacked
 from scaler.agent.sidecar.tracker import Tracker, Where
 
-REFUSED: Final = 400  # from this status on the agent has begun nothing
+REFUSED: Final = frozenset(range(300, 500)) - {303, 408}  # of these an agent has begun nothing; of no 5xx that is known
 LARGEST: Final = 64 * 1024 * 1024  # bytes of a call, an answer or an event that are read; longer ones pass unread
+
+Body: TypeAlias = "bytes | aiohttp.StreamReader | AsyncIterator[bytes] | None"
 
 
 @dataclass(slots=True)
@@ -37,33 +40,25 @@ class Reading:
     by: Task | None
     settled: bool = False
 
-    async def whole(self, body: bytes | None) -> None:
-        """An answer has come to its end; None where it was too long or cannot be read."""
-        if self.call is None:
-            return
-        if body is None or not a2a.is_whole(body):
-            self._lost()
-        else:
-            await self.part(body)
+    @property
+    def waits(self) -> bool:
+        """Whether the agent was asked for work, and nobody knows yet for what."""
+        return not self.settled and self.call is not None and self.call.begins
 
     async def part(self, body: bytes) -> None:
         """An event of a stream, or all of an answer."""
-        await self.tracker.see(a2a.sightings(body), self.where, self.by)
-        self.settled = self.settled or a2a.is_whole(body)
+        if self.call is not None:
+            await self.tracker.see(a2a.sightings(body), self.where, self.by)
+            self.settled = self.settled or a2a.concludes(body, self.call)
 
     def over(self) -> None:
         """Nothing more comes, whyever."""
-        if not self.settled:
-            self._lost()
-
-    def _lost(self) -> None:
-        self.settled = True
-        if self.call is not None and self.call.begins and self.by is not None:
+        if self.waits and self.by is not None:
             self.tracker.lose(self.by)
 
 
 class Exchange:
-    """A request on its way. ``streams`` once its answer is a stream of events, which its client can leave."""
+    """A request on its way."""
 
     def __init__(self, session: aiohttp.ClientSession, upstream: str, request: web.Request, reading: Reading) -> None:
         self._session = session
@@ -71,10 +66,15 @@ class Exchange:
         self._request = request
         self._reading = reading
         self._answering = False
-        self.streams = False
+        self._streams = False
 
-    async def run(self, body: bytes | None) -> web.StreamResponse:
-        """Ask the agent and pass on what it answers. ``body`` is the request's where that was read; else it flows.
+    @property
+    def ends_with_client(self) -> bool:
+        """Whether its client can leave it: a stream of events, once it has told what was begun."""
+        return self._streams and not self._reading.waits
+
+    async def run(self, body: Body) -> web.StreamResponse:
+        """Ask the agent and pass on what it answers. ``body`` is the request's.
 
         An answer is read to its end even when its client has gone, for then the agent works on; a stream of events is
         left with its client. An agent that was asked and does not answer may have begun what it was asked for.
@@ -82,10 +82,9 @@ class Exchange:
         headers = onwards(self._request.headers, self._request.remote)
         if self._reading.call is not None:
             headers["Accept-Encoding"] = "identity"  # what is read along
-        data = body if body is not None else self._request.content if self._request.can_read_body else None
         try:
             async with self._session.request(
-                self._request.method, self._url, headers=headers, data=data, allow_redirects=False
+                self._request.method, self._url, headers=headers, data=body, allow_redirects=False
             ) as answer:
                 return await self._pass(answer)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -99,19 +98,18 @@ class Exchange:
             self._reading.over()
 
     async def _pass(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        self.streams = answer.content_type == "text/event-stream"
-        self._answering, self._reading.settled = True, answer.status >= REFUSED
+        self._streams = answer.content_type == "text/event-stream"
+        self._answering, self._reading.settled = True, answer.status in REFUSED
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passing(answer.headers))
         here = await _reaches(response.prepare, self._request)
-        read = self._events if self.streams else self._whole
+        read = self._events if self._streams else self._whole
         async with contextlib.aclosing(read(answer)) as pieces:
             async for piece in pieces:
                 here = here and (not piece or await _reaches(response.write, piece))
-                if self.streams and not here:
+                if self.ends_with_client and not here:
                     break
         if here:
             await _reaches(response.write_eof)
-        self._reading.settled |= here or not self.streams
         return response
 
     async def _whole(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
@@ -125,8 +123,9 @@ class Exchange:
             else:
                 kept.append(piece)
         body = b"".join(kept)
-        if answer.status < REFUSED:
-            await self._reading.whole(body if length <= LARGEST else None)
+        said = unpacked(body, ",".join(answer.headers.getall("Content-Encoding", ())), LARGEST)
+        if said is not None and length <= LARGEST:
+            await self._reading.part(said)
         yield body
 
     async def _events(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
@@ -137,8 +136,7 @@ class Exchange:
                 for data in events.feed(piece):
                     await self._reading.part(data)
             yield piece
-        if events.lost:
-            await self._reading.whole(None)
+        self._reading.settled &= not events.lost
 
 
 async def _reaches(send: Callable[..., Awaitable[object]], *what: object) -> bool:

@@ -18,8 +18,8 @@ from scaler.agent.doors.with_aiohttp import answered, response
 from scaler.agent.gate import Gate
 from scaler.agent.handles import Task
 from scaler.agent.sidecar import a2a
-from scaler.agent.sidecar.exchange import LARGEST, Exchange, Reading
-from scaler.agent.sidecar.packed import unpacked
+from scaler.agent.sidecar.arriving import Arrived, arrived
+from scaler.agent.sidecar.exchange import Exchange, Reading
 from scaler.agent.sidecar.sockets import connect
 from scaler.agent.sidecar.tracker import NotKeptError, Tracker, Where
 
@@ -58,7 +58,7 @@ class Proxy:
 
     def application(self) -> web.Application:
         """The application of the proxy."""
-        app = web.Application(client_max_size=LARGEST)
+        app = web.Application()
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app
 
@@ -66,17 +66,17 @@ class Proxy:
         """Answer one request."""
         if ours(request.path):
             return response(await answered(self._desk, request))
-        body = await _call_body(request)
-        said = None if body is None else unpacked(body, request.headers.get("Content-Encoding", ""), LARGEST)
-        if body is not None and said is None:
+        came = await arrived(request)
+        if came is None:
             return response(unread())
-        call = None if said is None else a2a.call(said)
-        if self._is_free(request) or (call is not None and call.reads):
-            return await self._exchange(request, call, None).run(body)
-        return await self._work(request, body, call)
+        call = came.call
+        if call.reads if call is not None and (call.reads or call.begins) else self._is_free(request):
+            return await self._exchange(request, call, None).run(came.body)
+        return await self._work(request, came)
 
-    async def _work(self, request: web.Request, body: bytes | None, call: a2a.Call | None) -> web.StreamResponse:
+    async def _work(self, request: web.Request, came: Arrived) -> web.StreamResponse:
         """A request that is a task until its answer has ended. One that continues an open task belongs to that."""
+        call = came.call
         holding = None if call is None else self._tracker.holding(call.task)
         try:
             task = (self._gate.task() if holding is None else holding.another()).begin()
@@ -85,7 +85,7 @@ class Proxy:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._to_its_end(self._socket(request), task, lambda: True)
         exchange = self._exchange(request, call, task)
-        return await self._to_its_end(exchange.run(body), task, lambda: exchange.streams)
+        return await self._to_its_end(exchange.run(came.body), task, lambda: exchange.ends_with_client)
 
     async def _to_its_end(
         self, work: Coroutine[None, None, web.StreamResponse], task: Task, ends_with_client: Callable[[], bool]
@@ -121,12 +121,7 @@ class Proxy:
         return Exchange(self._session, self._settings.upstream, request, Reading(self._tracker, where, call, task))
 
     def _is_free(self, request: web.Request) -> bool:
-        return any(fnmatch.fnmatchcase(request.path, pattern) for pattern in self._settings.free)
-
-
-async def _call_body(request: web.Request) -> bytes | None:
-    """The body of what may be a JSON-RPC call; None of anything else, which flows through unread."""
-    length = request.content_length
-    if request.method != "POST" or request.content_type != "application/json" or (length or 0) > LARGEST:
-        return None
-    return await request.read()
+        """Whether this is no work. A path that leads elsewhere is what it leads to."""
+        return ".." not in request.path.split("/") and any(
+            fnmatch.fnmatchcase(request.path, pattern) for pattern in self._settings.free
+        )

@@ -58,8 +58,8 @@ async def serving(gate: Gate, settings: Settings, place: tuple[str, int]) -> Asy
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+            await tracker.leave()  # what is cut from here on runs on in the agent
             await runner.cleanup()
-            await tracker.rest()
 
 
 def _session() -> aiohttp.ClientSession:

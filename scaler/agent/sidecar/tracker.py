@@ -22,7 +22,15 @@ from scaler.agent.sidecar.a2a import Sighting
 
 FILE: Final = "tasks.json"
 LOG: Final = logging.getLogger(__name__)
-UNKNOWN: Final = "what ran when this sidecar began is not known, so one task counts as running"
+BEFORE: Final = "what ran when this sidecar began is not known, so one task counts as running"
+LOST: Final = (
+    "what an agent was asked for is not known to be over, for its answer broke off, cannot be read or named no task; "
+    "one task counts as running"
+)
+HIDDEN: Final = (
+    'the agent says "no such task" of a task that it began, which counts as running until its client hears of its end; '
+    "give the sidecar credentials that may see it, with --token-file"
+)
 
 
 class NotKeptError(Exception):
@@ -43,6 +51,8 @@ class _Open:
     where: Where
     task: Task
     seen: float
+    shown: bool = False  # to us, when we asked
+    hidden: float | None = None  # since when the agent denies it to us
 
 
 class Tracker:
@@ -54,8 +64,10 @@ class Tracker:
         self._open: dict[str, _Open] = {}
         self._unknown: Task | None = None
         self._unknown_since = 0.0
+        self._why = ""
+        self._left = False
         self._requests = 0
-        self._kept_busy = False
+        self._kept_busy: bool | None = False  # None where it is not known what the file says
         self._lock = asyncio.Lock()
         self._recall()
 
@@ -81,12 +93,21 @@ class Tracker:
         """Note that no request is under way, where that is so."""
         await self._settle()
 
+    async def leave(self) -> None:
+        """Write what is so, and nothing after that: this process ends, and what is under way then runs on elsewhere."""
+        await self.rest()
+        self._left = True
+
     # ------------------------------------------------------------------------------------------------- A2A tasks
 
     def holding(self, name: str) -> Task | None:
         """What holds the gate for this task, while it is open."""
         found = self._open.get(name)
         return None if found is None else found.task
+
+    def steady(self) -> float:
+        """Now, by the clock of ``overdue`` and ``told``."""
+        return self._gate.steady()
 
     def overdue(self, seconds: float) -> list[tuple[str, Where]]:
         """Open tasks of which nobody has heard for so long, the longest unheard first."""
@@ -99,40 +120,70 @@ class Tracker:
         for sighting in seen:
             known = self._open.get(sighting.task)
             if known is not None:
-                known.seen = self._gate.steady()
+                known.seen, known.hidden = self._gate.steady(), None
             if sighting.open and known is None and by is not None:
                 self._open[sighting.task] = _Open(where, by.another().begin(), self._gate.steady())
                 await self._settle(anew=True)
             elif not sighting.open and known is not None:
                 await self.end(sighting.task)
 
+        self._tell()
+
+    async def told(self, name: str, seen: Iterable[Sighting], *, gone: bool, since: float) -> None:
+        """What the agent answered to our question, which we asked at ``since``. What was heard after that is newer.
+
+        An agent has to deny a task to whoever may not see it. So "no such task" ends one that it has shown to us, and
+        then forgotten; any other may run.
+        """
+        asked = self._open.get(name)
+        if asked is None or asked.seen >= since:
+            return
+        if not gone:
+            await self.see(seen, asked.where, None)
+            asked.shown = asked.shown or asked.seen >= since
+        elif asked.shown:
+            await self.end(name)
+        else:
+            asked.hidden = since if asked.hidden is None else asked.hidden
+            self._tell()
+
     async def end(self, name: str) -> None:
-        """A task is over. It is so on disk before the gate counts it no more."""
+        """A task is over. It is so on disk before the gate counts it no more, unless whoever told it does not wait."""
         ended = self._open.pop(name, None)
         if ended is not None:
-            await self._settle(anew=True)
-            ended.task.end()
+            try:
+                await self._settle(anew=True)
+            finally:
+                ended.task.end()
+                self._tell()
 
     # ------------------------------------------------------------------------------------------------- the unknown
 
     def lose(self, by: Task) -> None:
         """An answer could not be read, so what it began is not known."""
         LOG.warning("what an agent answered cannot be read, so its task counts as running")
-        self._not_known(by.another())
+        self._not_known(by.another(), LOST)
 
-    def forget_unknown(self, longest: float) -> None:
+    async def forget_unknown(self, longest: float) -> None:
         """What is unknown is over, if nothing lasts longer than this."""
-        if self._unknown is not None and self._gate.steady() - self._unknown_since >= longest:
+        late = self._gate.steady() - longest
+        if self._unknown is not None and self._unknown_since <= late:
             self._unknown.end()
-            self._unknown = None
-            self._gate.unknown = ""
+            self._unknown, self._why = None, ""
+            self._tell()
+        for name in [name for name, each in self._open.items() if each.hidden is not None and each.hidden <= late]:
+            await self.end(name)
 
-    def _not_known(self, task: Task) -> None:
+    def _not_known(self, task: Task, why: str) -> None:
         """One task stands for all that may run: from now on, for it may have begun just now."""
         self._unknown_since = self._gate.steady()
         if self._unknown is None:
-            self._unknown = task.begin()
-            self._gate.unknown = UNKNOWN
+            self._unknown, self._why = task.begin(), why
+            self._tell()
+
+    def _tell(self) -> None:
+        hidden = any(each.hidden is not None for each in self._open.values())
+        self._gate.unknown = "; ".join(filter(None, (self._why, HIDDEN if hidden else "")))
 
     # ------------------------------------------------------------------------------------------------- the file
 
@@ -140,9 +191,17 @@ class Tracker:
         """Bring the file to what is so. Whoever comes while it is written waits, and then looks again.
 
         What cannot be written matters at the beginning of a request alone. Later the file says that one is under way,
-        so a process that reads it then does not know what runs, and holds.
+        so a process that reads it then does not know what runs, and holds. Whoever does not wait for a write ends none:
+        there is one file, and one write at a time.
         """
+        await asyncio.shield(self._write(anew=anew, strictly=strictly))
+
+    async def _write(self, *, anew: bool, strictly: bool) -> None:
         async with self._lock:
+            if self._left and strictly:
+                raise NotKeptError("this sidecar ends")
+            if self._left:
+                return
             busy = self._requests > 0 or self._unknown is not None
             if not anew and busy == self._kept_busy:
                 return
@@ -150,6 +209,7 @@ class Tracker:
                 await asyncio.to_thread(self._gate.folder.write, FILE, self._said(busy=busy))
                 self._kept_busy = busy
             except OSError as error:
+                self._kept_busy = None  # it may have been written all the same
                 LOG.warning("what an agent has open cannot be written down", extra={"why": str(error)})
                 if strictly:
                     raise NotKeptError(str(error)) from error
@@ -160,7 +220,9 @@ class Tracker:
 
     def _recall(self) -> None:
         said = self._gate.folder.read(FILE)
-        if isinstance(said, Absent) or (isinstance(said, dict) and said.get("uid") not in {None, self._gate.place.uid}):
+        if isinstance(said, Absent):
+            return
+        if isinstance(said, dict) and isinstance(uid := said.get("uid"), str) and uid != self._gate.place.uid:
             return
         tasks = None if isinstance(said, Unreadable) else _places(said.get("tasks"))
         busy = isinstance(said, Unreadable) or said.get("busy") is not False
@@ -168,7 +230,7 @@ class Tracker:
             self._open[name] = _Open(where, self._gate.earlier_task().begin(), -math.inf)
         if busy or tasks is None:
             LOG.warning("what ran when the sidecar began is not known, so one task counts as running")
-            self._not_known(self._gate.earlier_task())
+            self._not_known(self._gate.earlier_task(), BEFORE)
         self._kept_busy = busy
 
 
