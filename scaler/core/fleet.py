@@ -132,6 +132,13 @@ class Fleet:
         return self.asked - late
 
     @property
+    def serving(self) -> Mask:
+        """Pods that take work now, as far as one may believe: whatever is on its way or silent may never do so."""
+        pods, sight = self.pods, self.sight
+        able: Mask = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
+        return able
+
+    @property
     def at_work(self) -> int:
         """Pods that are known to run a task or to hold a session."""
         pods = self.pods
