@@ -48,8 +48,9 @@ _NOT_KNOBS: Final = frozenset({"pool", "class_", "warm_pool"})
 def resolve(settings: Settings, key: PoolKey, metadata: TriggerMetadata, found: Found | None = None) -> PoolSpec:
     """What holds for the pool ``key`` whose trigger says ``metadata`` (``TriggerMetadata()`` where there is none).
 
-    ``found`` is what its ScaledObject says: its bounds go before all others, for the HPA has no other ones, and its
-    workload is watched and counted where nothing else says where pods and replicas are.
+    ``found`` is what its ScaledObject says: its bounds go before all others, for the HPA has no other ones (though its
+    trigger may name a lower maximum), and its workload is watched and counted where nothing else says where pods and
+    replicas are.
 
     Raises:
         ConfigError: the class does not exist, the layers contradict each other, or nothing says how much work or how
@@ -146,12 +147,14 @@ def _all_layers(
         yield "ScaledObject", PoolLayer(pods=PodsSection(workload=place), replicas=Scale(scale=place))
     yield from _layers(settings, key, class_name, metadata)
     if found is not None:
-        yield "ScaledObject", _said(found)
+        yield "ScaledObject", _said(found, metadata.max if "max" in metadata.model_fields_set else None)
 
 
-def _said(found: Found) -> PoolLayer:
-    """What a ScaledObject or a ScaledJob has the last word on."""
-    said: dict[str, object] = {"min": found.least, "max": max(1, found.most)}
+def _said(found: Found, most: int | None) -> PoolLayer:
+    """What a ScaledObject or a ScaledJob has the last word on; ``most`` is its trigger's maximum, where it has one."""
+    said: dict[str, object] = {"min": found.least}
+    if most is None or most > found.most:
+        said["max"] = max(1, found.most)
     if found.strategy is not None:
         said["scaled_job_strategy"] = found.strategy
     if found.workload is not None:

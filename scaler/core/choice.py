@@ -9,7 +9,7 @@ import numpy as np
 from scaler.core import zones
 from scaler.core.fleet import Fleet
 from scaler.core.passing import maker, passing
-from scaler.core.pods import ACTIVE, NO_ORDINAL, READY, Ints, Mask
+from scaler.core.pods import ACTIVE, NO_ORDINAL, Ints, Mask
 from scaler.core.policy import Guarantee, Policy, Workload
 from scaler.core.types import Instant, Seconds
 
@@ -46,7 +46,8 @@ class Terms:
     Attributes:
         surplus: how many are spare.
         lasting: how many of them nobody has wanted for that long, whichever pods worked meanwhile.
-        beyond: how many of them there may not be, whoever works: they stand above the most that the pool may have.
+        spare: how many of those that serve are not needed: a pod on its way does nobody's work yet.
+        beyond: how many of these there may not be, whoever works: they stand above the most that the pool may have.
         timer: for how long a pod must have been idle.
         oldest: where it is not 0, only so many, those that were created first, may leave.
         uneven: where zones are to be even, since when some have waited who would leave theirs behind the others.
@@ -55,6 +56,7 @@ class Terms:
     surplus: int
     timer: Seconds
     lasting: int = 0
+    spare: int = 0
     beyond: int = 0
     oldest: int = 0
     uneven: Instant | None = None
@@ -119,7 +121,7 @@ def _with_busy(fleet: Fleet, rows: Ints, idle: Mask, policy: Policy, terms: Term
             return rows
         return _ripest(fleet, idle | _interruptible(fleet), policy, 0)[: terms.beyond]
     idlers = int(np.count_nonzero(idle))
-    spare, beyond = terms.surplus - idlers, terms.beyond - idlers
+    spare, beyond = terms.spare - idlers, terms.beyond - idlers
     if beyond <= 0 and (policy.slots_per_pod == 1 or spare <= 0):
         return rows
     return np.concatenate((rows, _emptiest(fleet, policy, spare, beyond)))
@@ -170,9 +172,7 @@ def _emptiest(fleet: Fleet, policy: Policy, spare: int, beyond: int) -> Ints:
 
 def _interruptible(fleet: Fleet) -> Mask:
     """Pods that work, and take no more once they are told so: what they run ends, and no session brings more."""
-    pods, sight = fleet.pods, fleet.sight
-    able = (pods.phase == ACTIVE) & (pods.stage == READY) & pods.known(sight.now, sight.stale_after)
-    takes_no_more: Mask = able & ~fleet.displaced & (pods.inflight > 0) & (pods.sessions == 0)
+    takes_no_more: Mask = fleet.serving & ~fleet.displaced & (fleet.pods.inflight > 0) & (fleet.pods.sessions == 0)
     return takes_no_more
 
 

@@ -128,8 +128,13 @@ class Fleet:
         if not self.asked:
             return 0
         pods, sight = self.pods, self.sight
-        late = _overdue(pods, self.displaced & (pods.stage != READY), sight.now - sight.overdue_after)
-        return self.asked - late
+        return self.asked - _overdue(pods, self.displaced & (pods.stage != READY), sight.now - sight.overdue_after)
+
+    @property
+    def serving(self) -> Mask:
+        """Pods that take work now, as far as one may believe: whatever is on its way or silent may never do so."""
+        serving: Mask = (self.pods.phase == ACTIVE) & (self.pods.stage == READY)
+        return serving & self.pods.known(self.sight.now, self.sight.stale_after)
 
     @property
     def at_work(self) -> int:

@@ -45,7 +45,8 @@ def leave(fleet: Fleet, supply: Supply, need: Need) -> tuple[int, ...]:
         return ()
     rows, ready = np.flatnonzero(fleet.displaced), fleet.pods.stage == READY
     unready, able = rows[~ready[rows]], _emptiest_first(fleet, rows[ready[rows]])
-    calm, heard = int(np.count_nonzero(fleet.idle[able])), fleet.ready - _silent(fleet)
+    # One that is not heard may have work that nobody knows of, and stands in for no other.
+    calm, heard = int(np.count_nonzero(fleet.idle[able])), int(np.count_nonzero(fleet.serving))
     count = max(0, min(calm, heard - need.now), heard - need.all)
     if not count and not len(unready) and not _is_under_way(fleet, need) and not _comes(fleet, supply, need):
         count = 1
@@ -57,13 +58,6 @@ def _emptiest_first(fleet: Fleet, rows: Ints) -> Ints:
     pods, sight = fleet.pods, fleet.sight
     load = np.where(pods.known(sight.now, sight.stale_after), pods.inflight + pods.sessions, np.iinfo(np.int64).max)
     return rows[np.argsort(load[rows], kind="stable")]
-
-
-def _silent(fleet: Fleet) -> int:
-    """Ready pods that are not heard: each may have work that nobody knows of, and stands in for no other."""
-    pods, sight = fleet.pods, fleet.sight
-    able = (pods.phase == ACTIVE) & (pods.stage == READY)
-    return int(np.count_nonzero(able & ~pods.known(sight.now, sight.stale_after)))
 
 
 def _is_under_way(fleet: Fleet, need: Need) -> bool:

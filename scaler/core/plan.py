@@ -55,12 +55,14 @@ def make(view: View, base: int) -> Plan:
     footing = count(given, base, moves=stop is None)
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
-    surplus = have - min(max(needed, demand.need_down), most)
+    kept, serving = min(max(needed, demand.need_down), most), _serving(given)
+    surplus = have - kept
     watch = _watched(view, min(needed, most))
     excess = _new_excess(
         surplus=surplus,
         lasting=min(surplus, have - watch.most) if watch.kept(given.now) >= timer else 0,
-        beyond=max(0, have - most),
+        spare=serving - kept,
+        beyond=serving - most,
         supply=footing.supply,
         veto=veto,
         timer=timer,
@@ -78,6 +80,12 @@ def make(view: View, base: int) -> Plan:
         moved=() if stop else _moved(view, footing, missing, min(needed, most)),
         watch=watch,
     )
+
+
+def _serving(given: Given) -> int:
+    """Pods that take work, and do not leave with their nodes; none are known where they cannot be seen."""
+    fleet = given.fleet
+    return 0 if isinstance(fleet, Unknown) else int(np.count_nonzero(fleet.serving & ~fleet.displaced))
 
 
 def _watched(view: View, need: int) -> Watch:

@@ -72,12 +72,14 @@ def _unprotected(given: Given) -> Veto | None:
 class Excess:
     """Supply beyond what must be kept, in pods; why nothing may fall; and how long a pod must have been idle.
 
-    ``lasting`` of the surplus was wanted at no time within the timer, whichever pods worked then; ``beyond`` of it is
-    more than there may be. Where ``oldest`` is not 0, only so many pods, the oldest, may leave.
+    ``lasting`` of the surplus was wanted at no time within the timer, whichever pods worked then. Of those that serve
+    ``spare`` are not needed, and ``beyond`` are more than there may be. Where ``oldest`` is not 0, only so many pods,
+    the oldest, may leave.
     """
 
     surplus: int
     lasting: int
+    spare: int
     beyond: int
     supply: Supply
     veto: Veto | None
@@ -93,12 +95,13 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
         spare, leaving = _lasting(given, was, surplus, excess.timer)
         kept = None if leaving else _kept_unseen(excess)
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
-    unseen = min(surplus, supply.ordered)
+    unseen, late = min(surplus, supply.ordered), _late(supply)
     spare, withdrawn = _lasting(given, was, unseen, excess.timer)
     terms = _new_terms(
-        surplus=surplus - unseen,
-        lasting=min(surplus, excess.lasting) - unseen,
-        beyond=min(surplus, excess.beyond) - unseen,
+        surplus=surplus - unseen - late,
+        lasting=min(surplus, excess.lasting) - unseen - late,
+        spare=excess.spare,
+        beyond=excess.beyond,
         timer=excess.timer,
         oldest=excess.oldest,
         uneven=was.uneven,
@@ -113,6 +116,11 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
         spare=spare if uneven is None else replace(spare, uneven=uneven),
         kept=_kept(choice, excess, orders=0 if withdrawn else unseen),
     )
+
+
+def _late(supply: Supply) -> int:
+    """Pods that count as supply and may never start: nobody leaves because there are these."""
+    return max(0, supply.overdue - 1)
 
 
 def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spare, int]:
@@ -146,7 +154,7 @@ def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:
     spare = f"{pods} spare"
     if choice.blocked:
         return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
-    if excess.supply.idle:
+    if excess.supply.idle and pods > _late(excess.supply):
         why = f"{spare}, {excess.supply.idle} idle, timer {excess.timer:.0f} s"
         turn = f"; {choice.uneven} wait for a fuller zone's" if choice.uneven else ""
         return Veto(reason=Reason.IDLE_TIMER, why=f"{why}{turn}")

@@ -9,16 +9,17 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from scaler.controller.dig import at
 from scaler.controller.names import ACCOUNT, FORCE, HOLDS, LEAST
 from tests.cluster.draining import LOOK, SLOW, Guarded, Pool, Story, labels, name, story
 from tests.cluster.harness.assets import Assets
-from tests.cluster.harness.rest import APPLY, MERGE, Document, RefusedError
+from tests.cluster.harness.rest import APPLY, JSON_PATCH, MERGE, Document, Json, RefusedError
 from tests.cluster.harness.scaled import Scaled
 from tests.cluster.harness.wait import until
 
@@ -41,9 +42,12 @@ POOLS = (
     "audited",
     "strayed",
     "dropped",
+    "capped",
+    "ranked",
 )
 REMOVALS, DENIALS = 300, 50  # fewer would prove nothing
 AT_ONCE = 6  # stories side by side
+MANY = 12  # tasks that wait, at the least, where no agent is ever to be idle: one for each of them
 Acts = Mapping[str, "Future[None]"]
 
 
@@ -373,6 +377,47 @@ def a_pool_that_is_given_up_while_it_drains_takes_work_again(told: Story) -> Non
     pool.settles(0)
 
 
+def a_lower_maximum_is_reached_however_much_waits(told: Story) -> None:
+    """Twelve at work and none ever idle: told that five are the most, seven end what they have and go, unforced."""
+    pool = _saturated(told, Scaled(name="capped", replicas=12, metadata=(("max", "12"),)))
+    _lower(told, pool, "triggers/0/metadata/max", "5")
+    assert told.removals("capped") == (7, 0)
+
+
+def a_stateful_set_with_a_lower_bound_gives_up_its_highest_pods(told: Story) -> None:
+    """The HPA asks for five at once, and its controller is refused until the highest seven have ended what they had."""
+    pool = _saturated(told, Scaled(name="ranked", replicas=12, most=12, kind="StatefulSet"))
+    _lower(told, pool, "maxReplicaCount", 5)
+    assert {name(pod) for pod in pool.agents()} == {f"ranked-{ordinal}" for ordinal in range(5)}
+
+
+def _saturated(told: Story, scaled: Scaled) -> Pool:
+    """A pool whose agents are all at work, and whose HPA has been told its target."""
+    pool = filled(told, scaled, scaled.replicas, 30)
+    hpa = f"/apis/autoscaling/v2/namespaces/{told.namespace}/horizontalpodautoscalers/keda-hpa-{pool.name}"
+    _under_load(told, pool, lambda: at(told.cluster.api.get(hpa) or {}, "status", "currentMetrics") is not None)
+    return pool
+
+
+def _lower(told: Story, pool: Pool, path: str, value: Json) -> None:
+    """Return once the ScaledObject says this there, and exactly five are asked for and are there."""
+    change: Json = [{"op": "replace", "path": f"/spec/{path}", "value": value}]
+    told.cluster.api.request("PATCH", _scaled(told, pool.name), change, content=JSON_PATCH)
+    _under_load(told, pool, lambda: (pool.replicas(), len(pool.agents())) == (5, 5))
+
+
+def _under_load(told: Story, pool: Pool, done: Callable[[], bool]) -> None:
+    """Return once that is so; until then more waits than all agents take."""
+
+    def worked() -> bool | None:
+        """More waits, or it is so."""
+        if told.figures(pool)["queue"] < MANY:
+            told.work(pool, burst=MANY, seconds=4)
+        return done() or None
+
+    until(worked, within=SLOW, every=LOOK)
+
+
 def _scaled(told: Story, name: str) -> str:
     """Where the API server has a ScaledObject."""
     return f"/apis/keda.sh/v1alpha1/namespaces/{told.namespace}/scaledobjects/{name}"
@@ -386,6 +431,8 @@ STORIES = (  # the longest first
     a_name_that_leads_nowhere_empties_nobody,
     a_pool_that_is_given_up_while_it_drains_takes_work_again,
     a_stateful_set_that_starts_elsewhere_is_trimmed_at_both_ends,
+    a_lower_maximum_is_reached_however_much_waits,
+    a_stateful_set_with_a_lower_bound_gives_up_its_highest_pods,
     an_audited_pool_is_drained_and_refuses_nobody,
     a_rise_within_the_hpas_tolerance_lands,
     idle_agents_leave_and_busy_ones_stay,

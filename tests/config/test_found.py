@@ -44,6 +44,19 @@ def test_the_bounds_of_a_scaled_object_are_the_pools() -> None:
     assert (told(spec, "min"), told(spec, "max")) == ("ScaledObject", "ScaledObject")
 
 
+@pytest.mark.parametrize(("most", "told_by"), [(4, "trigger metadata"), (9, "ScaledObject")])
+def test_a_lower_maximum_of_its_trigger_holds(most: int, told_by: str) -> None:
+    """The HPA would let more pods be, and is not told of them."""
+    spec = found({"class": "coding", "max": 2}, metadata=TriggerMetadata.model_validate({"max": most}))
+    assert (spec.policy.max_replicas, told(spec, "max")) == (min(most, DEPLOYED.most), told_by)
+
+
+def test_a_maximum_of_its_trigger_below_its_minimum_is_refused() -> None:
+    """Whoever says both is told which to change."""
+    with pytest.raises(ConfigError, match=r"must be at least min, which is 3 \(from ScaledObject\)"):
+        found({"class": "coding"}, Found(least=3, most=9), TriggerMetadata.model_validate({"max": 2}))
+
+
 def test_its_workload_is_watched_and_counted_where_nothing_else_is_said() -> None:
     """The shortest configuration of a protected pool names a class, and that how much there is to do."""
     spec = found({"class": "coding"})

@@ -38,7 +38,8 @@ def chosen(
     named: Sequence[int] = (),
 ) -> Choice:
     """The choice among pods, where a pod must have been idle for a hundred seconds."""
-    return choose(fleet(*pods, idle_for=idle_for, named=named), policy, Terms(surplus=surplus, timer=100.0))
+    terms = Terms(surplus=surplus, spare=surplus, timer=100.0)
+    return choose(fleet(*pods, idle_for=idle_for, named=named), policy, terms)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_who_was_last_heard_long_ago_is_not_told_to_empty() -> None:
     silent = replace(busy("b"), activity=Activity(inflight=1, at=NOW - 16.0))
     seen = given(ROOMY, replace(observe([]), pods=Pods.of([busy("a", 2), silent]))).fleet
     assert isinstance(seen, Fleet)
-    assert choose(seen, ROOMY, Terms(surplus=2, timer=100.0)).named.tolist() == [1, 0]
+    assert choose(seen, ROOMY, Terms(surplus=2, spare=2, timer=100.0)).named.tolist() == [1, 0]
 
 
 def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:
@@ -131,7 +132,7 @@ def test_an_idle_pod_that_is_not_ripe_stands_for_a_spare_one() -> None:
 
 def test_nobody_empties_in_a_rollout() -> None:
     """Which pods are old is not known of busy ones, and a new one that emptied would be started again."""
-    assert choose(fleet(*LOADED), ROOMY, Terms(surplus=2, timer=0.0, oldest=2)).named.tolist() == [0, 0, 0, 0]
+    assert choose(fleet(*LOADED), ROOMY, Terms(surplus=2, spare=2, timer=0.0, oldest=2)).named.tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_who_takes_no_more_for_there_may_not_be_so_many(
     policy: Policy, pods: list[Pod], beyond: int, named: list[int]
 ) -> None:
     """Each row: how many pods stand above the maximum, where no more than four are spare, and who is named."""
-    terms = Terms(surplus=4, beyond=beyond, timer=100.0)
+    terms = Terms(surplus=4, spare=4, beyond=beyond, timer=100.0)
     assert choose(fleet(*pods, idle_for=[0.0] * len(pods)), policy, terms).named.tolist() == named
 
 

@@ -40,7 +40,7 @@ def leaving(pods: Sequence[Pod], surplus: int, *, policy: Policy = AT_ONCE) -> t
     assert isinstance(seen, Fleet)
     since = [NOW - 1_000.0 + i if known else float("nan") for i, known in enumerate(seen.idle)]
     fleet = replace(seen, idle_since=seen.idle_since * 0 + since)
-    return choose(fleet, policy, Terms(surplus=surplus, timer=0.0)).chosen
+    return choose(fleet, policy, Terms(surplus=surplus, spare=surplus, timer=0.0)).chosen
 
 
 def skew(left: Counter[int], zones: Iterable[int] = ZONES) -> int:

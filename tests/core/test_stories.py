@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scaler.core.memory import Memory
-from scaler.core.pods import Activity, Phase
+from scaler.core.pods import Activity, Phase, Pod
 from scaler.core.policy import Guarantee, Mode, Pace, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.tick import tick
@@ -91,6 +91,27 @@ def test_pods_that_never_start_keep_their_place() -> None:
     story.startup = 10 * HOUR
     story.expect_calm(2 * HOUR)
     assert story.expect(2, Reason.BUSY).evidence.supply.overdue == 2
+
+
+@pytest.mark.parametrize("workload", Workload)
+@pytest.mark.parametrize(
+    ("policy", "pods", "kept"),
+    [
+        pytest.param(Policy(max_replicas=3), [busy(uid) for uid in "abcd"], 3, id="TheMaximumIsLowered"),
+        pytest.param(replace(POLICY, slots_per_pod=4), [busy(uid) for uid in "abcd"], 1, id="TheyHaveRoom"),
+        pytest.param(replace(POLICY, min_replicas=3), [idle(uid) for uid in "abcd"], 3, id="TheyAreIdle"),
+    ],
+)
+def test_nobody_who_serves_leaves_for_pods_that_do_not_start(
+    policy: Policy, pods: list[Pod], kept: int, workload: Workload
+) -> None:
+    """Six more hang, below the others in a StatefulSet. What four serve is not left to these, however long it takes."""
+    story = Story.of(replace(policy, workload=workload), *numbered([*(starting(f"new-{n}") for n in range(6)), *pods]))
+    story.startup = 100 * HOUR
+    for _ in range(600):
+        story.tick()
+        serving = [p for uid, p in story.pods.items() if uid in "abcd" and p.phase is Phase.ACTIVE]
+        assert len(serving) >= kept
 
 
 def test_an_evicted_pod_keeps_the_target() -> None:

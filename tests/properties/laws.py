@@ -106,15 +106,16 @@ def marks_only_who_can_go(t: Ticked) -> None:
 def empties_the_emptiest(t: Ticked) -> None:
     """A busy pod takes no more only in a pool of gates, and none with fewer tasks is left.
 
-    As many as there are more than there may be are told so whatever they run; beyond these, those of a ReplicaSet that
-    have room.
+    As many as serve more than there may be are told so whatever they run; beyond these, those of a ReplicaSet that have
+    room. Those that are left serve the work: none that is on its way, or silent, stands in for them.
     """
     marked = t.ordered(Verb.MARK) - t.displaced
     busy = [t.tasks(pod) for pod in t.pods if pod.uid in marked and not t.idle(pod)]
     if not busy:
         return
-    policy, beyond = t.given.policy, max(0, t.outcome.evidence.supply.wanted - t.cap)
+    policy, beyond = t.given.policy, max(0, t.serving - t.cap)
     assert policy.guarantee is Guarantee.PROTECTED
+    assert t.serving - len(marked) >= min(t.outcome.evidence.demand.need_up, t.cap)
     if policy.workload is Workload.STATEFUL_SET:
         assert len(busy) <= beyond
         return

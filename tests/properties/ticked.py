@@ -61,6 +61,12 @@ class Ticked:
         return sum(not self.released(pod) for pod in self.pods)
 
     @property
+    def serving(self) -> int:
+        """Pods that take work, as far as one knows, and are not asked away."""
+        ready = (pod for pod in self.pods if pod.phase is Phase.ACTIVE and pod.stage is Stage.READY)
+        return sum(self.heard(pod) and not pod.displaced for pod in ready)
+
+    @property
     def displaced(self) -> set[PodUid]:
         """The pods that their nodes ask away."""
         return {pod.uid for pod in self.pods if pod.displaced}
