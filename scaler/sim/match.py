@@ -176,7 +176,7 @@ def _limits(asked: str, seed: int) -> Limits:
         startup=startup(scenario.startup).quantile(0.0),
         wait_price=scenario.wait_price,
         end=_end(work),
-        high=scenario.max if _peak(work) > scenario.max * scenario.slots else None,  # a bound that binds is slow
+        high=scenario.max if _peak(work) > scenario.max * scenario.slots else None,
     )
     return limits(case)
 

@@ -6,7 +6,8 @@ k + 1. So where startup and durations are whole slots, each real schedule is a p
 price, and the program's optimum bounds it from below. Where they are not, they are rounded down, which only lowers it.
 
 A long run is cut into windows, each priced by itself, and that too only lowers the price: a window begins with as many
-pods as it likes for nothing, and with the tasks of before either begun when they arrived or not begun at all.
+pods as it likes for nothing, and with the tasks of before either begun when they arrived or not begun at all. Which of
+them it begins with is a choice: to leave one out lowers the price as well, if pods need not wait for it to be ordered.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import numpy.typing as npt
 from scaler.core.pods import Floats
 from scaler.core.types import Seconds
 from scaler.sim.optimum.case import Case
+from scaler.sim.optimum.full import turns
 
 Ints = npt.NDArray[np.int64]
 ROUNDING = 1e-9
+BEFORE = 2  # times the size of a window: tasks of before that it has at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class Grid:
         looks: the slots that begin with a look, shape (steps,): every so many, so that they are no more than a look's
             turn apart.
         needed: pods that would be needed if no task had waited, on the average over each slot, shape (steps,).
+        crowd: slots of the window in which tasks wait for their turn at a maximum, all together; ``behind`` how many
+            wait for it when the window begins.
     """
 
     first: int
@@ -73,6 +78,8 @@ class Grid:
     there: Floats
     looks: npt.NDArray[np.bool_]
     needed: Floats
+    crowd: float
+    behind: int
 
 
 def lay(case: Case, mesh: Mesh) -> Iterator[Grid]:
@@ -82,8 +89,21 @@ def lay(case: Case, mesh: Mesh) -> Iterator[Grid]:
     step = case.startup / startup if startup else length
     steps, turn = math.floor(case.end / step + ROUNDING), math.floor(case.look / step + ROUNDING)
     scale, needed = _Scale(step, startup, turn, mesh.grain), _needed(case, step * np.arange(steps + 1.0))
+    late = np.zeros(len(case.arrived_at)) if case.high is None else turns(case)
+    gone = case.arrived_at + np.maximum(case.seconds, _patience(case) + late)
     for first, last in itertools.pairwise(_edges(case, steps, step=step, size=mesh.size)):
-        yield _window(case, (first, last), scale, needed[first:last])
+        chosen = _concerned(case, gone, (first * step, last * step), most=BEFORE * mesh.size)
+        work = _Work(case.arrived_at[chosen], case.seconds[chosen], late[chosen])
+        yield _window(work, (first, last), scale, needed[first:last])
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Tasks of one window: when each arrives, how long it takes, and how long it waits for its turn, shape (k,)."""
+
+    arrived_at: Floats
+    seconds: Floats
+    late: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +118,19 @@ class _Scale:
 
 def _edges(case: Case, steps: int, *, step: Seconds, size: int) -> list[int]:
     """Where windows begin and the last one ends, in slots."""
-    if case.high is not None:  # nothing limits then how long a task may have to wait, so that nothing can be cut
-        return [0, steps]
     slots = np.arange(steps + 1)
     weight = slots + np.searchsorted(case.arrived_at, slots * step)
     cuts = np.searchsorted(weight, np.arange(0, weight[-1], size))
     return [*np.unique(cuts).tolist(), steps]
 
 
-def _window(case: Case, span: tuple[int, int], scale: _Scale, needed: Floats) -> Grid:
-    """The slots from the first of ``span`` to before the last."""
+def _window(work: _Work, span: tuple[int, int], scale: _Scale, needed: Floats) -> Grid:
+    """The slots from the first of ``span`` to before the last, with these tasks."""
     first, steps, step = span[0], span[1] - span[0], scale.step
-    chosen = _concerned(case, first * step, span[1] * step)
-    at = case.arrived_at[chosen] / step - first
-    lasts = _rounded(np.floor(case.seconds[chosen] / step + ROUNDING), scale.grain)
+    at = work.arrived_at / step - first
+    lasts = _rounded(np.floor(work.seconds / step + ROUNDING), scale.grain)
+    turn = np.clip(at + work.late / step, 0.0, steps)
+    behind = int(np.count_nonzero((at < 0) & (turn > 0)))
     arrives = np.floor(at).astype(np.int64)
     left = np.where(at < 0, np.clip(arrives + lasts, 0, steps), -1)
     at, arrives, lasts = np.maximum(at, 0.0), np.maximum(arrives, 0), np.minimum(lasts, steps)
@@ -132,6 +151,8 @@ def _window(case: Case, span: tuple[int, int], scale: _Scale, needed: Floats) ->
         there=np.searchsorted(np.sort(at), np.arange(steps), side="right").astype(np.float64),
         looks=(first + np.arange(steps)) % scale.turn == 0,
         needed=needed,
+        crowd=float((turn - np.maximum(at, 0.0)).sum()),
+        behind=behind,
     )
 
 
@@ -146,17 +167,25 @@ def _needed(case: Case, edges: Floats) -> Floats:
     return average
 
 
-def _concerned(case: Case, begin: Seconds, end: Seconds) -> npt.NDArray[np.bool_]:
-    """Tasks that arrive in a window, or from before may still run or wait in it, shape (n,).
+def _concerned(case: Case, gone: Floats, span: tuple[Seconds, Seconds], most: int) -> Ints:
+    """Rows of the tasks that arrive in a window, and of the latest from before that may still run or wait in it.
 
-    The optimum lets no task wait for longer than it takes until a pod of its own, ordered when it arrived, would have
-    been cheaper: w * (wait - startup) <= startup + seconds.
+    ``most`` is how many of these there are at most. They are all there are where nobody waits for long.
+    """
+    begin, end = np.searchsorted(case.arrived_at, span)
+    before = np.flatnonzero(gone[:begin] > span[0])[-most:]
+    return np.concatenate((before, np.arange(begin, end)))
+
+
+def _patience(case: Case) -> Floats:
+    """How long each task may wait in the optimum, in seconds, shape (n,).
+
+    It lets none wait for longer than it takes until a pod of its own, ordered when it arrived, would have been cheaper:
+    w * (wait - startup) <= startup + seconds. Where there may be no such pod, it waits for its turn before that.
     """
     with np.errstate(divide="ignore"):
-        patience = case.startup + np.divide(case.startup + case.seconds, case.wait_price)
-    over = case.arrived_at + np.maximum(case.seconds, patience)
-    chosen: npt.NDArray[np.bool_] = (case.arrived_at < end) & ((case.arrived_at >= begin) | (over > begin))
-    return chosen
+        patience: Floats = case.startup + np.divide(case.startup + case.seconds, case.wait_price)
+    return patience
 
 
 def _rounded(slots: Floats, grain: float) -> Ints:

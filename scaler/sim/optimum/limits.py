@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from scaler.core.pods import Floats
 from scaler.sim.optimum.case import Case
+from scaler.sim.optimum.full import crowded, waiting
 from scaler.sim.optimum.grid import Grid, Mesh, lay
 from scaler.sim.optimum.program import Answer, solve
 from scaler.sim.optimum.zero_wait import Bracket, zero_wait
-from scaler.sim.score_waits import P95, hours
+from scaler.sim.score_waits import HOUR, P95, hours
+
+Priced: TypeAlias = tuple[Grid, Answer | None]
+MOST = 30_000  # slots that tasks wait for their turn in a window, up to which its optimum is looked for,
+FULL = 10  # and tasks that wait so when it begins, for each that can run: of more, waits alone tell nearly as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,9 @@ class Limits:
         blind: the same, but pods are ordered at looks only, for no more tasks than wait there: nobody costs less who
             scales through an HPA and orders for what waits.
         blind_p95: of each hour with arrivals, by its number, the 95th percentile of the waits at that last price.
+
+    Where a maximum binds, ``priced`` is that of whoever keeps to it; and ``blind`` that or the price without a maximum,
+    whichever is more, and the waits likewise.
     """
 
     zero_wait: Bracket
@@ -36,20 +46,57 @@ class Limits:
 def limits(case: Case, mesh: Mesh | None = None) -> Limits:
     """All of them."""
     mesh = mesh or Mesh()
-    blind = [(grid, solve(case, grid, blind=True)) for grid in lay(case, mesh)]
-    seen = [_waits(grid, answer) for grid, answer in blind]
-    at, waits, weights = (np.concatenate(columns) for columns in zip(*seen, strict=True))
+    blind, priced = (_windows(case, mesh, blind=blind) for blind in (True, False))
+    least, p95 = _price(case, priced), _p95(blind)
+    if case.high is None:
+        return Limits(zero_wait=zero_wait(case), priced=least, blind=_price(case, blind), blind_p95=p95)
+    kept = _p95(priced)
     return Limits(
         zero_wait=zero_wait(case),
-        priced=bound(case, mesh, blind=False),
-        blind=math.fsum(answer.price for _, answer in blind),
-        blind_p95=hours(at, waits, share=P95, weights=weights),
+        priced=least,
+        blind=max(least, _price(replace(case, high=None), blind)),
+        blind_p95={hour: max(wait, kept.get(hour, math.inf)) for hour, wait in p95.items()},
     )
 
 
 def bound(case: Case, mesh: Mesh, *, blind: bool) -> float:
-    """The least price, window by window."""
-    return math.fsum(solve(case, grid, blind=blind).price for grid in lay(case, mesh))
+    """The least price; ``blind`` without a maximum."""
+    return _price(replace(case, high=None) if blind else case, _windows(case, mesh, blind=blind))
+
+
+def _windows(case: Case, mesh: Mesh, *, blind: bool) -> list[Priced]:
+    """Each window and its optimum, but where one that a maximum fills would take too long to find.
+
+    Who orders only for tasks that wait may order for those that a window leaves out, and where a maximum binds nobody
+    knows how long these wait. So ``blind`` is without one.
+    """
+    asked = replace(case, high=None) if blind else case
+    most = math.inf if asked.high is None else FULL * asked.high * asked.slots
+    return [
+        (grid, None if grid.crowd > MOST or grid.behind > most else solve(asked, grid, blind=blind))
+        for grid in lay(asked, mesh)
+    ]
+
+
+def _price(case: Case, windows: Sequence[Priced]) -> float:
+    """Of all windows together, each at no less than what its tasks wait for at least where a maximum binds."""
+    prices = [0.0 if answer is None else answer.price for _, answer in windows]
+    if case.high is None:
+        return math.fsum(prices)
+    edges = [0.0, *(grid.step * (grid.first + grid.steps) for grid, _ in windows)]
+    waited = case.wait_price * np.diff(waiting(case, edges))
+    return max(crowded(case), math.fsum(np.maximum(prices, waited).tolist()))
+
+
+def _p95(windows: Iterable[Priced]) -> dict[int, float]:
+    """The 95th percentile of the waits of each hour with arrivals; of none in which a window has no optimum."""
+    seen = [_waits(grid, answer) for grid, answer in windows if answer is not None]
+    full = [grid.step * (grid.first + np.array([0, grid.steps])) // HOUR for grid, answer in windows if answer is None]
+    if not seen:
+        return {}
+    at, waits, weights = (np.concatenate(columns) for columns in zip(*seen, strict=True))
+    found = hours(at, waits, share=P95, weights=weights)
+    return {hour: wait for hour, wait in found.items() if not any(first <= hour <= last for first, last in full)}
 
 
 def _waits(grid: Grid, answer: Answer) -> tuple[Floats, Floats, Floats]:

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scaler.sim.optimum import limits as limiting
 from scaler.sim.optimum import program
 from scaler.sim.optimum.case import Case
+from scaler.sim.optimum.full import crowded, turns
 from scaler.sim.optimum.grid import Mesh, lay
 from scaler.sim.optimum.limits import bound, limits
 from scaler.sim.optimum.program import solve
@@ -225,3 +227,72 @@ def test_a_case_that_cannot_be_is_refused(at: list[float], seconds: list[float],
     """With what is wrong about it."""
     with pytest.raises(ValueError, match=said):
         Case(arrived_at=np.array(at), seconds=np.array(seconds), startup=startup, wait_price=1.0, end=10.0)
+
+
+# --- a maximum that binds ---------------------------------------------------------------------------------------------
+
+
+def in_a_row(asked: Case) -> float:
+    """What a pool at its maximum pays that stands from the first task until the end, first come, first served."""
+    assert asked.high is not None
+    stands = asked.end - asked.arrived_at[0] + asked.startup
+    waits = np.minimum(turns(asked), asked.end - asked.arrived_at)
+    return float(asked.high * stands + asked.wait_price * waits.sum())
+
+
+@given(JOBS, MESHES, st.integers(1, 4), st.sampled_from([1, 3]), st.floats(0.5, 10.0), st.sampled_from([450.0, 4000.0]))
+@settings(max_examples=40, deadline=None)
+def test_no_limit_lies_above_what_a_full_pool_pays(
+    jobs: list[tuple[float, float]], mesh: Mesh, high: int, slots: int, price: float, end: float
+) -> None:
+    """However the run is cut, wherever it ends, and whichever windows take too long to be solved."""
+    asked = case(jobs, high=high, slots=slots, price=price, end=end)
+    paid = in_a_row(asked) * (1 + 1e-6)
+    assert bound(asked, mesh, blind=False) <= paid
+    assert crowded(asked) <= paid
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limiting, "MOST", -1)
+        assert bound(asked, mesh, blind=False) <= paid
+
+
+@given(
+    st.lists(st.tuples(st.integers(6, 14), st.integers(1, 9)), min_size=1, max_size=4),
+    st.integers(1, 2),
+    st.sampled_from([0.6, 5.0]),
+)
+@settings(max_examples=12, deadline=None)
+def test_in_windows_a_maximum_costs_no_more_than_in_one(jobs: list[tuple[int, int]], high: int, price: float) -> None:
+    """The whole run at once, with whole pods and tasks, is what a schedule really pays."""
+    asked = case(jobs, startup=3.0, price=price, end=60, high=high)
+    (grid,) = lay(asked, FINE)
+    paid = solve(asked, grid, blind=False, whole=True).price + 1e-4
+    assert bound(asked, replace(FINE, size=12), blind=False) <= paid
+    assert crowded(asked) <= paid
+
+
+def test_a_maximum_that_binds_for_minutes_is_seen_through_the_windows() -> None:
+    """A busy hour of some twelve tasks at once, and nine pods: in pieces most of what it costs is found."""
+    rng = np.random.default_rng(5)
+    jobs = zip(np.sort(rng.random(200) * 3600).tolist(), rng.lognormal(5.0, 0.7, 200).tolist(), strict=True)
+    asked = case(jobs, end=5000.0, high=9)
+    whole = bound(asked, Mesh(step=20.0, grain=0.1, size=10_000), blind=False)
+    cut = bound(asked, Mesh(step=20.0, grain=0.1, size=200), blind=False)
+    assert bound(asked, Mesh(step=20.0, grain=0.1, size=200), blind=True) < 0.6 * whole
+    assert 0.65 * whole <= cut <= whole * (1 + 1e-6)
+
+
+def test_where_most_tasks_wait_for_hours_the_limit_is_what_a_queue_costs() -> None:
+    """Two pods for twenty: the windows are not solved, and the limit is still most of what a schedule pays."""
+    rng = np.random.default_rng(7)
+    jobs = zip(np.sort(rng.random(400) * 3600).tolist(), rng.lognormal(5.0, 0.7, 400).tolist(), strict=True)
+    asked = case(jobs, end=8000.0, high=2)
+    shortest_first = crowded(asked)
+    assert 0.6 * in_a_row(asked) < shortest_first < in_a_row(asked)
+    found = limits(asked)
+    assert found.blind >= found.priced >= shortest_first
+
+
+def test_only_a_pool_with_a_maximum_can_be_full() -> None:
+    """There is nothing to wait for in one that has none."""
+    with pytest.raises(ValueError, match="maximum"):
+        turns(case([(100, 50)]))
