@@ -92,7 +92,7 @@ FOUND = Found(least=1, most=6, workload=("deployments", "writer"))
 
 
 async def test_a_pool_that_is_discovered_is_there_before_keda_asks(world: World) -> None:
-    """With the bounds of its ScaledObject, or a lower one of its trigger; what KEDA says of that later goes before it."""
+    """With the bounds of its ScaledObject, or its trigger's lower one; what KEDA says later goes before either."""
     world.keeper.discover(WRITER, said({"class": "coding", "max": "4"}), FOUND)
     assert world.bounds(WRITER) == (1, 4)
     world.keeper.admit(WRITER, said({"class": "coding", "slotsPerPod": "3"}))
