@@ -55,8 +55,9 @@ def make(view: View, base: int) -> Plan:
     footing = count(given, base, moves=stop is None)
     have, most, needed = footing.supply.wanted, given.policy.cap, max(demand.need_up, view.besides())
     missing = min(needed, most) - have
-    kept, serving = min(max(needed, demand.need_down), most), _serving(given)
+    kept = min(max(needed, demand.need_down), most)
     surplus = have - kept
+    serving = _serving(given) if surplus > 0 else 0  # else nobody leaves, whoever serves
     watch = _watched(view, min(needed, most))
     excess = _new_excess(
         surplus=surplus,
