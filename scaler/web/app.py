@@ -29,7 +29,7 @@ from scaler.web.tls import NewestContext
 from scaler.web.views import Json, explanation, row
 
 STRANGERS: Final = logging.getLogger(f"{__name__}.strangers")  # what aiohttp says of bytes that are no HTTP
-STRANGERS.disabled = True  # each is answered 400; whoever scans ports writes no traceback into the log
+STRANGERS.setLevel(logging.CRITICAL + 1)  # each is answered 400; whoever scans ports writes no traceback into the log
 NAMED: Final = 3  # pools that a message names
 TICK: Final = 5  # seconds after which a pool that was just taken in has been evaluated
 

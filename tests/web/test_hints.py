@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging.config
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -342,7 +343,11 @@ HEAD = f"POST /api/v1/hints HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}
 async def test_what_callers_do_wrong_is_no_failure_in_the_log(
     tmp_path: Path, sent: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever reads the log looks for mistakes of ours; a port that is scanned has none."""
+    """Whoever reads the log looks for mistakes of ours; a port that is scanned has none.
+
+    A library of this process may configure logging, which enables every logger that was disabled.
+    """
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
     async with calling(Scaler(), lambda _: None, tmp_path / "token") as callers:
         _, writer = await asyncio.open_connection("127.0.0.1", URL(callers.scaler.url).port)
         writer.write(sent.encode())
