@@ -12,6 +12,7 @@ import typer
 
 from scaler.cli.extras import needing
 from scaler.cli.output import FAILED, Json, as_json, fail, refuse
+from scaler.core.wording import counted
 
 if TYPE_CHECKING:
     from scaler.config.pool import PoolKey
@@ -60,9 +61,10 @@ def check(
         told: dict[str, Json] = {"file": str(file), "good": True, "problems": [], "pools": pools, "classes": classes}
         as_json({**told, "warm_pools": warm, "only_rise": only_rise})
         return
-    typer.echo(
-        f"{file} is good: {len(pools)} pools, {len(classes)} classes{f', {len(warm)} warm pools' if warm else ''}"
-    )
+    counts = [counted(len(pools), "pool"), counted(len(classes), "class", "classes")]
+    if warm:
+        counts.append(counted(len(warm), "warm pool"))
+    typer.echo(f"{file} is good: {', '.join(counts)}")
     if risen:
         typer.echo(f"warning: {unseen(risen)}", err=True)
 
@@ -167,7 +169,7 @@ def _print_problems(file: Path, problems: tuple[Problem, ...], *, json: bool) ->
         return
     for problem in problems:
         typer.echo(f"{file}: {problem}")
-    typer.echo(f"{len(problems)} problems", err=True)
+    typer.echo(counted(len(problems), "problem"), err=True)
 
 
 def _print_rows(found: tuple[Row, ...]) -> None:

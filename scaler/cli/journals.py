@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scaler.cli.output import refuse
+from scaler.core.wording import counted
 from scaler.live.reading import Entry, Flaws, Reading
 
 
@@ -46,8 +47,3 @@ def lacks(flaws: Flaws) -> Iterator[str]:
         yield f"missing: {counted(flaws.lost, 'tick')} not written down, because the disk could not keep up"
     if flaws.gaps:
         yield f"the journal could not be written for a while, {counted(flaws.gaps, 'time')}"
-
-
-def counted(number: int, what: str) -> str:
-    """So many of these, for people."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

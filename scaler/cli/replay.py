@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from scaler.cli.journals import counted, has_no_tick, lacks, of_one_pool, of_pool
+from scaler.cli.journals import has_no_tick, lacks, of_one_pool, of_pool
 from scaler.cli.output import FAILED, as_json, refuse
 from scaler.cli.whatif import Comparison
 from scaler.config.check import checked
@@ -24,6 +24,7 @@ from scaler.core.policy import Policy
 from scaler.core.record import Json, to_json
 from scaler.core.tick import tick
 from scaler.core.types import Instant, Outcome
+from scaler.core.wording import counted
 from scaler.live.reading import Entry, JournalError, Reading
 from scaler.live.verdict import digest, verdict
 

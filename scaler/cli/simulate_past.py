@@ -10,12 +10,13 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from scaler.cli.journals import counted, has_no_tick, lacks, of_one_pool
+from scaler.cli.journals import has_no_tick, lacks, of_one_pool
 from scaler.cli.output import refuse
 from scaler.cli.replay import clock
 from scaler.core.pods import Pods
 from scaler.core.policy import Policy
 from scaler.core.types import Instant, Known, Observation, Signal
+from scaler.core.wording import counted
 from scaler.live.reading import Entry, JournalError, Reading
 from scaler.sim.past import Look, Past, past
 

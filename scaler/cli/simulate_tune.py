@@ -16,6 +16,7 @@ from scaler.cli.simulate_files import check_file, reader, write
 from scaler.cli.simulate_knobs import AnyKnobs, base
 from scaler.cli.simulate_progress import progress
 from scaler.cli.simulate_run import names_of, scenario_of
+from scaler.core.wording import counted
 from scaler.sim.match import Match, play
 from scaler.sim.ours import OurKnobs
 from scaler.sim.peers.sight import Knobs
@@ -90,9 +91,8 @@ def _tell(console: Console, tuned: Tuned[AnyKnobs]) -> None:
     names = [knob.name for knob in knobs_of(shipped.knobs)]
     console.print(_table(names, asdict(shipped.knobs), asdict(best.knobs)))
     share = best.price / shipped.price - 1.0 if shipped.price else 0.0
-    console.print(
-        f"{len(tuned.trials)} trials: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})"
-    )
+    tried = counted(len(tuned.trials), "trial")
+    console.print(f"{tried}: price {shipped.price:,.0f} as shipped, {best.price:,.0f} ({share:+.1%})")
     if best.paid.unfinished:
         console.print(f"{best.paid.unfinished:,.1f} tasks a run were never done whatever was tried; its figures lie")
     console.print(CAVEAT)

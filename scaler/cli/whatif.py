@@ -13,6 +13,7 @@ from scaler.core.memory import Memory
 from scaler.core.policy import Policy
 from scaler.core.tick import tick
 from scaler.core.types import Hold, Instant, Outcome, Seconds, Unknown, Verb
+from scaler.core.wording import counted
 from scaler.live.reading import Entry
 
 LONGEST_STEP: Final[Seconds] = 60.0  # between two ticks that count as one after the other
@@ -113,7 +114,7 @@ class Comparison:
         """For people: each change, then the figures side by side."""
         yield f"{'':<21}{'recorded':<28} with the policy"
         yield from (change.told() for change in self.changes)
-        yield f"{self.ticks} ticks, {len(self.changes)} changes"
+        yield f"{counted(self.ticks, 'tick')}, {counted(len(self.changes), 'change')}"
         asked = self.asked.figures()
         yield from (f"  {name:<12}{was!s:>12}{asked[name]!s:>12}" for name, was in self.recorded.figures().items())
         yield CAVEAT

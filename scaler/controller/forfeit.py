@@ -17,6 +17,7 @@ from scaler.controller.names import FORCE, MANAGED, PHASES, TRUE
 from scaler.controller.release import Act
 from scaler.core.pods import Phase
 from scaler.core.types import Seconds, Unknown
+from scaler.core.wording import counted
 from scaler.sources.activity_answer import Report, report
 
 PATIENCE: Final[Seconds] = 10.0
@@ -64,7 +65,7 @@ async def _lost(api: Api, found: PodFacts) -> str:
     said = await _asked(api, found)
     if isinstance(said, Unknown):
         return f"the pod is {phase}, and what it holds is not known ({said.why}): all of that is lost"
-    tasks = f"{said.inflight} tasks and {said.sessions} sessions"
+    tasks = f"{counted(said.inflight, 'task')} and {counted(said.sessions, 'session')}"
     oldest = "" if said.oldest_task is None else f", the oldest task for {said.oldest_task:.0f} s"
     return f"the pod is {phase} and holds {tasks}{oldest}: they are lost"
 

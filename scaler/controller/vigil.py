@@ -13,6 +13,7 @@ from scaler.controller.facts import PodFacts
 from scaler.core.pods import Phase, Pods
 from scaler.core.stuck import NAMES, Look, Stuck, Stucks, Trouble, look, news
 from scaler.core.types import Instant, PodUid, Seconds
+from scaler.core.wording import counted
 from scaler.live.registry import Registry
 from scaler.sources.activity_answer import Report
 
@@ -87,4 +88,4 @@ def _load(report: Report | None) -> str:
     """What keeps it."""
     if report is None:
         return "its agent says nothing"
-    return f"{report.inflight} tasks run in it, and {report.sessions} sessions are held"
+    return f"it runs {counted(report.inflight, 'task')} and holds {counted(report.sessions, 'session')}"

@@ -14,6 +14,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from scaler.core.wording import counted, figure
 from scaler.sim import report_plots as plots
 from scaler.sim.compare import lies, means_of
 from scaler.sim.history import History
@@ -73,7 +74,7 @@ def _facts(scenario: Scenario, rows: Sequence[Row]) -> str:
     slots = f"{scenario.slots} task{'s at once' if scenario.slots > 1 else ''} a pod"
     return " · ".join(
         (
-            f"{tasks:,.4g} task{'' if tasks == 1 else 's'}{f' of {work.name}' if isinstance(work, Path) else ''}",
+            f"{counted(tasks, 'task')}{f' of {work.name}' if isinstance(work, Path) else ''}",
             slots,
             f"starts of {scenario.startup}",
             f"{scenario.min} to {scenario.max} pods",
@@ -88,11 +89,11 @@ def _answer(found: Verdict, told: Mapping[str, object]) -> str:
     means: Any = told["policies"]
     of = means[found.pick]
     cards = [
-        ("pods at most", f"{of['pods_peak']:,.4g}", False),
+        ("pods at most", figure(of["pods_peak"]), False),
         ("pod hours", hours(of["pod_hours"]), False),
         *([] if of["money"] is None else [("money", f"{of['money']:,.2f}", False)]),
         ("95 % of tasks wait at most", lasting(of["wait_p95_s"]), not found.keeps and not of["killed"]),
-        ("runs cut", f"{of['killed']:,.4g}", bool(of["killed"])),
+        ("runs cut", figure(of["killed"]), bool(of["killed"])),
     ]
     first, *more = found.lines
     lines = "".join(f"<p>{html.escape(line)}</p>" for line in (first[0].upper() + first[1:], *more))

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from scaler.core.types import Seconds
 from scaler.sim.history import QUANTILES, History
 from scaler.sim.match import Row
+from scaler.sim.verdict import hours
 
 READY, STARTING, DRAINING, DEMAND, CUT = "#8fc1e3", "#e6a532", "#9a9a9a", "#c2187f", "#d62728"
 UP, DOWN, RULED = "#1a7fc4", "#d55e00", "#888888"  # like all colours here, to be seen on white and on black
@@ -60,14 +61,14 @@ def pareto(rows: Sequence[Row], looks: Looks, target: Seconds) -> go.Figure:
     figure, means = go.Figure(), []
     for policy, look in looks.items():
         own = [row for row in rows if row.policy == policy]
-        hours, waits = [row.pod_hours for row in own], [max(LEAST, row.wait_p95_s) for row in own]
+        pods, waits = [row.pod_hours for row in own], [max(LEAST, row.wait_p95_s) for row in own]
         told = [f"{policy}, seed {row.seed}: price {row.price:,.0f}, {row.killed} runs cut" for row in own]
         marker = {"color": look.colour, "symbol": look.symbol, "size": 7, "opacity": 0.5}
-        figure.add_scatter(x=hours, y=waits, mode="markers", hovertext=told, hoverinfo="text", marker=marker)
-        means.append((float(np.mean(hours)), max(LEAST, float(np.mean([row.wait_p95_s for row in own]))), policy))
+        figure.add_scatter(x=pods, y=waits, mode="markers", hovertext=told, hoverinfo="text", marker=marker)
+        means.append((float(np.mean(pods)), max(LEAST, float(np.mean([row.wait_p95_s for row in own]))), policy))
     for (mean, wait, policy), place in zip(means, _places(means), strict=True):
         look = looks[policy]
-        named = f"{policy}: {mean:,.4g} pod hours, 95 % wait at most {wait:,.1f} s"
+        named = f"{policy}: {hours(mean)} pod hours, 95 % wait at most {wait:,.1f} s"
         figure.add_scatter(
             x=[mean], y=[wait], mode="markers+text", name=policy, text=[policy], textposition=place, hovertext=named,
             hoverinfo="text", marker={"color": look.colour, "symbol": look.symbol, "size": 14}, cliponaxis=False,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from scaler.core.types import Seconds
+from scaler.core.wording import counted
 from scaler.sim.ablations import ABLATIONS
 from scaler.sim.scenario import Scenario
 
@@ -65,8 +66,8 @@ def hours(pods: float) -> str:
 def needs(of: Mapping[str, Any]) -> str:
     """What a policy takes, and what it gives."""
     money = "" if of["money"] is None else f" ({of['money']:,.2f} in money)"
-    cut = f", {of['killed']:,.4g} runs cut" if of["killed"] else ""
-    peak = f"{of['pods_peak']:,.4g} pod{'' if of['pods_peak'] == 1 else 's'} at most"
+    cut = f", {counted(of['killed'], 'run')} cut" if of["killed"] else ""
+    peak = f"{counted(of['pods_peak'], 'pod')} at most"
     wait = f"95 % of tasks wait at most {lasting(of['wait_p95_s'])}"
     return f"{peak}, {hours(of['pod_hours'])} pod hours{money}, {wait}{cut}"
 
@@ -107,7 +108,7 @@ def _others(scenario: Scenario, means: Means, best: str, fit: Sequence[str]) -> 
             if of["unfinished"]:
                 harm.append("leaves tasks undone")
             if of["killed"]:
-                harm.append(f"cuts {of['killed']:,.4g} runs")
+                harm.append(f"cuts {counted(of['killed'], 'run')}")
             if of["wait_p95_s"] > scenario.target_wait:
                 harm.append(f"lets 5 % of tasks wait longer than {lasting(of['wait_p95_s'])}")
             yield f"{name} takes less, {hours(of['pod_hours'])} pod hours, but {' and '.join(harm)}."

@@ -34,7 +34,7 @@ def test_a_good_file_is_called_good(scaler: Scaler, file: Path) -> None:
     """In one line for people, and with its pools for programs."""
     file.write_text(GOOD)
     told = scaler("config", "check", file)
-    assert (told.exit_code, told.stdout) == (0, f"{file} is good: 1 pools, 1 classes\n")
+    assert (told.exit_code, told.stdout) == (0, f"{file} is good: 1 pool, 1 class\n")
     told = scaler("config", "check", file, "--json")
     expected = {"file": str(file), "good": True, "problems": [], "pools": ["agents/coder"], "classes": ["coding"]}
     only_rise = {"pools": ["agents/coder"], "classes": []}

@@ -56,7 +56,7 @@ WORKING = {"uid": UID, "inflight": 2, "sessions": 1, "oldest_task": 4000.4}
             guarded(),
             WORKING,
             [MARK, DELETE],
-            "the pod is active and holds 2 tasks and 1 sessions, the oldest task for 4000 s: they are lost",
+            "the pod is active and holds 2 tasks and 1 session, the oldest task for 4000 s: they are lost",
         ),
         (
             guarded("draining"),
@@ -74,7 +74,7 @@ WORKING = {"uid": UID, "inflight": 2, "sessions": 1, "oldest_task": 4000.4}
             guarded(annotations={FORCE: UID}),
             WORKING | {"oldest_task": None},
             [DELETE],
-            "2 tasks and 1 sessions: they are",
+            "2 tasks and 1 session: they are",
         ),
         (guarded("drained"), None, [DELETE], "the pod is drained: it holds no work"),
         (guarded(leaving=True), None, [], "the pod is being deleted already"),

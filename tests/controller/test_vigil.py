@@ -104,7 +104,7 @@ async def test_an_agent_that_never_answers(tmp_path: Path) -> None:
 
 async def test_an_agent_that_hangs_while_it_drains(tmp_path: Path) -> None:
     """It answers, and its task never ends: what it still holds is told with each step."""
-    why = "it has drained for {}, for it is not needed, or another stands in its place; 1 tasks run in it"
+    why = "it has drained for {}, for it is not needed, or another stands in its place; it runs 1 task"
     async with watching(tmp_path) as told:
         seen = await told.passes(LIMIT - 60.0, DRAINING, says(1), news=2)
         assert [each.partition(":")[0] for each in seen] == ["Normal DrainTakesLong", "Warning DrainTakesLong"]
