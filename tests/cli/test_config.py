@@ -40,7 +40,7 @@ def test_a_good_file_is_called_good(scaler: Scaler, file: Path) -> None:
     only_rise = {"pools": ["agents/coder"], "classes": []}
     assert (told.exit_code, json.loads(told.stdout)) == (0, {**expected, "warm_pools": [], "only_rise": only_rise})
     file.write_text("warm_pools: {pools: {agents/python: {max: 3}}}")
-    assert scaler("config", "check", file).stdout == f"{file} is good: 0 pools, 0 classes, 1 warm pools\n"
+    assert scaler("config", "check", file).stdout == f"{file} is good: 0 pools, 0 classes, 1 warm pool\n"
     assert json.loads(scaler("config", "check", file, "--json").stdout)["warm_pools"] == ["agents/python"]
 
 
