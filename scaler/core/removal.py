@@ -95,11 +95,11 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
         spare, leaving = _lasting(given, was, surplus, excess.timer)
         kept = None if leaving else _kept_unseen(excess)
         return _new_removal(choice=None, leaving=leaving, why=Reason.IDLE, spare=spare, kept=kept)
-    unseen, late = min(surplus, supply.ordered), _late(supply)
+    unseen, coming = min(surplus, supply.ordered), _coming(supply)
     spare, withdrawn = _lasting(given, was, unseen, excess.timer)
     terms = _new_terms(
-        surplus=surplus - unseen - late,
-        lasting=min(surplus, excess.lasting) - unseen - late,
+        surplus=surplus - unseen - coming,
+        lasting=min(surplus, excess.lasting) - unseen - coming,
         spare=excess.spare,
         beyond=excess.beyond,
         timer=excess.timer,
@@ -118,9 +118,9 @@ def plan(given: Given, was: Spare, excess: Excess) -> Removal:
     )
 
 
-def _late(supply: Supply) -> int:
-    """Pods that count as supply and may never start: nobody leaves because there are these."""
-    return max(0, supply.overdue - 1)
+def _coming(supply: Supply) -> int:
+    """Pods that count as supply, serve nobody yet and may never start: nobody leaves because there are these."""
+    return supply.starting + max(0, supply.overdue - 1)
 
 
 def _lasting(given: Given, was: Spare, spare: int, timer: Seconds) -> tuple[Spare, int]:
@@ -154,8 +154,9 @@ def _kept(choice: Choice, excess: Excess, orders: int) -> Veto | None:
     spare = f"{pods} spare"
     if choice.blocked:
         return Veto(reason=Reason.ORDINAL, why=f"{spare}, {choice.ripe} idle below a pod that must stay")
-    if excess.supply.idle and pods > _late(excess.supply):
+    coming = min(pods, _coming(excess.supply))
+    if excess.supply.idle and pods > coming:
         why = f"{spare}, {excess.supply.idle} idle, timer {excess.timer:.0f} s"
         turn = f"; {choice.uneven} wait for a fuller zone's" if choice.uneven else ""
         return Veto(reason=Reason.IDLE_TIMER, why=f"{why}{turn}")
-    return Veto(reason=Reason.BUSY, why=spare)
+    return Veto(reason=Reason.BUSY, why=f"{spare}, {coming} of them on their way" if coming else spare)

@@ -15,7 +15,21 @@ from scaler.core.reasons import Reason
 from scaler.core.removal import forbid, stop
 from scaler.core.tick import tick
 from scaler.core.types import Known, Seconds, Signal, Unknown
-from tests.core.pool import HOUR, NOW, Level, Story, busy, given, idle, numbered, observe, seasoned, told, unheard
+from tests.core.pool import (
+    HOUR,
+    NOW,
+    Level,
+    Story,
+    busy,
+    given,
+    idle,
+    numbered,
+    observe,
+    seasoned,
+    starting,
+    told,
+    unheard,
+)
 
 BEST_EFFORT = Policy(guarantee=Guarantee.BEST_EFFORT)
 TIMER: Seconds = 375.0  # three break-evens of two minutes' startup and five seconds' drain
@@ -85,6 +99,13 @@ IDLE_TOP_BUSY = numbered([idle("a"), busy("b")])
         pytest.param(Policy(), [unheard("a")], Reason.STEADY, "0 needed, 1 there", id="AnUnheardPodIsNotEvenSpare"),
         pytest.param(
             Policy(slots_per_pod=2), [busy("a"), busy("b")], Reason.BUSY, "1 spare", id="AllAreHalfFullAndNoneIsIdle"
+        ),
+        pytest.param(
+            Policy(min_replicas=1),
+            [idle("a"), starting("b")],
+            Reason.BUSY,
+            "1 spare, 1 of them on their way",
+            id="TheSpareOneIsOnItsWay",
         ),
         pytest.param(Policy(pause_down=True), [idle("a")], Reason.PAUSED, "pause_down", id="FallsArePaused"),
         pytest.param(Policy(min_replicas=1), [idle("a")], Reason.STEADY, "0 needed, 1 there", id="TheMinimumNeedsIt"),

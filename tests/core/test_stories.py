@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scaler.core.memory import Memory
-from scaler.core.pods import Activity, Phase, Pod
+from scaler.core.pods import Activity, Phase, Pod, Stage
 from scaler.core.policy import Guarantee, Mode, Pace, Policy, Workload
 from scaler.core.reasons import Reason
 from scaler.core.tick import tick
@@ -112,6 +112,25 @@ def test_nobody_who_serves_leaves_for_pods_that_do_not_start(
         story.tick()
         serving = [p for uid, p in story.pods.items() if uid in "abcd" and p.phase is Phase.ACTIVE]
         assert len(serving) >= kept
+
+
+@pytest.mark.parametrize("workload", Workload)
+@pytest.mark.parametrize("guarantee", Guarantee)
+def test_nobody_who_serves_leaves_for_pods_that_are_on_their_way(guarantee: Guarantee, workload: Workload) -> None:
+    """Four have been idle for hours when a burst comes and is withdrawn: two are to be there, and are all the while.
+
+    Once those that start for it serve, whoever is spare goes.
+    """
+    policy = replace(POLICY, min_replicas=2, guarantee=guarantee, workload=workload, pause_down=True)
+    story = Story.of(policy, *numbered(idle(uid) for uid in "abcd"))
+    story.expect_calm(2 * HOUR)
+    story.startup, story.signals[QUEUE] = 100.0, 8.0
+    story.expect(8, Reason.DEMAND)
+    story.policy, story.signals[QUEUE] = replace(policy, pause_down=False), 0.0
+    for _ in range(200):
+        story.tick()
+        assert sum(pod.stage is Stage.READY and pod.phase is Phase.ACTIVE for pod in story.pods.values()) >= 2
+    assert story.replicas == 2
 
 
 def test_an_evicted_pod_keeps_the_target() -> None:
@@ -547,7 +566,9 @@ def test_a_pause_of_falls_keeps_what_there_is_and_lets_rises_pass() -> None:
     story.expect(3, Reason.STEADY)  # the pause is lifted, and the last seconds still needed three
     story.expect(3, Reason.IDLE_TIMER)  # then who has been idle for hours is named at once,
     story.expect(3, Reason.IDLE_TIMER)
-    story.expect(3, Reason.DRAINING, "mark a", "mark b")  # but for the one that the last minute still needed
+    story.expect(3, Reason.DRAINING, "mark a")  # but nobody for the one that was still on its way,
+    story.expect(3, Reason.IDLE_TIMER, "close a")
+    story.expect(3, Reason.DRAINING, "commit a", "mark b")  # nor for the one that the last minute still needed
 
 
 def test_a_pool_that_stops_protecting_opens_every_gate() -> None:

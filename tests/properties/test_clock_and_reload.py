@@ -53,7 +53,10 @@ def test_work_is_served_whatever_the_clock_did(cluster: Cluster, script: Sequenc
 def test_work_is_served_after_any_reloads(
     cluster: Cluster, script: Sequence[Act], reloads: Sequence[Policy], guarantee: Guarantee
 ) -> None:
-    """Whatever was in force while pods drained, and under either guarantee, in the end all the work is served."""
+    """Whatever was in force while pods drained, and under either guarantee, in the end all the work is served.
+
+    Pods without gates cannot be told to take no more: those above a maximum that was lowered stay while they work.
+    """
     first = cluster.policy
     until_drains(cluster)
     for policy in reloads:
@@ -62,6 +65,7 @@ def test_work_is_served_after_any_reloads(
     cluster.policy = replace(first, guarantee=guarantee)
     cluster.load, cluster.turnover, cluster.spread = 11, 2, False
     cluster.run(200, 20.0)
-    assert cluster.running == min(cluster.load, first.max_replicas * first.slots_per_pod)
+    served = min(cluster.load, first.max_replicas * first.slots_per_pod)
+    assert cluster.running == served or (guarantee is Guarantee.BEST_EFFORT and served < cluster.running)
     if guarantee is Guarantee.BEST_EFFORT:
         assert all(agent.pod.phase is not Phase.DRAINING for agent in cluster.agents.values())
