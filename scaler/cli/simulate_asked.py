@@ -150,7 +150,7 @@ class Asked:
     wait_price: Annotated[
         float | None,
         typer.Option(
-            help="Price of a second of waiting, in pod-seconds.",
+            help="Price of a second of waiting, in pod-seconds, from 0.001 to 1e9.",
             show_default="10",
             rich_help_panel=RUNS,
         ),

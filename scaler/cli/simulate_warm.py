@@ -24,9 +24,10 @@ from scaler.core.warmpool_types import WarmPolicy
 from scaler.sim.compare import cores, means_of
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import PREFIX, startup
+from scaler.sim.scenario import PRICES
 from scaler.sim.traces import Trace, read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
-from scaler.sim.warm_scenario import WarmScenario, out_of_range, question, read_warm
+from scaler.sim.warm_scenario import MISSES, WarmScenario, out_of_range, question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 BOUNDED: Final = ("mean", "low", "high")
@@ -77,6 +78,9 @@ def _question(asked: AskedWarm) -> Question:
             refuse(f"--policies {asked.policies!r} names nobody; there are {', '.join(NAMES)}")
         _above("seeds", wanted.seeds, 1)
         _above("start", wanted.start or 0, 0)
+        _above("miss-target", wanted.miss_target, MISSES)
+        if wanted.wait_price is not None:
+            _above("wait-price", wanted.wait_price, *PRICES)
         policy = WarmPolicy(
             min_size=wanted.min, max_size=wanted.max, miss_target=wanted.miss_target, wait_price=wanted.wait_price
         )
@@ -143,14 +147,16 @@ def _recipe(asked: AskedWarm, wanted: WarmScenario) -> Recipe:
     )
 
 
-def _above(key: str, value: float, least: float) -> None:
-    """Refuse a figure below its range.
+def _above(key: str, value: float, least: float, most: float = math.inf) -> None:
+    """Refuse a figure outside its range.
 
     Raises:
         ValueError: it is, or it is no number.
     """
-    if not least <= value < math.inf:
-        raise ValueError(f"--{key} {value:g} is out of range: from {least:g} on")
+    if not (least <= value <= most and value < math.inf):
+        raise ValueError(
+            f"--{key} {value:g} is out of range: from {least:g} {'on' if most == math.inf else f'to {most:g}'}"
+        )
 
 
 def _length(option: str, text: str) -> float:

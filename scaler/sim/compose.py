@@ -129,7 +129,8 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
     """The tasks of one run.
 
     Raises:
-        ValueError: there is no saying how long a task takes, the arrivals do not go so far, or nothing is left of them.
+        ValueError: there is no saying how long a task takes, or too long for any run, the arrivals do not go so far, or
+            nothing is left of them.
     """
     _check(recipe)
     rng = np.random.default_rng(seed)
@@ -145,12 +146,15 @@ def compose(recipe: Recipe, *, start: Instant, seed: int) -> Tasks:
         parts += _followers(recipe, recipe.talk, parts[0], rng)
     at, seconds, tokens, session = map(np.concatenate, zip(*(part.columns() for part in parts), strict=True))
     seconds = np.minimum(seconds, recipe.longest)
+    if (most := float(seconds.max())) > LONGEST:
+        raise ValueError(
+            f"a task takes {most:g} s, and a run goes on for {LONGEST:g} s at most, which is a year: set longest, or "
+            "look for a duration that is in another unit than seconds"
+        )
     at = _in_turn(at, seconds, session)
     within = np.flatnonzero(at <= recipe.ends)
     rows = within[np.argsort(at[within], kind="stable")]
-    return Tasks.of(
-        start + at[rows], np.minimum(seconds, recipe.longest)[rows], tokens=tokens[rows], session=session[rows]
-    )
+    return Tasks.of(start + at[rows], seconds[rows], tokens=tokens[rows], session=session[rows])
 
 
 def _check(recipe: Recipe) -> None:

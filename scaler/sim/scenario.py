@@ -30,6 +30,8 @@ NAMED: Final = {"sub-agents": "lognormal:4.84,0.66", "pauses": "lognormal:5.10,2
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 Whole = Annotated[int, Field(strict=True, ge=0, le=PODS_MOST)]
 Number = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+PRICES: Final = (0.001, 1e9)  # of a second of waiting: with more no sum is finite, with less tasks would wait for days
+Price = Annotated[float, Field(strict=True, ge=PRICES[0], le=PRICES[1], allow_inf_nan=False)]
 
 
 def _startup(text: str) -> str:
@@ -125,8 +127,8 @@ class Scenario(Section):
         default=100, description="Most replicas."
     )
     target_wait: Duration = Field(default=30.0, description="How long a task may wait, at the 95th percentile.")
-    wait_price: Number = Field(default=10.0, description="Price of a second of waiting, in pod-seconds.")
-    pod_price_per_hour: Number | None = Field(
+    wait_price: Price = Field(default=10.0, description="Price of a second of waiting, in pod-seconds.")
+    pod_price_per_hour: Annotated[Number, Field(le=PRICES[1])] | None = Field(
         default=None, description="Money that an hour of a pod costs, in any currency; figures have it too then."
     )
     workload: Literal["ReplicaSet", "StatefulSet", "StatefulSet, Parallel"] = Field(

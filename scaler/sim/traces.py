@@ -216,7 +216,7 @@ def _rows(file: Path) -> Iterator[Row]:
         raise TraceError(
             f"{file} is no text: {error}; give a CSV or JSONL file, as it is or compressed by gzip"
         ) from None
-    read: Callable[[Path, str], Iterable[Row]] = _json_rows if text.lstrip()[:1] == "{" else _csv_rows
+    read: Callable[[Path, str], Iterable[Row]] = _json_rows if text.lstrip().startswith(("{", "[")) else _csv_rows
     return iter(read(file, text))
 
 
@@ -251,10 +251,10 @@ def _json_rows(file: Path, text: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise TraceError(f"{file}, line {number} is no JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise TraceError(f"{file}, line {number} is no JSON: {error}; write one object on each line") from None
         if not isinstance(row, dict):
-            raise TraceError(f"{file}, line {number}: expected one object, like {{...}}")
+            raise TraceError(f"{file}, line {number}: expected one object, like {{...}}, on each line")
         yield Row(file, number, ((name, str(value)) for name, value in row.items()))
 
 

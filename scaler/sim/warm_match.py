@@ -125,7 +125,7 @@ def check(name: str, most: int) -> str:
     if given and kind == OURS:
         raise ValueError(f"policies: {name}: it has no knob; write {kind}")
     if given or kind in SHIPPED:
-        _sizer(name, WarmPolicy(max_size=most), knob if given else SHIPPED[kind])
+        _sizer(name, WarmPolicy(max_size=most), knob if given else _shipped(kind, most))
     return name
 
 
@@ -160,7 +160,7 @@ def played(match: Match) -> Played:
     if kind == "fixed":
         size = _whole(knob, 0, policy.max_size) if knob else best
         return Played(_row(match, run(FixedSizer(size), size)), {})
-    tally = run(_sizer(match.policy, policy, knob or SHIPPED.get(kind, "")), start)
+    tally = run(_sizer(match.policy, policy, knob or _shipped(kind, policy.max_size)), start)
     even = _matched(question, run, tally, start) if kind == OURS and question.equal else {}
     return Played(_row(match, tally), even)
 
@@ -198,6 +198,12 @@ def summary(question: Question, found: Sequence[Played]) -> dict[str, object]:
     }
 
 
+def _shipped(kind: str, most: int) -> str:
+    """The knob of a policy as its project ships it; a buffer is no larger than the pool may be."""
+    knob = SHIPPED.get(kind, "")
+    return str(min(int(knob), most)) if kind == "buffer" else knob
+
+
 def _sizer(name: str, policy: WarmPolicy, knob: str) -> Sizer:
     """A policy at work, without a past."""
     kind, most = name.partition("=")[0], policy.max_size
@@ -210,7 +216,7 @@ def _sizer(name: str, policy: WarmPolicy, knob: str) -> Sizer:
             OURS: lambda: OurSizer(policy),
             "fixed": lambda: FixedSizer(_whole(knob, 0, most)),
             "rate": lambda: RateSizer(_within(knob, *SECONDS), most),
-            "hpa": lambda: ValueSizer(_within(knob, *TARGETS), low=LOW, high=HIGH),
+            "hpa": lambda: ValueSizer(_within(knob, *TARGETS), low=min(LOW, most), high=min(HIGH, most)),
             "histogram": lambda: HistogramSizer(_within(knob, *SECONDS), most),
         }
         return makers[kind]()

@@ -19,6 +19,7 @@ from scaler.sim.claims import Written
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import startup
 from scaler.sim.inline import CurveOrFile
+from scaler.sim.scenario import Price
 from scaler.sim.traces import read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check
 from scaler.sim.workload import SUBAGENT
@@ -26,6 +27,7 @@ from scaler.sim.workload import SUBAGENT
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(strict=True, ge=0)]
 MOST: Final = 1_000
+MISSES: Final = 1e-9  # share of claims: of fewer no float keeps apart that none may miss
 
 
 def _lead(text: str) -> str:
@@ -57,10 +59,10 @@ class WarmScenario(Section):
     lead_time: Annotated[str, AfterValidator(_lead)] = Field(
         default="25s", description="Median from a sandbox's creation until it is ready, or lognormal:MU,SIGMA."
     )
-    miss_target: Annotated[float, Field(gt=0, lt=1)] = Field(
+    miss_target: Annotated[float, Field(ge=MISSES, lt=1)] = Field(
         default=0.01, description="Share of claims that may find no ready sandbox."
     )
-    wait_price: Positive | None = Field(
+    wait_price: Price | None = Field(
         default=None,
         description="Price of a second of waiting, in seconds of an idle sandbox: ours aims at it instead.",
     )

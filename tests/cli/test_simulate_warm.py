@@ -61,6 +61,14 @@ def test_a_curve_and_a_median_do_as_well(scaler: Scaler, tmp_path: Path) -> None
     assert all(name in ran.stdout for name in ("ours", "fixed", "rate", "hpa", "buffer", "histogram"))
 
 
+def test_a_small_pool_is_asked_of_everybody(scaler: Scaler, trace: Path, tmp_path: Path) -> None:
+    """A maximum below what a peer ships with bounds it as it bounds all others."""
+    out = tmp_path / "out.json"
+    ran = scaler("simulate", "warm", "--trace", trace, "--max", "1", "--no-equal", *ALONE, "--json", out)
+    assert ran.exit_code == 0, ran.output
+    assert {row["max_size"] for row in json.loads(out.read_text())["rows"]} == {1}
+
+
 def test_its_help_teaches(scaler: Scaler) -> None:
     """What happens to a claim, who can be asked, and an example."""
     told = " ".join(scaler("simulate", "warm", "--help").stdout.split())
@@ -77,6 +85,8 @@ def test_its_help_teaches(scaler: Scaler) -> None:
         (["--trace", "T", "--lead-time", "soon"], "--lead-time soon is none: write MU,SIGMA like 3.22,0.3"),
         (["--trace", "T", "--lasts", "never"], "--lasts never is no length of time: write 30s, 5m or 1h30m"),
         (["--trace", "T", "--miss-target", "1"], "--miss-target 1 is out of range: must be above 0 and below 1"),
+        (["--trace", "T", "--miss-target", "1e-17"], "--miss-target 1e-17 is out of range: from 1e-09 on"),
+        (["--trace", "T", "--wait-price", "1e300"], "--wait-price 1e+300 is out of range: from 0.001 to 1e+09"),
         (["--trace", "T", "--max", "0"], "--max 0 is out of range: must be >= 1 and >= --min"),
         (["--trace", "T", "--seeds", "0"], "--seeds 0 is out of range: from 1 on"),
         (["--trace", "T", "--start", "-1"], "--start -1 is out of range: from 0 on"),

@@ -221,6 +221,11 @@ def test_a_curve_begins_with_its_first_point() -> None:
             id="TooLong",
         ),
         pytest.param(
+            Recipe(arrivals=QUIET, lengths=Lognormal(np.log(1e9), 0.0, "minutes of a lifetime")),
+            "a task takes 1e.09 s, and a run goes on for 3.16224e.07 s at most, which is a year: set longest",
+            id="TaskTooLong",
+        ),
+        pytest.param(
             Recipe(arrivals=((0.0, 1e12), (HOUR, 1e12))),
             "the rate comes to 6e.13 tasks, and a run holds 20,000,000",
             id="TooMany",
@@ -235,7 +240,7 @@ def test_a_curve_begins_with_its_first_point() -> None:
 def test_work_that_cannot_be_says_why(recipe: Recipe, said: str) -> None:
     """Nothing is made up beyond the arrivals, and nothing is run where none are left."""
     with pytest.raises(ValueError, match=said):
-        composed(replace(recipe, lengths=MINUTE))
+        composed(replace(recipe, lengths=recipe.lengths or MINUTE))
 
 
 def test_of_a_trace_that_goes_on_for_ever_the_beginning_can_be_run() -> None:

@@ -118,6 +118,8 @@ def test_durations_are_of_tasks_that_ended(tmp_path: Path) -> None:
         ("arrival_s,duration_s,duration_s\n1,2,3\n", "line 1: duration_s stands over two columns: leave one of them"),
         ('{"timestamp": 1}\n{"timestamp"\n', "line 2 is no JSON"),
         ('{"timestamp": 1}\n[1]\n', "line 2: expected one object"),
+        ('[{"timestamp": 1}]\n', "line 1: expected one object"),
+        (f'{{"timestamp": {"[" * 100_000}\n', "line 1 is no JSON"),
         ('{"timestamp": 1, "output_length": 5}\n\n{"timestamp": 2}\n', "line 3: no output_length; give it on every"),
         ("\n\n", "has no rows"),
         ("", "has no rows"),

@@ -27,6 +27,7 @@ from scaler.sim.optimum.full import turns
 
 Ints = npt.NDArray[np.int64]
 ROUNDING = 1e-9
+LEAST: Seconds = 1.0  # that a startup takes, or else counts as none: slots divide it, and would be too many
 BEFORE = 2  # times the size of a window: tasks of before that it has at most
 
 
@@ -85,7 +86,7 @@ class Grid:
 def lay(case: Case, mesh: Mesh) -> Iterator[Grid]:
     """The windows of a run, in order. What the last slot would cut in two is left out."""
     length = min(mesh.step, case.look)
-    startup = max(1, math.ceil(case.startup / length - ROUNDING)) if case.startup > 0 else 0
+    startup = max(1, math.ceil(case.startup / length - ROUNDING)) if case.startup >= LEAST else 0
     step = case.startup / startup if startup else length
     steps, turn = math.floor(case.end / step + ROUNDING), math.floor(case.look / step + ROUNDING)
     scale, needed = _Scale(step, startup, turn, mesh.grain), _needed(case, step * np.arange(steps + 1.0))

@@ -179,6 +179,13 @@ def test_looks_are_no_more_than_their_turn_apart(mesh: Mesh, startup: float, loo
     assert max(np.diff(looks)) <= look * (1 + 1e-6)
 
 
+def test_a_start_that_is_over_at_once_makes_no_more_slots_than_others() -> None:
+    """It counts as none, which only lowers the limit; in slots as short as itself an hour would take for ever."""
+    asked = case([(100, 200)], startup=0.001)
+    assert sum(grid.steps for grid in lay(asked, Mesh())) == 700 / Mesh().step
+    assert bound(asked, Mesh(), blind=False) == pytest.approx(200, abs=0.01)
+
+
 def test_who_looks_more_rarely_pays_more() -> None:
     """A task that comes just after a look waits for the next one as well."""
     asked = case([(101, 200)])
