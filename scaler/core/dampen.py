@@ -14,7 +14,7 @@ from typing import TypeAlias
 from scaler.core.memory import Moves, Rise
 from scaler.core.numbers import whole
 from scaler.core.passing import passing
-from scaler.core.policy import Policy
+from scaler.core.policy import Pace, Policy
 from scaler.core.reasons import Reason
 from scaler.core.types import Demand, Forecast, Instant, Seconds, Step, Supply, Unknown
 
@@ -233,7 +233,7 @@ def walk(scene: Scene) -> tuple[int, tuple[Step, ...]]:
 def flapping(policy: Policy, moves: Moves, *, startup: Seconds, now: Instant) -> Veto | None:
     """A fall that would turn the target back once more than the hour's budget allows waits until it is no reversal."""
     pace = policy.pace
-    if len(moves.turns) < pace.flap_budget or not _turns_back(moves, startup, now):
+    if len(moves.turns) < pace.flap_budget or not _turns_back(moves, pace, startup, now):
         return None  # older turns may still be remembered, so this is not yet the count
     turns = sum(now - at < pace.flap_window for at in moves.turns)
     if turns < pace.flap_budget:
@@ -253,14 +253,17 @@ def moved(moves: Moves, policy: Policy, *, change: int, startup: Seconds, now: I
     if change == 0:
         same = len(rises) == len(moves.rises) and len(turns) == len(moves.turns)
         return moves if same else Moves(rises=rises, last_rise=moves.last_rise, turns=turns)
-    if _turns_back(moves, startup, now):
+    if _turns_back(moves, pace, startup, now):
         turns = (*turns, now)
     return Moves(rises=rises, last_rise=None, turns=turns)
 
 
-def _turns_back(moves: Moves, startup: Seconds, now: Instant) -> bool:
-    """Whether a fall now would be a quick reversal: the last move was a rise, at most two startups ago."""
-    return moves.last_rise is not None and now - moves.last_rise <= 2 * startup
+def _turns_back(moves: Moves, pace: Pace, startup: Seconds, now: Instant) -> bool:
+    """Whether the replicas would turn back quickly with a fall now: they rose last, at most two startups ago.
+
+    They may have followed that rise late, and follow this fall at once.
+    """
+    return moves.last_rise is not None and now - moves.last_rise <= 2 * startup + pace.followed_after
 
 
 def _ask(s: Scene, n: int, pods: int) -> int:
