@@ -27,7 +27,7 @@ from scaler.sim.durations import PREFIX, startup
 from scaler.sim.scenario import PRICES
 from scaler.sim.traces import Trace, read_rate, read_trace
 from scaler.sim.warm_match import NAMES, Question, check, matches, summary, work_out
-from scaler.sim.warm_scenario import MISSES, WarmScenario, out_of_range, question, read_warm
+from scaler.sim.warm_scenario import WarmScenario, out_of_range, question, read_warm
 from scaler.sim.workload import SUBAGENT, Lognormal
 
 BOUNDED: Final = ("mean", "low", "high")
@@ -78,7 +78,6 @@ def _question(asked: AskedWarm) -> Question:
             refuse(f"--policies {asked.policies!r} names nobody; there are {', '.join(NAMES)}")
         _above("seeds", wanted.seeds, 1)
         _above("start", wanted.start or 0, 0)
-        _above("miss-target", wanted.miss_target, MISSES)
         if wanted.wait_price is not None:
             _above("wait-price", wanted.wait_price, *PRICES)
         policy = WarmPolicy(

@@ -17,7 +17,7 @@ from scaler.config.pool import PoolKey
 from scaler.config.problems import ConfigError, Problem, shown, suggest
 from scaler.core.policy import Mode, PolicyError
 from scaler.core.types import Seconds
-from scaler.core.warmpool_types import WarmPolicy
+from scaler.core.warmpool_types import DEAREST, MISSES, WarmPolicy
 
 DEFAULTS: Final = WarmPolicy()
 UNUSED: Final[Seconds] = 900.0  # whoever has claimed a sandbox sends work within minutes, or holds a session
@@ -33,10 +33,10 @@ class WarmLayer(Section):
     )
     min: Count = Field(default=DEFAULTS.min_size, description="Fewest idle sandboxes.")
     max: Annotated[Count, Field(ge=1)] = Field(default=DEFAULTS.max_size, description="Most idle sandboxes.")
-    miss_target: Annotated[float, Field(strict=True, gt=0, lt=1)] = Field(
+    miss_target: Annotated[float, Field(strict=True, ge=MISSES, lt=1)] = Field(
         default=DEFAULTS.miss_target, description="Share of claims that may find no ready sandbox."
     )
-    wait_price: Positive | None = Field(
+    wait_price: Annotated[Positive, Field(le=DEAREST)] | None = Field(
         default=DEFAULTS.wait_price,
         description="Price of a second of waiting for a sandbox, in seconds of an idle one; it takes the place of "
         "miss_target. null leaves the target.",

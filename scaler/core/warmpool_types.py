@@ -13,6 +13,8 @@ from scaler.core.types import Announcement, Decision, Instant, Sample, Seconds, 
 from scaler.core.warmpool_memory import WarmMemory
 from scaler.core.warmpool_model import Offered
 
+MISSES = 1e-9  # share of claims: of fewer no float keeps apart that none may miss
+DEAREST = 1e9  # price of a second of waiting, beyond which the same is true of it
 LEAD_PRIOR: Seconds = 30.0  # from creation to ready, until five were measured: an image to pull, and a runtime
 
 
@@ -44,8 +46,8 @@ class WarmPolicy:
         for key, holds, allowed in (
             ("min_size", self.min_size >= 0, ">= 0"),
             ("max_size", self.max_size >= max(1, self.min_size), ">= 1 and >= min_size"),
-            ("miss_target", 0 < self.miss_target < 1, "above 0 and below 1, like 0.01"),
-            ("wait_price", price is None or 0 < price < float("inf"), "> 0"),
+            ("miss_target", MISSES <= self.miss_target < 1, f">= {MISSES:g} and below 1, like 0.01"),
+            ("wait_price", price is None or 0 < price <= DEAREST, f"above 0 and <= {DEAREST:g}"),
             ("delay", 0 <= self.delay < float("inf"), ">= 0 s"),
         ):
             if not holds:

@@ -14,7 +14,7 @@ from scaler.config.knobs import Section
 from scaler.config.problems import ConfigError, Problem
 from scaler.config.reading import read_yaml
 from scaler.core.policy import PolicyError
-from scaler.core.warmpool_types import WarmPolicy
+from scaler.core.warmpool_types import MISSES, WarmPolicy
 from scaler.sim.claims import Written
 from scaler.sim.compose import Recipe
 from scaler.sim.durations import startup
@@ -27,7 +27,6 @@ from scaler.sim.workload import SUBAGENT
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, Field(strict=True, ge=0)]
 MOST: Final = 1_000
-MISSES: Final = 1e-9  # share of claims: of fewer no float keeps apart that none may miss
 
 
 def _lead(text: str) -> str:

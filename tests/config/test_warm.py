@@ -77,7 +77,9 @@ def test_bounds_that_contradict_each_other_are_told_where_they_meet() -> None:
     [
         ("{miss_target: 0}", "miss_target"),
         ("{miss_target: 1}", "miss_target"),
+        ("{miss_target: 1.0e-17}", "miss_target"),
         ("{wait_price: -1}", "wait_price"),
+        ("{wait_price: 1.0e17}", "wait_price"),
         ("{max: 0}", "max"),
         ("{extend_shutdown: soon}", "extend_shutdown"),
         ("{replicas: 3}", "replicas"),

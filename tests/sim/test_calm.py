@@ -25,6 +25,6 @@ def test_the_beat_of_a_cron_turns_the_replicas_back_no_more_than_the_budget_allo
     trace = tmp_path / "cron.csv"
     lasts = chance.lognormal(4.8, 1.2, len(at))
     trace.write_text("arrival_s,duration_s\n" + "".join(f"{a},{d:.1f}\n" for a, d in zip(at, lasts, strict=True)))
-    asked = changed(Scenario(), {"trace": trace, "startup": startup, "dispatch": "random"})
+    asked = changed(Scenario(), {"trace": str(trace), "startup": startup, "dispatch": "random"})
     row = play(Match(scenario=asked, policy=OURS, seed=seed)).row
     assert 2 < row.quick_reversals_per_hour <= Pace().flap_budget
