@@ -38,7 +38,7 @@ app = typer.Typer(
     cls=_Commands,
     help="Keeps pools of AI agents the right size and never takes a pod away mid-reasoning.",
     epilog="Exit codes: 0 it worked; 1 it did not, or something was found; 2 the request or the file cannot be used; "
-    "130 it was interrupted.",
+    "130 and 143 it was interrupted, or told to end, and had not ended by itself.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

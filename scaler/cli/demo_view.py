@@ -146,5 +146,8 @@ scaler reports them, it would take away the pods that are at work.
 
 def _beside(ours: float, theirs: float) -> str:
     """Our figure, and theirs with what ours is more or less than it."""
-    change = f", ours is {100 * (ours / theirs - 1):+.0f} %" if theirs else ""
-    return f"{ours:.1f} (HPA {theirs:.1f}{change})"
+    if not theirs:
+        return f"{ours:.1f} (HPA {theirs:.1f})"
+    change = round(100 * (ours / theirs - 1))
+    much = f"{abs(change)} % {'more' if change > 0 else 'less'}" if change else "as much"
+    return f"{ours:.1f} (HPA {theirs:.1f}, ours is {much})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import groupby
 from pathlib import Path
 
 import typer
@@ -12,6 +13,7 @@ from scaler.controller.api import ApiError, ConnectError, StaleError, open_api
 from scaler.controller.doctor.catalogue import CHECKS
 from scaler.controller.doctor.findings import Finding, examine
 from scaler.controller.doctor.gather import gather
+from scaler.core.wording import counted
 
 
 def examine_cluster(kubeconfig: Path | None, address: str, *, json: bool) -> None:
@@ -23,11 +25,12 @@ def examine_cluster(kubeconfig: Path | None, address: str, *, json: bool) -> Non
     if json:
         as_json([_told(finding) for finding in found])
     else:
-        for finding in found:
-            typer.echo(f"{finding.hit.object}: {finding.hit.seen}")
-            typer.echo(f"  {finding.check.name}: {finding.check.danger}")
-            typer.echo(f"  fix: {finding.check.fix}")
-        typer.echo(f"{len(found)} findings in {len(CHECKS)} checks")
+        for check, findings in groupby(found, key=lambda finding: finding.check):
+            for finding in findings:
+                typer.echo(f"{finding.hit.object}: {finding.hit.seen}")
+            typer.echo(f"  {check.name}: {check.danger}")
+            typer.echo(f"  fix: {check.fix}")
+        typer.echo(f"{counted(len(found), 'finding')} in {len(CHECKS)} checks")
     if found:
         raise typer.Exit(FAILED)
 

@@ -14,14 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scaler.cli.output import interrupted
 from scaler.live.clock import steady
 
-EVERY: Final = 10.0  # seconds between two lines
+FIRST: Final = 2.0  # seconds until the first line
+EVERY: Final = 10.0  # between two
 SILENT: Final = 30.0  # until a line says that nothing more is done yet
+LIMITS: Final = "runs and limits"
+SPARED: Final = {LIMITS: "; --no-limits leaves the limits out"}  # what would make it shorter
 
 
 @contextmanager
-def progress(
-    total: int, of: str = "runs and limits", left: str = "nothing of them is kept"
-) -> Iterator[Callable[[], None]]:
+def progress(total: int, of: str = LIMITS, left: str = "nothing of them is kept") -> Iterator[Callable[[], None]]:
     """Tell on stderr how many are done, and what is ``left`` of them if interrupted. Answers what to call for each."""
     done = 0
     try:
@@ -60,7 +61,7 @@ class _Lines:
     def __init__(self, total: int, of: str) -> None:
         self._done, self._total, self._of = 0, total, of
         self._begun = steady()
-        self._due = self._begun + EVERY
+        self._due = self._begun + FIRST
 
     def told(self) -> None:
         """One more is done."""
@@ -72,7 +73,7 @@ class _Lines:
     def wait(self, ended: Event) -> None:
         """Say now and then that it goes on, for one run alone may take minutes."""
         while not ended.wait(SILENT):
-            self._say(f" in {steady() - self._begun:,.0f} s")
+            self._say(f" in {steady() - self._begun:,.0f} s{SPARED.get(self._of, '')}")
 
     def _say(self, more: str = "") -> None:
         typer.echo(f"{self._done} of {self._total} {self._of} done{more}", err=True)

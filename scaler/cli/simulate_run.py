@@ -108,7 +108,7 @@ def write_report(asked: AskedReport) -> None:
     told = summary(scenario, found)
     try:
         write(asked.json, figures(found, told))
-        write_text(asked.html, page(scenario, found, told, histories(given), lambda key: _origin(asked, key)))
+        write_text(asked.html, page(scenario, found, told, histories(given), lambda key: origin(asked, key)))
     finally:
         tell(reader(asked.json), scenario, found, told)
     typer.echo(f"the report is in {asked.html}", err=asked.json == STDOUT)
@@ -155,7 +155,7 @@ def _plain(key: str, value: Any) -> Plain:  # noqa: ANN401 - options are of many
     return str(value) if isinstance(value, Path) else value
 
 
-def _origin(asked: Asked, key: str) -> str:
+def origin(asked: Asked, key: str) -> str:
     """What has set a key of the scenario."""
     if getattr(asked, key, None) is not None:
         return f"--{key.replace('_', '-')}"

@@ -20,7 +20,7 @@ from scaler.cli.simulate_files import STDOUT, check_file, make_folder, reader, w
 from scaler.cli.simulate_kept import Kept
 from scaler.cli.simulate_over import Point, points_of
 from scaler.cli.simulate_progress import progress
-from scaler.cli.simulate_run import COLUMNS, MEANING, figures, names_of, print_whole
+from scaler.cli.simulate_run import COLUMNS, MEANING, figures, names_of, origin, print_whole
 from scaler.sim.compare import TOLD, Job, cores, jobs, means_of, rows, summary, work_out
 from scaler.sim.scenario import Scenario
 
@@ -50,21 +50,20 @@ def sweep(asked: AskedSweep) -> None:
     try:
         write(asked.json, _written(points, found))
         if asked.html is not None:
-            write_text(asked.html, _page(points, found, shown))
+            write_text(asked.html, _page(asked, points, found, shown))
     finally:
         _tell(reader(asked.json), points, found, shown)
 
 
-def _page(points: Sequence[Point], found: Sequence[Figures], shown: Sequence[str]) -> str:
+def _page(asked: AskedSweep, points: Sequence[Point], found: Sequence[Figures], shown: Sequence[str]) -> str:
     from scaler.sim.report_map import sweep_page  # the plots are a large import that nothing else needs
 
-    scenario, keys = points[0].scenario, list(points[0].settings)
     cells = [
         ([*map(str, point.settings.values())], figures["summary"]["policies"])
         for point, figures in zip(points, found, strict=True)
     ]
-    title = scenario.question.strip() or f"What {' and '.join(keys)} come to"
-    return sweep_page(title, keys, cells, shown, f"{means_of(scenario.seeds)}.")
+    keys = list(points[0].settings)
+    return sweep_page(points[0].scenario, keys, cells, shown, lambda key: origin(asked, key))
 
 
 def figures_of(text: str, *, limits: bool) -> list[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import plotly.graph_objects as go
 
+from scaler.sim.compare import means_of
 from scaler.sim.report import document, plot, section
-from scaler.sim.report_tables import FIGURES
+from scaler.sim.report_tables import FIGURES, asked
+from scaler.sim.scenario import Scenario
 
 Point: TypeAlias = "tuple[Sequence[str], Mapping[str, Mapping[str, float | None]]]"  # values, and means by policy
 
@@ -19,19 +21,28 @@ NAMED: Final = {key: f"{group}: {head}" for group, key, head, *_ in FIGURES}
 WHOLE: Final = 1000.0  # from here on a figure needs no decimals
 
 
-def sweep_page(title: str, keys: Sequence[str], points: Sequence[Point], figures: Sequence[str], note: str) -> str:
+def sweep_page(
+    scenario: Scenario,
+    keys: Sequence[str],
+    points: Sequence[Point],
+    figures: Sequence[str],
+    origin: Callable[[str], str] = lambda _: "",
+) -> str:
     """The whole file.
 
     Args:
-        title: what was asked.
+        scenario: what was asked, at any of the points.
         keys: what was swept over; the last one goes across.
         points: each combination of their values, and what came of it.
         figures: those to show, by name.
-        note: how many runs are behind each.
+        origin: what has set a key of the scenario that is not as it is by default.
     """
-    read = f"{note} The darker, the more; empty where tasks were never done, or nothing is known."
-    body = "".join(section(NAMED.get(name, name), _maps(keys, points, name), read) for name in figures)
-    return document(html.escape(title), body)
+    title = scenario.question.strip() or f"What {' and '.join(keys)} come to"
+    note = f"{means_of(scenario.seeds)}. The darker, the more; empty where tasks were never done, or nothing is known."
+    maps = [section(NAMED.get(name, name), _maps(keys, points, name), note) for name in figures]
+    over = {key: ", ".join(dict.fromkeys(values[place] for values, _ in points)) for place, key in enumerate(keys)}
+    about = section("What was asked", asked(scenario, origin, over), scenario.shows.strip())
+    return document(html.escape(title), "".join((*maps, about)))
 
 
 def _maps(keys: Sequence[str], points: Sequence[Point], name: str) -> str:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from scaler.config.knobs import Section
@@ -35,16 +36,27 @@ SECONDS: Final = ("begins", "lasts", "longest", "target_wait")
 MANY: Final = 8  # points of a curve, or tasks, of which a table does not tell each
 
 
-def asked(scenario: Scenario, origin: Callable[[str], str]) -> str:
-    """What was simulated: the work, the pool, and whatever else is not as it is by default; and what has set it."""
+def asked(scenario: Scenario, origin: Callable[[str], str], over: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What was simulated: the work, the pool, and whatever else is not as it is by default; and what has set it.
+
+    ``over`` has the values of what a sweep went over, by its key.
+    """
     usual, lines = Scenario(), []
     for key, of in Scenario.model_fields.items():
         value = getattr(scenario, key)
         differs = value != getattr(usual, key)
+        if key in over:
+            continue
         if key not in TOLD_ELSEWHERE and value is not None and (differs or key in ALWAYS):
             by = origin(key) if differs else "default"
             lines.append([key, _said(key, value), of.description or "", by])
+    lines += [[key, values, _described(key), "--over"] for key, values in over.items()]
     return _table(("key", "value", "what it is", "set by"), lines, text=3)
+
+
+def _described(key: str) -> str:
+    """What a key of a scenario is; of one within a section, what the section is."""
+    return Scenario.model_fields[key.partition(".")[0]].description or ""
 
 
 def _said(key: str, value: Any) -> str:  # noqa: ANN401 - a key of a scenario takes many kinds

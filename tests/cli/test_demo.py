@@ -166,8 +166,8 @@ def test_the_reading_says_what_speaks_against_us_too() -> None:
     bad = Score(
         tasks=9, wait_p50_s=0.0, wait_p95_s=40.0, pod_hours=75.0, quick_reversals_per_hour=4.0, removals=9, killed=3
     )
-    assert "50.0 (HPA 75.0, ours is -33 %) pod hours" in reading(good, bad)
-    assert "40.0 (HPA 10.0, ours is +300 %) s" in reading(bad, good)
+    assert "50.0 (HPA 75.0, ours is 33 % less) pod hours" in reading(good, bad)
+    assert "40.0 (HPA 10.0, ours is 300 % more) s" in reading(bad, good)
     assert "cut 3 runs" in reading(bad, good)
     idle = Score(
         tasks=0, wait_p50_s=0.0, wait_p95_s=0.0, pod_hours=0.0, quick_reversals_per_hour=0.0, removals=0, killed=0

@@ -119,6 +119,7 @@ def test_a_log_is_told_how_far_it_is(
     """On stderr, by runs or trials, and not until it takes long."""
     arguments = (*asked(command), *(() if command == "tune" else ("--policies", "ours")))
     assert scaler(*arguments).stderr == ""
+    monkeypatch.setattr(simulate_progress, "FIRST", 0.0)
     monkeypatch.setattr(simulate_progress, "EVERY", 0.0)
     assert scaler(*arguments).stderr.splitlines() == lines
 
@@ -133,3 +134,4 @@ def test_a_log_hears_of_a_single_run_that_goes_on(monkeypatch: pytest.MonkeyPatc
             said = log.readline()
         monkeypatch.undo()
     assert said.startswith("0 of 1 runs and limits done in ")
+    assert said.endswith(" s; --no-limits leaves the limits out\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,10 @@ def test_a_sweep_is_drawn_for_a_browser(
     assert [price for price in prices if f'"{price:,.0f}"' not in body] == []
     first = body.split("Plotly.newPlot")[1]
     assert (f'"zmax":{max(prices)}' in first, f'"zmin":{min(prices)}' in first) == (True, True)
+    about = re.sub(r"(<[^>]*>\s*)+", "|", body[body.index("What was asked") :])
+    assert "|fixed, job|" in about
+    for key, values in (each.split("=") for each in over):
+        assert re.search(rf"\|{key}\|{values.replace(',', ', ')}\|[^|]+\|--over\|", about)
 
 
 def test_a_map_says_how_it_is_read(scaler: Scaler, scenario: Path) -> None:
