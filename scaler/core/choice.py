@@ -161,9 +161,12 @@ def _reachable(fleet: Fleet, ripe: Mask, policy: Policy) -> Mask:
 
 
 def _emptiest(fleet: Fleet, policy: Policy, spare: int, beyond: int) -> Ints:
-    """Rows of the pods with the fewest tasks: so many that have room for more, and so many whoever is full."""
+    """Rows of the pods with the fewest tasks: so many that have room for more, and so many whoever is full.
+
+    Of equals those that were named before: in whatever order they are listed, it is the same ones tick after tick.
+    """
     loads, rows = fleet.pods.inflight, np.flatnonzero(_interruptible(fleet))
-    rows = rows[np.argsort(loads[rows], kind="stable")]
+    rows = rows[np.lexsort((-fleet.named[rows], loads[rows]))]
     roomy = int(np.count_nonzero(loads[rows] < policy.slots_per_pod))
     if policy.even_zones:
         rows = np.concatenate((zones.fullest_first(fleet, rows[:roomy]), rows[roomy:]))
@@ -185,11 +188,11 @@ def _created_first(fleet: Fleet, count: int) -> Mask:
 
 
 def _ordered(fleet: Fleet, rows: Ints, policy: Policy) -> Ints:
-    """Longest idle first, but where zones are known from the fullest one; or highest ordinal first.
+    """Longest idle first, of equals those that were named before, but from the fullest zone; or highest ordinal first.
 
     Whoever has been idle for long enough may go. So each is taken where most are left, which leaves the zones as even
     as they can be with these.
     """
     if policy.workload is Workload.STATEFUL_SET:
         return rows[np.argsort(-fleet.pods.ordinal[rows], kind="stable")]
-    return zones.fullest_first(fleet, rows[fleet.idle_since[rows].argsort(kind="stable")])
+    return zones.fullest_first(fleet, rows[np.lexsort((-fleet.named[rows], fleet.idle_since[rows]))])

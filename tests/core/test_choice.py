@@ -189,6 +189,13 @@ def test_three_consecutive_namings(named: tuple[int, ...], after: list[int], lea
     assert (choice.named.tolist(), choice.chosen) == (after, leave)
 
 
+@pytest.mark.parametrize(("pods", "policy"), [(IDLERS, REPLICA_SET), ([busy(uid) for uid in "abc"], ROOMY)])
+def test_of_equals_it_is_the_same_ones_tick_after_tick(pods: list[Pod], policy: Policy) -> None:
+    """Whatever order they are listed in, and else nobody would be named three times running."""
+    choice = chosen(policy, pods, surplus=2, idle_for=(200, 200, 200), named=(0, 1, 2))
+    assert (choice.named.tolist(), choice.chosen) == ([0, 2, 3], (2,))
+
+
 def test_who_is_named_often_enough_waits_for_the_pod_above() -> None:
     """A new pod of a StatefulSet is on top and named for the first time: those below could not go without it."""
     terms = Terms(surplus=3, lasting=3, timer=100.0)
