@@ -150,7 +150,8 @@ class Book:
                 return False
             held.ttl = held.ttl if ttl is None else ttl
             held.until = self._clock.steady() + held.ttl
-            return True
+        self._ring()  # it may be over sooner than before
+        return True
 
     def end_session(self, number: int) -> None:
         """The session is over; tasks of it that run end by themselves."""

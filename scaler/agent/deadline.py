@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from typing import Final, TypeVar
 
 from scaler.agent.clock import Clock
+
+LOG: Final = logging.getLogger(__name__)
+Told = TypeVar("Told")
 
 
 class Deadline:
@@ -23,7 +28,7 @@ class Deadline:
             self._heirs.append(heir)
             at = self._at
         if at is not None:
-            heir(max(0.0, at - self._clock.steady()))
+            call(heir, max(0.0, at - self._clock.steady()))
 
     def notice(self, seconds: float) -> None:
         """So many seconds remain. A notice that leaves more than an earlier one changes nothing."""
@@ -34,4 +39,12 @@ class Deadline:
             self._at = at
             heirs = tuple(self._heirs)
         for heir in heirs:
-            heir(seconds)
+            call(heir, seconds)
+
+
+def call(callback: Callable[[Told], None], told: Told) -> None:
+    """Call what the agent gave us. What breaks there keeps no gate from closing and no process from ending."""
+    try:
+        callback(told)
+    except Exception:  # it is not ours, and may raise anything
+        LOG.exception("a callback of the gate failed")

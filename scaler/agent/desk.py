@@ -95,7 +95,7 @@ class Desk:
         return Reply(200, metrics.page(self.gate).encode(), {"Content-Type": metrics.CONTENT_TYPE})
 
     def _leave(self, question: Question) -> Reply:
-        if not hmac.compare_digest(question.bearer.encode(), f"Bearer {self._word}".encode()):
+        if not hmac.compare_digest(question.bearer.encode(errors="replace"), f"Bearer {self._word}".encode()):
             return _json(403, {"error": f"only who reads {self.gate.place.folder / WORD} may ask for this"})
         self.gate.leave()
         return _json(200, told(self.gate))

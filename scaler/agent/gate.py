@@ -19,7 +19,7 @@ from typing import Final
 
 from scaler.agent.book import NO_EPOCH, Activity, Book, Standing
 from scaler.agent.clock import Clock, SystemClock
-from scaler.agent.deadline import Deadline
+from scaler.agent.deadline import Deadline, call
 from scaler.agent.durable import Absent, Folder, Json, Unreadable
 from scaler.agent.handles import Claim, Session, Task, current
 from scaler.agent.place import Place
@@ -79,7 +79,11 @@ class Gate:
         if self.trouble:
             LOG.error("the gate stays closed, for its state cannot be read", extra={"why": self.trouble})
         else:
-            self._write(standing)
+            try:
+                self._write(standing)
+            except OSError:
+                self.folder.close()  # else this process would bar itself from trying again
+                raise
         self.book = Book(standing, self._clock)
         self._orders = threading.Lock()
         self._deadline = Deadline(self._clock)
@@ -114,7 +118,7 @@ class Gate:
         """Have this called with the seconds that remain when the pod must go all the same, to save what can be saved.
 
         It is called once for each notice that leaves less time than those before, in the thread that brought it; at
-        once where there was a notice already.
+        once where there was a notice already. What it raises is logged.
         """
         self._deadline.tell(callback)
 
@@ -134,7 +138,7 @@ class Gate:
     def on_turn(self, callback: Callable[[bool], None]) -> None:
         """Have this called with whether the gate is open, after each order and notice: to pause what pushes work here.
 
-        It is called in the thread that brought the order, before that is answered.
+        It is called in the thread that brought the order, before that is answered. What it raises is logged.
         """
         self._turning.append(callback)
 
@@ -200,7 +204,7 @@ class Gate:
     def _turn(self) -> None:
         accepting = self.activity().accepting
         for callback in self._turning:
-            callback(accepting)
+            call(callback, accepting)
 
     def _settled(self) -> bool:
         seen = self.activity()

@@ -67,10 +67,12 @@ class Keyring:
         if len(token) > LARGEST:
             raise DisbelievedError(f"the order has {len(token)} characters, and none has more than {LARGEST}")
         match token.split("."):
-            case [header, payload, signature]:
+            case [header, payload, signature] if token.isascii():
                 self._verify(header, payload, signature)
             case _:
-                raise DisbelievedError("the order is no compact JWS: it must be three parts joined by dots")
+                raise DisbelievedError(
+                    "the order is no compact JWS: it must be three parts in base64url joined by dots"
+                )
         order = _order(_json(payload, "claims"), self._now())
         if order.act != act:
             raise DisbelievedError(f"the order is to {order.act}, and was sent to /{act}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import os
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from kubernetes.aio.client.rest import RESTResponse
 from kubernetes.aio.config import load_incluster_config, load_kube_config
 from kubernetes.aio.config.config_exception import ConfigException
 
+from scaler.controller.kubeconfig import joined
 from scaler.core.types import Seconds
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
@@ -79,11 +80,16 @@ class Answer:
 
 
 class Api:
-    """The connection. Belongs to one event loop."""
+    """The connection. Belongs to one event loop.
+
+    A client that is not to be used any more is closed when its last call has ended: one that is closed under its calls
+    cancels those that wait for a free connection, as if their own task had been cancelled.
+    """
 
     def __init__(self, kubeconfig: Path | None) -> None:
         self._kubeconfig = kubeconfig
         self._client: ApiClient | None = None
+        self._calls = Counter[ApiClient]()
 
     async def send(self, request: Request) -> bytes:
         """Make a call, and return the body of its answer.
@@ -107,18 +113,14 @@ class Api:
             ApiError: there is none, and nobody knows what became of the call.
         """
         try:
-            async with asyncio.timeout(request.within):
-                status, body = await self._send(request)
+            async with asyncio.timeout(request.within), self._answer(request, None) as answer:
+                return Answer(answer.status, bytes(await answer.read()))
         except TimeoutError:
             raise ApiError(f"the API server did not answer within {request.within:.1f} s") from None
         except aiohttp.ClientSSLError as error:
-            await self.close()
             raise ApiError(f"the API server cannot be trusted: {error}") from None
         except (aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
             raise ApiError(f"the API server cannot be reached: {error}") from None
-        if status == HTTPStatus.UNAUTHORIZED:
-            await self.close()
-        return Answer(status, body)
 
     async def stream(self, request: Request) -> AsyncGenerator[bytes, None]:
         """The lines of an answer that goes on, until the server ends it.
@@ -128,20 +130,17 @@ class Api:
         """
         patience = aiohttp.ClientTimeout(sock_connect=request.within, sock_read=SILENCE)
         try:
-            answer = (await self._call(request, patience)).response
-            try:
-                if answer.status == HTTPStatus.UNAUTHORIZED:
-                    await self.close()
-                if answer.status != HTTPStatus.OK:
-                    why = _message(await answer.read())
-                    raise ApiError(f"{request.method} {request.path}: HTTP {answer.status}{why}")
-                async for line in lines(answer.content):
-                    yield line
-            finally:
-                answer.close()
+            async with self._answer(request, patience) as told:
+                answer = told.response
+                try:
+                    if answer.status != HTTPStatus.OK:
+                        why = _message(await answer.read())
+                        raise ApiError(f"{request.method} {request.path}: HTTP {answer.status}{why}")
+                    async for line in lines(answer.content):
+                        yield line
+                finally:
+                    answer.close()
         except (TimeoutError, aiohttp.ClientError, OSError, ConnectError, ConfigException) as error:
-            if isinstance(error, aiohttp.ClientSSLError):
-                await self.close()
             raise ApiError(f"{request.path} cannot be followed: {error!r}") from None
 
     async def connect(self) -> ApiClient:
@@ -150,31 +149,53 @@ class Api:
         Raises:
             ConnectError: its configuration cannot be used.
         """
-        if self._client is None:
-            self._client = await _made(self._kubeconfig)
-        return self._client
+        client = self._client
+        if client is None:
+            client = self._client = await _made(self._kubeconfig)
+        return client
 
     async def close(self) -> None:
-        """Let the connection go. The next call makes another one."""
+        """Let the connection go, when the calls that are under way have ended."""
         client, self._client = self._client, None
-        if client is not None:
+        if client is not None and client not in self._calls:
             await client.close()
 
-    async def _send(self, request: Request) -> tuple[int, bytes]:
-        answer = await self._call(request, None)
-        return answer.status, bytes(await answer.read())
-
-    async def _call(self, request: Request, patience: aiohttp.ClientTimeout | None) -> RESTResponse:
+    @asynccontextmanager
+    async def _answer(self, request: Request, patience: aiohttp.ClientTimeout | None) -> AsyncIterator[RESTResponse]:
+        """The answer to a call. One that is not known or not trusted has the next call read everything again."""
         client = await self.connect()
-        prepared = await client.param_serialize(
-            request.method,
-            request.path,
-            query_params=list(request.query.items()),
-            header_params={"Accept": request.accept, "Content-Type": request.content},
-            body=request.body,
-            auth_settings=["BearerToken"],
-        )
-        return await client.call_api(*prepared, _request_timeout=patience)
+        self._calls[client] += 1
+        try:
+            answer = await _called(client, request, patience)
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                self._forsake(client)
+            yield answer
+        except aiohttp.ClientSSLError:
+            self._forsake(client)
+            raise
+        finally:
+            self._calls[client] -= 1
+            if not self._calls[client]:
+                del self._calls[client]
+                if client is not self._client:
+                    await client.close()
+
+    def _forsake(self, client: ApiClient) -> None:
+        """Use it no more. Another may have taken its place already."""
+        if self._client is client:
+            self._client = None
+
+
+async def _called(client: ApiClient, request: Request, patience: aiohttp.ClientTimeout | None) -> RESTResponse:
+    prepared = await client.param_serialize(
+        request.method,
+        request.path,
+        query_params=list(request.query.items()),
+        header_params={"Accept": request.accept, "Content-Type": request.content},
+        body=request.body,
+        auth_settings=["BearerToken"],
+    )
+    return await client.call_api(*prepared, _request_timeout=patience)
 
 
 @asynccontextmanager
@@ -240,7 +261,7 @@ async def _made(kubeconfig: Path | None) -> ApiClient:
         if kubeconfig is None:
             load_incluster_config(found)
         else:
-            files, context = _joined(kubeconfig)
+            files, context = joined(kubeconfig)
             await load_kube_config(
                 files,
                 context=context,
@@ -253,24 +274,6 @@ async def _made(kubeconfig: Path | None) -> ApiClient:
         raise ConnectError(f"{source}: {str(error).rstrip('.')}") from None
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise ConnectError(f"{source} cannot be used: {error}") from None
-
-
-def _joined(kubeconfig: Path) -> tuple[str, str | None]:
-    """The files that are there, of one or of several, and their context as kubectl has it: the first that is named.
-
-    The loader alone would take the last, and so act upon another cluster than kubectl.
-
-    Raises:
-        OSError, ValueError: none of them is there, or none is a kubeconfig, of which the loader would only log.
-    """
-    files = [Path(file).expanduser() for file in str(kubeconfig).split(os.pathsep) if file]
-    there = [file for file in files if file.exists()] or files[:1]
-    said = {file: yaml.safe_load(file.read_bytes()) for file in there}
-    good = {file: each for file, each in said.items() if isinstance(each, dict)}
-    if not good:
-        raise ValueError("it is no kubeconfig")
-    named = (str(each.get("current-context") or "") for each in good.values())
-    return os.pathsep.join(str(file) for file in good), next(filter(None, named), None)
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

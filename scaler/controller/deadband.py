@@ -22,11 +22,11 @@ import structlog
 from scaler.config.pool import PoolKey
 from scaler.controller.api import MERGE, ApiError, Json, Request
 from scaler.controller.control import Control
-from scaler.controller.dig import parsed, text
+from scaler.controller.dig import parsed, strings, text, whole
 from scaler.controller.events import Told
 from scaler.controller.names import LEAST
 from scaler.controller.pen import NotLeadingError
-from scaler.controller.scaled import Scaled
+from scaler.controller.scaled import Scaled, own_least
 from scaler.core.policy import Mode
 from scaler.core.types import Instant, Seconds, Supply, Unknown
 from scaler.live.charge import Charge
@@ -76,6 +76,23 @@ def act(scaled: Scaled, scene: Scene) -> Act:
     if not within or scene.stood < STUCK:
         return Act.NOTHING
     return Act.HOLD if off > 0 else Act.TELL
+
+
+def changed(scaled: Scaled, found: Json, target: int | None) -> Json | None:
+    """What holds the minimum of the object that was found at the target, or, with None, puts its own back.
+
+    None where another has written it since it was looked at: that stays, and is looked at first.
+    """
+    stands, held = whole(found, "spec", "minReplicaCount", otherwise=0), strings(found, "metadata", "annotations")
+    if (stands, LEAST in held) != (scaled.least, scaled.held):
+        return None
+    own = own_least(found)
+    metadata: dict[str, Json] = {
+        "uid": scaled.uid,
+        "resourceVersion": text(found, "metadata", "resourceVersion"),
+        "annotations": {LEAST: None if target is None else str(own)},
+    }
+    return {"metadata": metadata, "spec": {"minReplicaCount": own if target is None else target}}
 
 
 class DeadBand:
@@ -134,14 +151,9 @@ class DeadBand:
         answer = await self._pen.read(Request(method="GET", path=path, within=PATIENCE))
         if answer.status != HTTPStatus.OK:
             return
-        found = parsed(answer.body)
-        metadata: dict[str, Json] = {
-            "uid": scaled.uid,
-            "resourceVersion": text(found, "metadata", "resourceVersion"),
-            "annotations": {LEAST: None if target is None else str(scaled.found.least)},
-        }
-        least = scaled.found.least if target is None else target
-        body: Json = {"metadata": metadata, "spec": {"minReplicaCount": least}}
+        body = changed(scaled, parsed(answer.body), target)
+        if body is None:
+            return
         answer = await self._pen.write(
             "minimum", Request(method="PATCH", path=path, body=body, content=MERGE, within=PATIENCE)
         )

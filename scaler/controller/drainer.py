@@ -198,11 +198,11 @@ class Drainer:
         return False
 
     async def _reread(self, pod: PodFacts) -> None:
-        """Take in the pod as it is, for it is not what we took it for."""
+        """Take in the pod as it is, for it is not what we took it for. Where that is not said, it stands as it was."""
         place = self._estate.place(pod.namespace)
         answer = await self._pen.read(Request(method="GET", path=pod.path, within=PATIENCE))
         if place is None:
             return
-        there = answer.status == HTTPStatus.OK and place.pods.put(parsed(answer.body)).uid == pod.uid
-        if answer.status == HTTPStatus.NOT_FOUND or not there:
+        another = answer.status == HTTPStatus.OK and place.pods.put(parsed(answer.body)).uid != pod.uid
+        if answer.status == HTTPStatus.NOT_FOUND or another:
             place.pods.drop(pod.uid)

@@ -67,6 +67,13 @@ def scaled(body: Json, kind: str, address: str) -> Scaled | None:
     )
 
 
+def own_least(body: Json) -> int:
+    """The minimum of its own: what stands there, or stood there before we held it higher."""
+    kept = strings(body, "metadata", "annotations").get(LEAST, "")
+    stands = whole(body, "spec", "minReplicaCount", otherwise=0)
+    return int(kept) if kept.isdecimal() and kept.isascii() else stands
+
+
 def same(one: str, other: str) -> bool:
     """Whether two addresses are one Service's, however much of its name each spells."""
     return _short(one) == _short(other)
@@ -97,14 +104,11 @@ def _without_environment(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def _object(body: Json) -> Found:
     """A ScaledObject's. The fewest replicas that it ever asks for are those of an idle one, where it names them."""
-    least = whole(body, "spec", "minReplicaCount", otherwise=0)
-    kept = strings(body, "metadata", "annotations").get(LEAST, "")
-    least = int(kept) if kept.isdecimal() and kept.isascii() else least
     version = text(body, "spec", "scaleTargetRef", "apiVersion") or "apps/v1"
     kind = text(body, "spec", "scaleTargetRef", "kind") or "Deployment"
     plural = PLURALS.get(kind) if version == "apps/v1" else None
     return Found(
-        least=whole(body, "spec", "idleReplicaCount", otherwise=least),
+        least=whole(body, "spec", "idleReplicaCount", otherwise=own_least(body)),
         most=whole(body, "spec", "maxReplicaCount", otherwise=MOST),
         workload=None if plural is None else (plural, text(body, "spec", "scaleTargetRef", "name")),
     )

@@ -91,6 +91,7 @@ def test_the_word_lets_the_pods_own_processes_close_the_gate(site: Site, desk: D
     """It is in the gate's folder, which others cannot read; the gate of the next process is open again."""
     word = json.loads((site.place.folder / "leave.json").read_text())["word"]
     assert asked(desk, "/leave", method="POST", bearer=f"Bearer {word}x")[0] == 403
+    assert asked(desk, "/leave", method="POST", bearer="Bearer \udcff")[0] == 403  # a byte that is no UTF-8
     assert asked(desk, "/leave", method="POST")[0] == 403
     assert desk.gate.activity().accepting
     assert asked(desk, "/leave", method="POST", bearer=f"Bearer {word}")[0] == 200

@@ -294,6 +294,16 @@ def test_a_pod_has_one_gate(site: Site) -> None:
     site.gate().close()
 
 
+def test_a_gate_that_could_not_be_kept_may_be_tried_again(site: Site) -> None:
+    """By the same process, once its folder can be written to."""
+    draft = site.place.folder / "gate.json.draft"
+    draft.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        site.gate()
+    draft.rmdir()
+    assert site.gate().activity().accepting
+
+
 def test_a_forked_process_does_not_count_for_itself(site: Site) -> None:
     """Its task would be seen by nobody."""
     ran = subprocess.run([sys.executable, "-c", FORKED, site.folder], check=False)
@@ -333,6 +343,22 @@ def test_whoever_wants_to_save_work_is_told_the_deadline(site: Site) -> None:
     assert told == [120, -100, 30, -30]
 
 
+def test_a_callback_that_fails_stops_nothing(site: Site) -> None:
+    """The others are called, the order is acknowledged, and the process goes on leaving."""
+    gate, told = site.gate(), list[float]()
+
+    def fail(_: float) -> None:
+        raise ConnectionError("the broker is away")
+
+    gate.on_turn(fail)
+    gate.on_turn(told.append)
+    gate.on_deadline(fail)
+    gate.on_deadline(told.append)
+    assert isinstance(gate.drain(1), Done)
+    gate.must_go(30)
+    assert told == [False, False, 30]
+
+
 async def test_who_waits_for_the_end_is_woken_by_it(site: Site) -> None:
     """By the end of the last task, from another thread, and only once the gate is closed."""
     gate = site.gate()
@@ -366,6 +392,18 @@ def test_the_next_session_to_run_out_says_when(site: Site) -> None:
     gate.session(20).begin()
     site.clock.at += 5
     assert gate.book.next_expiry() == 15
+
+
+async def test_a_session_that_is_cut_short_is_the_end_sooner(site: Site) -> None:
+    """Who waits for it had gone to sleep for the time that it had before."""
+    gate = Gate(site.place)
+    site.gates.append(gate)
+    session = gate.session(3600).begin()
+    gate.must_go(30)
+    waiting = asyncio.create_task(gate.finished())
+    await asyncio.sleep(0)
+    assert session.renew(0.05)
+    await asyncio.wait_for(waiting, 60)
 
 
 async def test_a_session_that_runs_out_is_the_end(site: Site) -> None:

@@ -92,6 +92,7 @@ FORGERIES: dict[str, tuple[Callable[[str], str], str]] = {
     "with line ends": (lambda order: order + "\n", "the signature is no base64url"),
     "rubbish": (lambda _: "a.b.c", "the order's header cannot be read"),
     "list as header": (lambda order: "W10." + order.partition(".")[2], "the order's header is no JSON object"),
+    "beyond ASCII": (lambda order: order.replace(".", ".\ud800", 1), "the order is no compact JWS"),
     "endless": (lambda order: order * 40, "and none has more than 4096"),
 }
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
+from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
 from scaler.agent.gate import Done
@@ -84,6 +86,34 @@ async def test_a_stream_ends_with_its_client(beside: Beside, agent: Plain) -> No
     await beside.inflight(0)
 
 
+async def test_a_silent_stream_ends_although_its_client_left_before_it_began(site: Site) -> None:
+    """It has no first piece by which one would see that nobody listens."""
+    begun, go, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def silence(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await go.wait()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/silence", silence)
+    async with before(site, app) as beside:
+        asking = asyncio.create_task(beside.client.get(f"{beside.url}/silence"))
+        await begun.wait()
+        asking.cancel()
+        await asyncio.wait([asking])
+        async with beside.client.get(f"{beside.url}/activity"):  # by now the sidecar knows that the client has gone
+            go.set()
+        await beside.inflight(0)
+        await left.wait()
+
+
 async def test_work_goes_on_without_its_client(beside: Beside, agent: Plain) -> None:
     """The agent works although nobody waits, so the pod is busy until it has answered."""
     asking = asyncio.create_task(beside.client.get(f"{beside.url}/work/a"))
@@ -130,6 +160,21 @@ async def test_a_request_passes_unchanged(beside: Beside) -> None:
     }
 
 
+async def test_the_agent_learns_of_every_proxy_before_the_sidecar(beside: Beside) -> None:
+    """Who each says in a header of its own that it asks for: the last one is the one to trust."""
+    headers = CIMultiDict((("X-Forwarded-For", "said by anybody"), ("X-Forwarded-For", "10.0.0.1")))
+    async with beside.client.post(f"{beside.url}/echo", headers=headers) as answer:
+        assert (await answer.json())["for"] == "said by anybody, 10.0.0.1, 127.0.0.1"
+
+
+async def test_who_takes_the_sidecar_for_a_forward_proxy_is_served(beside: Beside) -> None:
+    """It names the host with the path, and the agent is asked for the path."""
+    url = URL("http://agent.example/echo?a=%2F", encoded=True)
+    async with beside.client.post(url, proxy=beside.url) as answer:
+        seen = await answer.json()
+    assert (seen["path"], seen["host"]) == ("/echo?a=%2F", "agent.example")
+
+
 async def test_a_redirect_is_the_clients_to_follow(beside: Beside) -> None:
     """Errors of the agent pass as well."""
     async with beside.client.get(f"{beside.url}/moved", allow_redirects=False) as answer:
@@ -170,6 +215,14 @@ async def test_a_websocket_whose_client_has_gone_is_over(beside: Beside) -> None
     socket = await beside.client.ws_connect(f"{beside.url}/socket")
     await beside.inflight(1)
     await socket.close()
+    await beside.inflight(0)
+
+
+async def test_a_websocket_that_its_agent_breaks_off_is_closed(beside: Beside) -> None:
+    """With a code that may be sent: the one for a broken connection may not, and clients take it for an error."""
+    async with beside.client.ws_connect(f"{beside.url}/socket") as socket:
+        await socket.send_str("break")
+        assert (await socket.receive()).data == aiohttp.WSCloseCode.GOING_AWAY
     await beside.inflight(0)
 
 

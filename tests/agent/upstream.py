@@ -76,12 +76,15 @@ class Plain:
         return response
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        """Say everything back, and end when told to."""
+        """Say everything back, and end or break off when told to."""
         response = web.WebSocketResponse(protocols=["agent.v1"])
         await response.prepare(request)
         async for message in response:
             if message.type is WSMsgType.TEXT and message.data == "end":
                 await response.close(code=4001)
+            elif message.type is WSMsgType.TEXT and message.data == "break":
+                assert request.transport is not None
+                request.transport.abort()
             elif message.type is WSMsgType.TEXT:
                 await response.send_str(message.data)
             elif message.type is WSMsgType.BINARY:

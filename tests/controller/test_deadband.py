@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.controller.deadband import AWAY, STUCK, Act, Scene, act
+from scaler.controller.deadband import AWAY, STUCK, Act, Scene, act, changed
 from scaler.controller.names import LEAST
 from scaler.controller.scaled import Scaled, scaled
 from tests.controller.objects import Object
@@ -14,15 +14,19 @@ from tests.controller.objects import Object
 ADDRESS = "agent-scaler.agent-scaler:6000"
 
 
-def a_scaled_object(least: int, kept: int | None = None) -> Scaled:
+def a_body(least: int, kept: int | None = None, **more: int) -> Object:
     """A ScaledObject with this minimum, which we hold above another where that is told."""
-    metadata: Object = {"name": "coder", "namespace": "agents", "uid": "so-1"}
+    metadata: Object = {"name": "coder", "namespace": "agents", "uid": "so-1", "resourceVersion": "7"}
     if kept is not None:
         metadata["annotations"] = {LEAST: str(kept)}
     trigger = {"type": "external", "metadata": {"scalerAddress": ADDRESS}}
-    spec: Object = {"scaleTargetRef": {"name": "coder"}, "minReplicaCount": least, "triggers": [trigger]}
-    body: Object = {"metadata": metadata, "spec": spec}
-    found = scaled(body, "ScaledObject", ADDRESS)
+    spec: Object = {"scaleTargetRef": {"name": "coder"}, "minReplicaCount": least, "triggers": [trigger], **more}
+    return {"metadata": metadata, "spec": spec}
+
+
+def a_scaled_object(least: int, kept: int | None = None, **more: int) -> Scaled:
+    """What is known of it."""
+    found = scaled(a_body(least, kept, **more), "ScaledObject", ADDRESS)
     assert found is not None
     return found
 
@@ -88,3 +92,24 @@ def test_a_minimum_is_only_ever_held_above_what_there_is(live: int, target: int,
     """So a process that ends in between leaves too many pods, and never too few."""
     if act(a_scaled_object(0), Scene(target=target, live=live, stood=stood, there=live)) is Act.HOLD:
         assert target > live
+
+
+def test_the_minimum_that_is_put_back_is_the_objects_own() -> None:
+    """And not the fewer replicas that it names for an idle workload."""
+    idle = {"idleReplicaCount": 0}
+    hold = changed(a_scaled_object(5, **idle), a_body(5, **idle), 21)
+    back = changed(a_scaled_object(21, 5, **idle), a_body(21, 5, **idle), None)
+    metadata = {"uid": "so-1", "resourceVersion": "7"}
+    assert hold == {"metadata": metadata | {"annotations": {LEAST: "5"}}, "spec": {"minReplicaCount": 21}}
+    assert back == {"metadata": metadata | {"annotations": {LEAST: None}}, "spec": {"minReplicaCount": 5}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "found"), [((2, None), (5, None)), ((2, None), (21, 2)), ((21, 2), (2, None)), ((21, 2), (5, 2))]
+)
+@pytest.mark.parametrize("target", [21, None])
+def test_what_another_has_just_written_is_not_taken_back(
+    seen: tuple[int, int | None], found: tuple[int, int | None], target: int | None
+) -> None:
+    """A person has raised the minimum, or the process before us has held it: it is read before it is written."""
+    assert changed(a_scaled_object(*seen), a_body(*found), target) is None

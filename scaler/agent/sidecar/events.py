@@ -10,8 +10,8 @@ class Events:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._line = b""
-        self._data: list[bytes] = []
+        self._line = bytearray()  # one that a long line comes in pieces does not copy anew with each of them
+        self._data = bytearray()
         self._after_return = False
         self.lost = False
 
@@ -20,14 +20,17 @@ class Events:
         if self._after_return and piece.startswith(b"\n"):
             piece = piece[1:]
         self._after_return = piece.endswith(b"\r")
-        lines = (self._line + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._line = lines.pop()
-        for line in lines:
+        *ends, rest = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for end in ends:
+            line = bytes(self._line + end)
+            self._line.clear()
             if line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" "))
+                self._data += line[5:].removeprefix(b" ") + b"\n"
             elif not line and self._data:
-                yield b"\n".join(self._data)
+                yield bytes(self._data[:-1])
                 self._data.clear()
-        if len(self._line) + sum(map(len, self._data)) > self._most:
-            self._line, self.lost = b"", True
+        self._line += rest
+        if len(self._line) + len(self._data) > self._most:
+            self.lost = True
+            self._line.clear()
             self._data.clear()

@@ -60,9 +60,9 @@ class Reading:
 class Exchange:
     """A request on its way."""
 
-    def __init__(self, session: aiohttp.ClientSession, upstream: str, request: web.Request, reading: Reading) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: URL, request: web.Request, reading: Reading) -> None:
         self._session = session
-        self._url = URL(upstream + request.raw_path, encoded=True)
+        self._url = url
         self._request = request
         self._reading = reading
         self._answering = False
@@ -102,6 +102,8 @@ class Exchange:
         self._answering, self._reading.settled = True, answer.status in REFUSED
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passing(answer.headers))
         here = await _reaches(response.prepare, self._request)
+        if self.ends_with_client and not here:
+            return response  # its first piece may be long in coming
         read = self._events if self._streams else self._whole
         async with contextlib.aclosing(read(answer)) as pieces:
             async for piece in pieces:

@@ -25,5 +25,5 @@ def passing(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 def onwards(headers: CIMultiDictProxy[str], peer: str | None) -> CIMultiDict[str]:
     """The headers for the agent, which learns for whom the request is."""
     onward = passing(headers)
-    onward["X-Forwarded-For"] = ", ".join(filter(None, (headers.get("X-Forwarded-For"), peer)))
+    onward["X-Forwarded-For"] = ", ".join(filter(None, (*headers.getall("X-Forwarded-For", ()), peer)))
     return onward

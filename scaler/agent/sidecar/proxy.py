@@ -11,6 +11,7 @@ from typing import Final
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from scaler.agent.book import GateClosedError
 from scaler.agent.desk import Desk, closed, ours, unread
@@ -113,15 +114,23 @@ class Proxy:
             task.end()
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        return await connect(self._session, self._settings.upstream, request)
+        return await connect(self._session, self._url(request), request)
 
     def _exchange(self, request: web.Request, call: a2a.Call | None, task: Task | None) -> Exchange:
         version = request.headers.get("A2A-Version", "")
-        where = Where(request.raw_path, "" if call is None else call.asks, version)
-        return Exchange(self._session, self._settings.upstream, request, Reading(self._tracker, where, call, task))
+        where = Where(_path(request), "" if call is None else call.asks, version)
+        return Exchange(self._session, self._url(request), request, Reading(self._tracker, where, call, task))
+
+    def _url(self, request: web.Request) -> URL:
+        return URL(self._settings.upstream + _path(request), encoded=True)
 
     def _is_free(self, request: web.Request) -> bool:
         """Whether this is no work. A path that leads elsewhere is what it leads to."""
         return ".." not in request.path.split("/") and any(
             fnmatch.fnmatchcase(request.path, pattern) for pattern in self._settings.free
         )
+
+
+def _path(request: web.Request) -> str:
+    """What is asked for, as it came, but without the host that clients name who take us for their proxy."""
+    return request.raw_path if request.raw_path.startswith("/") else request.rel_url.raw_path_qs

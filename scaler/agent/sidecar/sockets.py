@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 from yarl import URL
 
 from scaler.agent.sidecar.headers import onwards
@@ -21,13 +21,12 @@ OF_THE_HANDSHAKE: Final = (
 _End = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 
-async def connect(session: aiohttp.ClientSession, upstream: str, request: web.Request) -> web.StreamResponse:
+async def connect(session: aiohttp.ClientSession, url: URL, request: web.Request) -> web.StreamResponse:
     """Connect the client with the agent, and return when either has closed."""
     headers = onwards(request.headers, request.remote)
     for name in OF_THE_HANDSHAKE:
         headers.popall(name, None)
     protocols = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
-    url = URL(upstream + request.raw_path, encoded=True)
     try:
         async with session.ws_connect(url, protocols=protocols, headers=headers, max_msg_size=0) as agent:
             client = web.WebSocketResponse(protocols=[agent.protocol] if agent.protocol else [], max_msg_size=0)
@@ -49,7 +48,8 @@ async def _join(client: web.WebSocketResponse, agent: aiohttp.ClientWebSocketRes
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
-    code = client.close_code or agent.close_code or aiohttp.WSCloseCode.GOING_AWAY
+    said = (code for code in (client.close_code, agent.close_code) if code and code != WSCloseCode.ABNORMAL_CLOSURE)
+    code = next(said, WSCloseCode.GOING_AWAY)  # who broke off has said none, and that one may not be sent
     await client.close(code=code)
     await agent.close(code=code)
 
