@@ -92,10 +92,13 @@ def _claim(scenario: Scenario, means: Means, fit: Sequence[str], best: str) -> s
     which = "cuts runs" if of["killed"] else f"misses the target of {target}"
     if len(means) == 1:
         return f"{best} {which}"
+    undone = any(each["unfinished"] for each in means.values())
+    whose = " of those whose tasks are all done" if undone else ""
     if of["killed"]:
-        return f"everybody cuts runs; {best} has the least price"
+        harm = "cuts runs or leaves tasks undone" if undone else "cuts runs"
+        return f"everybody {harm}; {best} has the least price{whose}"
     none = f"none of the {len(means)} keeps the target of {target} without cutting runs"
-    return f"{none}; {best} has the least price of those that cut none"
+    return f"{none}; {best} has the least price of those that cut none{' and leave none undone' if undone else ''}"
 
 
 def _others(scenario: Scenario, means: Means, best: str, fit: Sequence[str]) -> Iterator[str]:

@@ -59,7 +59,10 @@ def test_where_nobody_keeps_the_target_the_least_harm_is_told() -> None:
         "none of the 3 keeps the target of 30 s without cutting runs; job has the least price"
         in told(slow, cut, left)[2]
     )
+    assert "of those that cut none and leave none undone: " in told(slow, cut, left)[2]
+    assert "of those that cut none: " in told(slow, cut)[2]
     assert told(cut, left)[:2] == ("hpa", False)
+    assert "everybody cuts runs or leaves tasks undone; hpa has the least price of those whose" in told(cut, left)[2]
     assert "everybody cuts runs; hpa has the least price: 20 pods at most" in told(cut, row("kpa", 9.0, 1.0, 4))[2]
     assert "tasks are never done, whoever scales: raise max (now 100). Least bad is fixed" in told(left)[2]
 

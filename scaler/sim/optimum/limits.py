@@ -18,8 +18,9 @@ from scaler.sim.optimum.zero_wait import Bracket, zero_wait
 from scaler.sim.score_waits import HOUR, P95, hours
 
 Priced: TypeAlias = tuple[Grid, Answer | None]
-MOST = 30_000  # slots that tasks wait for their turn in a window, up to which its optimum is looked for,
-FULL = 10  # and tasks that wait so when it begins, for each that can run: of more, waits alone tell nearly as much
+# A window that its maximum fills further than this gets no optimum: waits alone tell nearly as much, and at once.
+MOST = 30_000  # slots that its tasks wait for their turn, all together
+FULL = 10  # tasks that wait for it when the window begins, for each that can run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
