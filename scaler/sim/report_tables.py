@@ -45,9 +45,7 @@ def asked(scenario: Scenario, origin: Callable[[str], str], over: Mapping[str, s
     for key, of in Scenario.model_fields.items():
         value = getattr(scenario, key)
         differs = value != getattr(usual, key)
-        if key in over:
-            continue
-        if key not in TOLD_ELSEWHERE and value is not None and (differs or key in ALWAYS):
+        if key not in (*TOLD_ELSEWHERE, *over) and value is not None and (differs or key in ALWAYS):
             by = origin(key) if differs else "default"
             lines.append([key, _said(key, value), of.description or "", by])
     lines += [[key, values, _described(key), "--over"] for key, values in over.items()]
